@@ -1,0 +1,188 @@
+//! The demo's one folder: database, secrets and logs, readable by nobody else and used by one demo at a time.
+//!
+//! A marker file says that the folder is a demo's. Without it nothing is written into a folder that holds something, and
+//! `--reset` can never empty a folder that was named by mistake.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use process::env_file::{EnvFile, render};
+
+use super::fault::Fault;
+
+const MARKER: &str = "made-by-wardpost-demo";
+const MARKER_TEXT: &str = "The demo of Wardpost keeps its data in this folder. `make demo ARGS=--reset` removes everything in it.\n";
+
+const CLIENT_ID: &str = "GOOGLE_CLIENT_ID";
+const CLIENT_SECRET: &str = "GOOGLE_CLIENT_SECRET";
+const NEEDED: [&str; 4] = [CLIENT_ID, CLIENT_SECRET, "APP_SECRET", "DB_ENCRYPTION_KEY"];
+
+/// The folder, locked for as long as this lives.
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// What the provider must know of the secrets in the env file.
+pub(crate) struct ClientSecrets {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl Folder {
+    /// Makes the folder if need be, and takes it for this demo alone.
+    pub(crate) fn open(path: &Path) -> Result<Folder, Fault> {
+        make_private(path)?;
+        let path = path.canonicalize().map_err(Fault::file("find", path))?;
+        let directory = File::open(&path).map_err(Fault::file("open", &path))?;
+        let lock =
+            Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+                match errno {
+                    Errno::EWOULDBLOCK => Fault::FolderInUse(path.clone()),
+                    other => Fault::File {
+                        what: "lock",
+                        path: path.clone(),
+                        source: other.into(),
+                    },
+                }
+            })?;
+        let marker = path.join(MARKER);
+        if !marker.exists() {
+            let mut entries = fs::read_dir(&path).map_err(Fault::file("read", &path))?;
+            if entries.next().is_some() {
+                return Err(Fault::FolderNotOurs(path));
+            }
+            fs::write(&marker, MARKER_TEXT).map_err(Fault::file("write", &marker))?;
+        }
+        let private = Permissions::from_mode(0o700);
+        fs::set_permissions(&path, private).map_err(Fault::file("close to others", &path))?;
+        Ok(Folder { path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("wardpost.db")
+    }
+
+    pub(crate) fn env_file(&self) -> PathBuf {
+        self.path.join("env")
+    }
+
+    /// A new, empty log for a program. The log of the run before stays beside it.
+    pub(crate) fn new_log(&self, program: &str) -> Result<(PathBuf, File), Fault> {
+        let logs = self.path.join("logs");
+        make_private(&logs)?;
+        let log = logs.join(format!("{program}.log"));
+        match fs::rename(&log, logs.join(format!("{program}.before.log"))) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                return Err(Fault::file("put aside", log)(fault));
+            }
+            _ => {}
+        }
+        let file = private_file(&log).map_err(Fault::file("make", &log))?;
+        Ok((log, file))
+    }
+
+    /// Whether an earlier run left anything to lose.
+    pub(crate) fn has_data(&self) -> bool {
+        self.env_file().exists() || self.database().exists()
+    }
+
+    /// Removes everything but the marker.
+    pub(crate) fn empty(&self) -> Result<(), Fault> {
+        let entries = fs::read_dir(&self.path).map_err(Fault::file("read", &self.path))?;
+        for entry in entries {
+            let entry = entry.map_err(Fault::file("read", &self.path))?;
+            let path = entry.path();
+            if entry.file_name() == MARKER {
+                continue;
+            }
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if is_folder {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(Fault::file("remove", path))?;
+        }
+        Ok(())
+    }
+
+    /// The secrets in the env file, which is made with random ones on the first run.
+    pub(crate) fn secrets(&self) -> Result<ClientSecrets, Fault> {
+        let path = self.env_file();
+        let file = match EnvFile::read(&path) {
+            Err(fault) if fault.is_missing() => {
+                if self.database().exists() {
+                    return Err(Fault::KeyLost {
+                        database: self.database(),
+                        env_file: path,
+                    });
+                }
+                self.write_secrets(&path)?;
+                EnvFile::read(&path)
+            }
+            other => other,
+        };
+        let file = file.map_err(|source| Fault::EnvFile { source })?;
+        let get = |name| {
+            file.get(name).ok_or_else(|| Fault::SecretMissing {
+                path: path.clone(),
+                name,
+            })
+        };
+        for name in NEEDED {
+            get(name)?;
+        }
+        Ok(ClientSecrets {
+            id: get(CLIENT_ID)?.to_owned(),
+            secret: get(CLIENT_SECRET)?.to_owned(),
+        })
+    }
+
+    fn write_secrets(&self, path: &Path) -> Result<(), Fault> {
+        let random = || {
+            let mut bytes = [0_u8; 32];
+            getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+            Ok(hex::encode(bytes))
+        };
+        let fault = || Fault::file("write", path);
+        let mut values = Vec::new();
+        for name in NEEDED {
+            values.push((name, random().map_err(fault())?));
+        }
+        let text = render(values.iter().map(|(name, value)| (*name, value.as_str())))
+            .map_err(|refused| fault()(io::Error::other(refused)))?;
+        // Complete or not there at all: a demo killed here must not leave half a key.
+        let unfinished = self.path.join("env.unfinished");
+        let mut file = private_file(&unfinished).map_err(fault())?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(fault())?;
+        fs::rename(&unfinished, path).map_err(fault())
+    }
+}
+
+fn make_private(path: &Path) -> Result<(), Fault> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(Fault::file("make", path))
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}

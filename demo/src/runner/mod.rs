@@ -1,0 +1,269 @@
+//! The story of a demo: a folder, a provider, the programs; ready; stopped. Whatever ends early ends all of it.
+
+mod arguments;
+mod child;
+mod console;
+mod fault;
+mod folder;
+mod port;
+mod programs;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use demo::{Provider, ProviderOptions};
+use nix::unistd::getppid;
+use process::{Exit, Shutdown};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+pub(crate) use arguments::Arguments;
+use child::Running;
+use console::Console;
+pub(crate) use console::complain;
+use fault::Fault;
+use folder::Folder;
+use port::ReservedPort;
+use programs::World;
+
+/// How long a program may take to be ready: a debug build on a busy machine, many times over.
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often somebody who waits sees a sign of life.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long the programs may take to end, somewhat longer than they give their own connections.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often a demo under a test looks whether the test is still there.
+const PARENT_CHECK: Duration = Duration::from_secs(1);
+
+/// Runs a demo from start to stop.
+pub(crate) async fn run(arguments: &Arguments) -> Exit {
+    match start_and_wait(arguments).await {
+        Ok(()) => Exit::Done,
+        Err(fault) => {
+            complain(&fault.to_string());
+            fault.exit()
+        }
+    }
+}
+
+async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
+    let console = Console::new(arguments.for_tests);
+    let folder = Folder::open(&arguments.data)?;
+    if arguments.reset {
+        if folder.has_data() && !arguments.yes {
+            console.may_remove(folder.path())?;
+        }
+        folder.empty()?;
+    }
+    // From here on a signal is a wish to stop; until here it simply ended the demo, which had started nothing.
+    let mut stop = StopSignals::listen(arguments.for_tests)?;
+    let reserved = ReservedPort::take(arguments.port, "--port")?;
+    let site = reserved.address();
+    let provider = start_provider(arguments, &folder, site).await?;
+    let issuer = provider.issuer();
+    let world = World {
+        folder: &folder,
+        site,
+        issuer: &issuer,
+        environment: std::env::vars_os().collect(),
+        web_environment: &arguments.web_environment,
+    };
+    let mut running = Vec::new();
+    for program in programs::all(&world) {
+        running.push(Running::start(program, &folder)?);
+    }
+    let outcome = tokio::select! {
+        outcome = ready_and_on(console, &world, &provider, &mut running) => outcome,
+        () = stop.requested() => Ok(()),
+    };
+    console.say("\nStopping ...");
+    tokio::select! {
+        () = child::terminate(&mut running) => {}
+        () = tokio::time::sleep(STOP_DEADLINE) => {}
+        () = stop.requested_again() => {}
+    }
+    for name in child::kill_the_rest(&mut running).await {
+        complain(&format!(
+            "{name} did not end when it was asked to, and was killed"
+        ));
+    }
+    provider.stop().await;
+    drop(reserved);
+    console.say(&format!(
+        "Stopped. The data stays in {}",
+        folder.path().display()
+    ));
+    outcome
+}
+
+async fn start_provider(
+    arguments: &Arguments,
+    folder: &Folder,
+    site: SocketAddr,
+) -> Result<Provider, Fault> {
+    let secrets = folder.secrets()?;
+    let mut options = ProviderOptions::new(secrets.id, secrets.secret);
+    options.listen.set_port(arguments.provider_port);
+    options.redirect_uris.push(programs::redirect_uri(site));
+    options.auto_login = arguments.for_tests;
+    let address = options.listen;
+    Provider::start(options)
+        .await
+        .map_err(|fault| port::not_bound(address, "--provider-port", fault))
+}
+
+/// Waits until all programs are ready, says so, and then until one ends, which none should.
+async fn ready_and_on(
+    console: Console,
+    world: &World<'_>,
+    provider: &Provider,
+    running: &mut [Running],
+) -> Result<(), Fault> {
+    for index in 0..running.len() {
+        until_ready(console, index, running).await?;
+    }
+    if console.is_for_tests() {
+        announce(console, world, running)?;
+    } else {
+        console.say(&greeting(world, provider, running));
+    }
+    let (index, status) = child::first_to_end(running).await;
+    Err(running[index].ended(status))
+}
+
+async fn until_ready(console: Console, index: usize, running: &mut [Running]) -> Result<(), Fault> {
+    let (name, log) = (running[index].name, running[index].log.clone());
+    let Some(address) = running[index].ready else {
+        return Ok(());
+    };
+    console.say(&format!("Starting {name} ..."));
+    let mut last_seen = String::new();
+    let mut next_tick = Instant::now() + TICK;
+    let note = |seen| {
+        last_seen = seen;
+        if Instant::now() >= next_tick {
+            next_tick += TICK;
+            console.tick(".");
+        }
+    };
+    tokio::select! {
+        () = child::until_ready(address, note) => return Ok(()),
+        (ended, status) = child::first_to_end(running) => return Err(running[ended].ended(status)),
+        () = tokio::time::sleep(READY_DEADLINE) => {}
+    }
+    Err(Fault::NotReady {
+        name,
+        seconds: READY_DEADLINE.as_secs(),
+        last_seen,
+        tail: child::tail(&log),
+    })
+}
+
+/// For the test that started the demo: where everything is.
+fn announce(console: Console, world: &World<'_>, running: &[Running]) -> Result<(), Fault> {
+    let programs: serde_json::Map<_, _> = running
+        .iter()
+        .map(|program| {
+            (
+                program.name.to_owned(),
+                json!({"pid": program.pid(), "log": program.log}),
+            )
+        })
+        .collect();
+    let line = json!({
+        "site": programs::public_url(world.site),
+        "provider": world.issuer,
+        "data": world.folder.path(),
+        "programs": programs,
+    });
+    console.announce(&line).map_err(|source| Fault::System {
+        what: "cannot say where the site is",
+        source,
+    })
+}
+
+/// For a person: what to open, who to be, where things are, how to stop.
+fn greeting(world: &World<'_>, provider: &Provider, running: &[Running]) -> String {
+    let people = provider.people();
+    let width = people
+        .iter()
+        .map(|person| person.email.len())
+        .max()
+        .unwrap_or_default();
+    let people: String = people
+        .iter()
+        .map(|person| {
+            format!(
+                "    {:width$}  {}, {}\n",
+                person.email,
+                person.name,
+                lower_first(&person.role)
+            )
+        })
+        .collect();
+    let logs: String = running
+        .iter()
+        .map(|program| format!("    {}\n", program.log.display()))
+        .collect();
+    format!(
+        "\nWardpost is ready. Open  {}\n\nYou can sign in as\n{people}\nData, kept from run to run (--reset removes it)\n    {}\n\
+         Logs\n{logs}Sign-in provider, standing in for Google\n    {}\n\nCtrl-C stops everything.",
+        programs::public_url(world.site),
+        world.folder.path().display(),
+        world.issuer,
+    )
+}
+
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_lowercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+/// Everything that means: stop.
+struct StopSignals {
+    shutdown: Shutdown,
+    hang_up: Signal,
+    for_tests: bool,
+}
+
+impl StopSignals {
+    fn listen(for_tests: bool) -> Result<StopSignals, Fault> {
+        let fault = |source| Fault::System {
+            what: "cannot listen for signals",
+            source,
+        };
+        Ok(StopSignals {
+            shutdown: Shutdown::listen().map_err(fault)?,
+            hang_up: signal(SignalKind::hangup()).map_err(fault)?,
+            for_tests,
+        })
+    }
+
+    /// Ctrl-C, SIGTERM, the terminal closed, or the test gone that started the demo.
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.shutdown.requested() => {}
+            _ = self.hang_up.recv() => {}
+            () = parent_gone(), if self.for_tests => {}
+        }
+    }
+
+    async fn requested_again(&self) {
+        self.shutdown.requested_again().await;
+    }
+}
+
+/// Waits until another process has become this one's parent: the one that started it is gone.
+async fn parent_gone() {
+    let parent = getppid();
+    let mut check = tokio::time::interval(PARENT_CHECK);
+    while getppid() == parent {
+        check.tick().await;
+    }
+}

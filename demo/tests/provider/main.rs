@@ -1,0 +1,6 @@
+//! The provider over real HTTP: what a relying party sees when all is well, and when it is not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod driver;
+mod faults;
+mod sign_in;

@@ -1,0 +1,74 @@
+"""Fixtures: the browser, windows, and a site for each test module."""
+
+import re
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
+from support.site import Site
+from support.visitor import Visitor
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.call_failed = report.failed
+    return report
+
+
+@pytest.fixture
+def desk(browser, request):
+    """Opens windows. A test passes only if no page complained, even one that the test was not about."""
+    desk = Desk(browser)
+    yield desk
+    failed = getattr(request.node, "call_failed", True)
+    if failed:
+        desk.keep_pictures(re.sub(r"\W+", "-", request.node.name))
+    desk.close()
+    if not failed:
+        assert not desk.complaints, "\n".join(desk.complaints)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A running site for one module's tests."""
+    site = Site(tmp_path_factory.mktemp("site") / "demo")
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def own_site(tmp_path):
+    """Starts a site for one test alone, with settings of its own."""
+    started = []
+
+    def start(**options):
+        site = Site(tmp_path / f"demo-{len(started)}", **options)
+        started.append(site)
+        return site
+
+    yield start
+    for site in started:
+        site.stop()
+
+
+@pytest.fixture
+def window(desk, site):
+    """Opens windows on the module's site."""
+    return lambda **options: desk.window(site, **options)
+
+
+@pytest.fixture
+def visitor(site):
+    """Signs people in at the module's site without a browser."""
+    return lambda person=None: Visitor(site, person)

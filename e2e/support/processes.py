@@ -1,0 +1,87 @@
+"""Child processes that tell on standard output, in one JSON line, when they serve."""
+
+import json
+import os
+import queue
+import subprocess
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARIES = ROOT / "target" / "debug"
+# A debug build under load, on two cores.
+START_SECONDS = 90
+STOP_SECONDS = 30
+
+
+class Process:
+    """A running program, its output kept in a file so that it never blocks on a full pipe."""
+
+    def __init__(self, command, *, log: Path, env=None, cwd=ROOT):
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_file = log.open("wb")
+        self._child = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log_file,
+        )
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self._child.stdout:
+            self._lines.put(line.decode(errors="replace"))
+        self._lines.put(None)
+
+    def announced(self):
+        """The first line of its standard output that is JSON."""
+        try:
+            while (line := self._lines.get(timeout=START_SECONDS)) is not None:
+                if line.startswith("{"):
+                    return json.loads(line)
+            problem = "ended before it served"
+        except queue.Empty:
+            problem = f"did not serve within {START_SECONDS} s"
+        command = " ".join(map(str, self._child.args))
+        self.stop()
+        raise AssertionError(f"`{command}` {problem}; it said:\n{self.log_text()[-4000:]}")
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def running(self):
+        return self._child.poll() is None
+
+    def log_text(self):
+        return self.log.read_text(errors="replace")
+
+    def stop(self):
+        """Asks it to end, and gives its exit code."""
+        if self.running():
+            self._child.terminate()
+        try:
+            return self._child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            raise AssertionError(f"{self._child.args[0]} did not end {STOP_SECONDS} s after SIGTERM") from None
+        finally:
+            self._child.wait()
+            self._log_file.close()
+
+
+def binary(name):
+    """A program of the debug build."""
+    path = BINARIES / name
+    assert path.exists(), f"{path} is not built: `make e2e` builds it"
+    return path
+
+
+def clean_environment(**settings):
+    """This environment without any Wardpost setting that happens to be in it."""
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(("WARDPOST_", "GOOGLE_"))}
+    return keep | settings

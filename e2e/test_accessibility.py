@@ -1,0 +1,148 @@
+"""axe-core finds nothing to object to on any page, in light and dark, wide and narrow, with no, one and many rows."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from support.browser import NARROW, WIDE, choose_person, sign_in
+from support.site import Site
+from support.visitor import Visitor
+
+# WCAG 2.2 AA and what axe counts as good practice.
+AXE_OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, NARROW)]
+
+
+def check(page, what):
+    """No violation; a failure says where and why."""
+    violations = Axe().run(page, options=AXE_OPTIONS).response["violations"]
+    told = [
+        f"{violation['id']} ({violation['help']}): {node['html'][:200]}\n    {node.get('failureSummary', '')}"
+        for violation in violations
+        for node in violation["nodes"]
+    ]
+    assert not told, f"{what}, {page.url}:\n" + "\n".join(told)
+
+
+def fits(page):
+    """Nothing sticks out to the side."""
+    wide, window = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert wide <= window, f"{page.url} is {wide} wide in a window of {window}"
+
+
+def big_enough(page):
+    """Every target is 24 by 24 pixels or more, or stands in a line of text (WCAG 2.2, 2.5.8)."""
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('a, button, select, input:not([type=hidden])')]
+            .filter(element => element.checkVisibility() && !element.closest('p, .sentence') && !element.closest('.skip'))
+            .map(element => [element.outerHTML.slice(0, 120), element.getBoundingClientRect()])
+            .filter(([, box]) => box.width > 0 && (box.width < 24 || box.height < 24))
+            .map(([html, box]) => `${html} is ${box.width} by ${box.height}`)"""
+    )
+    assert not small, "\n".join(small)
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]['width']}")
+def look(request):
+    scheme, size = request.param
+    return {"color_scheme": scheme, "viewport": size}
+
+
+def visit(page, path, what):
+    page.goto(path)
+    expect(page.get_by_role("main")).to_be_visible()
+    check(page, what)
+    fits(page)
+    big_enough(page)
+
+
+@pytest.fixture(scope="module")
+def empty_site(tmp_path_factory):
+    """A site on which nothing was ever sent."""
+    site = Site(tmp_path_factory.mktemp("empty") / "demo")
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def furnished(site):
+    """A site with all that a page can show: many rows, a tombstone, strange texts, a refused sign-in."""
+    amina = Visitor(site, "amina")
+    deleted = amina.send("Soon gone")
+    amina.delete(deleted)
+    noor = Visitor(site, "noor")
+    strange = noor.send("موعد فحص الغد 🩺", "يرجى الحضور.\nLongword" + "x" * 300)
+    for number in range(60):
+        amina.post("/messages", key=f"{number:032x}", subject=f"Message {number}", body="Text.")
+    own = amina.send("Mine", "Mine to delete.")
+    return {"deleted": deleted, "strange": strange, "own": own}
+
+
+def test_signed_out_pages(look, desk, site):
+    page = desk.window(site, **look)
+    visit(page, "/", "the sign-in page")
+    visit(page, "/?ended=signed-out", "the sign-in page after signing out")
+    visit(page, "/no/such/page", "the page for a wrong address")
+    visit(page, "/sign-in/callback?code=x&state=y", "the page for a sign-in that began elsewhere")
+    page.goto("/sign-in/start")
+    choose_person(page, "outsider")
+    expect(page.get_by_role("heading", name="This account cannot sign in here")).to_be_visible()
+    check(page, "the page for a refused account")
+
+
+def test_pages_with_nothing_to_show(look, desk, empty_site):
+    page = sign_in(desk.window(empty_site, **look), "amina")
+    visit(page, "/messages", "an empty list")
+    visit(page, "/audit?action=MESSAGE_DELETE", "a log in which nothing fits")
+
+
+def test_pages_of_a_busy_clinic(look, desk, site, furnished):
+    page = sign_in(desk.window(site, **look), "amina")
+    visit(page, "/messages", "a full list")
+    visit(page, "/messages?notice=sent", "a list with a notice")
+    page.get_by_role("link", name="Older messages").click()
+    check(page, "the second page of the list")
+    visit(page, f"/messages/{furnished['own']}", "one's own message")
+    visit(page, f"/messages/{furnished['strange']}", "a right-to-left message")
+    visit(page, f"/messages/{furnished['deleted']}", "a deleted message")
+    visit(page, f"/messages/{furnished['own']}/delete", "the question before deleting")
+    visit(page, "/messages/new", "writing")
+    page.get_by_role("button", name="Send to all staff").click()
+    expect(page.get_by_role("alert")).to_contain_text("This message was not sent")
+    check(page, "a form with errors")
+    visit(page, "/audit", "the log")
+    page.get_by_label("Show hashes").check()
+    check(page, "the log with its hashes")
+    fits(page)
+    visit(page, "/audit?from=yesterday", "a filter that makes no sense")
+    visit(page, "/help", "help")
+    visit(page, "/messages/999999", "the page for a message that never was")
+
+
+def test_a_list_of_one(look, desk, own_site):
+    site = own_site()
+    Visitor(site, "amina").send("The only one")
+    page = sign_in(desk.window(site, **look), "amina")
+    check(page, "a list of one")
+    visit(page, "/audit", "a short log")
+
+
+def test_dialogs(look, desk, site, furnished):
+    page = sign_in(desk.window(site, **look), "amina")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    check(page, "the list of keys")
+
+
+@pytest.mark.parametrize("size", [320, 640])
+def test_nothing_sticks_out_on_a_small_screen(size, desk, site, furnished):
+    page = sign_in(desk.window(site, viewport={"width": size, "height": 640}), "amina")
+    for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help"):
+        page.goto(path)
+        fits(page)
+
+
+def test_pages_hold_in_forced_colours_and_with_reduced_motion(desk, site, furnished):
+    page = sign_in(desk.window(site, forced_colors="active", reduced_motion="reduce"), "amina")
+    for path in ("/messages", "/messages/new", "/audit"):
+        visit(page, path, "forced colours")

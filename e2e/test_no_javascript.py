@@ -1,0 +1,64 @@
+"""The site does its whole job without JavaScript."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import row, sign_in, sign_out, write_message
+from support.people import PEOPLE
+
+
+@pytest.fixture
+def page(window):
+    return sign_in(window(java_script_enabled=False), "amina")
+
+
+def test_a_message_is_written_read_filtered_and_deleted(page):
+    write_message(page, "Plain HTML", "Still here.")
+    expect(page.get_by_role("status").filter(has_text="Message sent.")).to_be_visible()
+    expect(row(page, "Plain HTML").locator("time")).to_contain_text("UTC")
+
+    page.get_by_label("From").select_option(label=PEOPLE["amina"].name)
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page).to_have_url(re.compile(r"author=\d+"))
+    row(page, "Plain HTML").get_by_role("link").click()
+    expect(page.get_by_text("Still here.")).to_be_visible()
+    page.get_by_role("link", name="Delete this message").click()
+    page.get_by_role("button", name="Delete for everyone").click()
+    expect(page.get_by_text("Deleted by its author")).to_be_visible()
+
+
+def test_a_bad_form_comes_back_as_it_was(page):
+    page.goto("/messages/new")
+    page.get_by_label("Message", exact=True).fill("A text without a subject")
+    page.get_by_role("button", name="Send to all staff").click()
+    expect(page.get_by_role("alert")).to_contain_text("This message was not sent")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("A text without a subject")
+    page.get_by_label("Subject").fill("Now with one")
+    page.get_by_role("button", name="Send to all staff").click()
+    expect(row(page, "Now with one")).to_have_count(1)
+
+
+def test_the_log_is_filtered_and_exported(page):
+    page.get_by_role("link", name="Audit log").click()
+    page.get_by_label("Action").select_option("LOGIN")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page).to_have_url(re.compile("action=LOGIN"))
+    assert set(page.locator(".fine code").all_inner_texts()) == {"LOGIN"}
+    with page.expect_download() as started:
+        page.get_by_role("link", name="CSV").click()
+    assert "LOGIN" in started.value.path().read_text(encoding="utf-8-sig")
+
+
+def test_the_help_is_there_and_sign_out_works(page):
+    page.get_by_role("link", name="Help").click()
+    expect(page.get_by_role("heading", name="Help", level=1)).to_be_visible()
+    sign_out(page)
+    expect(page.get_by_text("You have signed out.")).to_be_visible()
+
+
+def test_nothing_that_needs_a_script_is_on_show(page):
+    page.goto("/messages/new")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("alertdialog")).to_have_count(0)

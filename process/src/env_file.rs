@@ -1,0 +1,310 @@
+//! The env file: its grammar, a strict reader, and the writing of values that every reader understands alike.
+//!
+//! The same file is read by us, by systemd (`EnvironmentFile=`) and by compose (`env_file:`), and each has its own idea of
+//! quotes, `$` and backslashes. Accepted here is only what all three read alike: `KEY="value"` with `\\`, `\"` and `\$` as
+//! the only escapes and line breaks as they are, `KEY=value` of plain characters, `#` comment lines, and blank lines.
+//! Everything else is refused rather than guessed. A fault names the line and the key, never a value: the file holds the
+//! keys of the clinic.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+/// No env file comes near this; something that does is the wrong file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Characters that need no quotes in any dialect, besides letters and digits.
+const PLAIN: &str = "_-./:@%+,=[]";
+
+/// The settings of one env file. Values are wiped from memory on drop, and Debug shows names only.
+#[derive(Default)]
+pub struct EnvFile {
+    values: BTreeMap<String, SecretString>,
+}
+
+impl fmt::Debug for EnvFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+impl EnvFile {
+    /// Reads text in the grammar above.
+    pub fn parse(text: &str) -> Result<EnvFile, EnvFileFault> {
+        if let Some(at) = text.find(['\0', '\r']) {
+            let line = 1 + text[..at].matches('\n').count();
+            return Err(EnvFileFault::Control { line });
+        }
+        let mut values = BTreeMap::new();
+        let mut lines_of: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut rest = text;
+        let mut line = 1;
+        while !rest.is_empty() {
+            let end = rest.find('\n').unwrap_or(rest.len());
+            let first_line = &rest[..end];
+            if first_line.trim_matches([' ', '\t']).is_empty() || first_line.starts_with('#') {
+                rest = after_line(rest, end);
+                line += 1;
+                continue;
+            }
+            let Some((key, _)) = first_line.split_once('=').filter(|(key, _)| is_key(key)) else {
+                return Err(EnvFileFault::NoKey { line });
+            };
+            let value_text = &rest[key.len() + 1..];
+            let (value, used) = if let Some(quoted) = value_text.strip_prefix('"') {
+                let (value, used) = read_quoted(quoted).map_err(|fault| fault.at(line, key))?;
+                (value, used + 1)
+            } else {
+                let value = &first_line[key.len() + 1..];
+                if !value.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.contains(c)) {
+                    return Err(ValueFault::NeedsQuotes.at(line, key));
+                }
+                (SecretString::from(value), value.len())
+            };
+            let tail = &value_text[used..];
+            let tail_end = tail.find('\n').unwrap_or(tail.len());
+            if !tail[..tail_end].trim_matches([' ', '\t']).is_empty() {
+                return Err(ValueFault::TextAfterQuote.at(line + value_text[..used].matches('\n').count(), key));
+            }
+            if let Some(first) = lines_of.insert(key, line) {
+                return Err(ValueFault::Twice { first }.at(line, key));
+            }
+            values.insert(key.to_owned(), value);
+            line += value_text[..used].matches('\n').count() + 1;
+            rest = after_line(tail, tail_end);
+        }
+        Ok(EnvFile { values })
+    }
+
+    /// Reads a file that only its owner may read.
+    pub fn read(path: &Path) -> Result<EnvFile, EnvFileError> {
+        let fault = |fault| EnvFileError { path: path.to_owned(), fault };
+        let text = read_private_text(path).map_err(fault)?;
+        EnvFile::parse(&text).map_err(fault)
+    }
+
+    /// The value of a key; `None` when the file does not have it.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(ExposeSecret::expose_secret)
+    }
+
+    /// The keys of the file, in alphabetical order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+}
+
+/// A value in quotes, as the text behind `KEY=`, or why no dialect can hold it.
+pub fn quote(value: &str) -> Result<Zeroizing<String>, EnvFileFault> {
+    if value.contains(['\0', '\r']) {
+        return Err(EnvFileFault::Unwritable);
+    }
+    // Every character could need a backslash: a string that never grows leaves no copy behind.
+    let mut quoted = Zeroizing::new(String::with_capacity(2 * value.len() + 2));
+    quoted.push('"');
+    for c in value.chars() {
+        if matches!(c, '\\' | '"' | '$') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    Ok(quoted)
+}
+
+/// The text of an env file with these settings, in the order given. [`EnvFile::parse`] reads the same back.
+pub fn render<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Zeroizing<String>, EnvFileFault> {
+    let mut lines = Vec::new();
+    let mut keys = std::collections::BTreeSet::new();
+    for (key, value) in settings {
+        if !is_key(key) || !keys.insert(key) {
+            return Err(EnvFileFault::UnwritableKey);
+        }
+        lines.push((key, quote(value)?));
+    }
+    let length = lines.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    for (key, value) in &lines {
+        text.push_str(key);
+        text.push('=');
+        text.push_str(value);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// An env file that cannot be used: which, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("the env file {}: {fault}", path.display())]
+pub struct EnvFileError {
+    path: PathBuf,
+    fault: EnvFileFault,
+}
+
+impl EnvFileError {
+    /// Whether there simply is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(&self.fault, EnvFileFault::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// What is wrong with an env file. Never holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvFileFault {
+    /// The file could not be opened or read.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
+    /// A directory, a socket, a device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// Group or others may read or write it.
+    #[error("has mode {mode:03o}, so that others could get at its secrets; run chmod 600 on it")]
+    Exposed {
+        /// The permission bits found.
+        mode: u32,
+    },
+    /// Larger than any env file.
+    #[error("is larger than {MAX_BYTES} bytes; is this the right file?")]
+    TooLarge,
+    /// Bytes that are no text.
+    #[error("is not UTF-8 text")]
+    NotUtf8,
+    /// A NUL or a carriage return.
+    #[error("line {line} has a NUL or a carriage return; write the file with plain line breaks")]
+    Control {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A line that does not begin with `KEY=`.
+    #[error(
+        "line {line} does not begin with KEY=, where KEY is of letters, digits and _; a value of several lines needs double quotes"
+    )]
+    NoKey {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A value that does not follow the grammar.
+    #[error("line {line}{}: {fault}", .key.as_ref().map(|key| format!(", {key}")).unwrap_or_default())]
+    Value {
+        /// Counted from 1.
+        line: usize,
+        /// The key, where it is surely one: see [`ValueFault::at`].
+        key: Option<String>,
+        /// What is wrong.
+        fault: ValueFault,
+    },
+    /// A value to be written that no dialect can hold.
+    #[error("a value has a NUL or a carriage return, which an env file cannot hold")]
+    Unwritable,
+    /// A key to be written that is none, or comes twice.
+    #[error("a key is not of letters, digits and _, or comes twice")]
+    UnwritableKey,
+}
+
+/// What is wrong with the value of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueFault {
+    /// Characters that the dialects read differently when they stand bare.
+    #[error("the value has characters that need double quotes around it")]
+    NeedsQuotes,
+    /// The file ends inside the quotes.
+    #[error("the closing double quote is missing")]
+    Unclosed,
+    /// A backslash before something else.
+    #[error("a backslash may stand only before a backslash, a double quote or a dollar sign")]
+    BadEscape,
+    /// A dollar sign that some readers would take for a variable.
+    #[error("a dollar sign needs a backslash before it")]
+    BareDollar,
+    /// Something follows the closing quote.
+    #[error("there is text after the closing double quote")]
+    TextAfterQuote,
+    /// The key was set before.
+    #[error("this key was set before, in line {first}; remove one of them")]
+    Twice {
+        /// The line of the first one.
+        first: usize,
+    },
+}
+
+impl ValueFault {
+    /// The fault with its place. The key is named only when it is in capitals, as all of ours are: the second line of a
+    /// broken value, base64 with a `=` at its end, may look like a key too.
+    fn at(self, line: usize, key: &str) -> EnvFileFault {
+        let key = key.chars().all(|c| c == '_' || c.is_ascii_uppercase() || c.is_ascii_digit()).then(|| key.to_owned());
+        EnvFileFault::Value { line, key, fault: self }
+    }
+}
+
+/// What comes after a line that ends at `end`.
+fn after_line(text: &str, end: usize) -> &str {
+    text.get(end + 1..).unwrap_or("")
+}
+
+fn is_key(key: &str) -> bool {
+    key.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
+        && key.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
+}
+
+/// Reads up to the closing quote; gives the value and how many bytes it took, the quote included.
+fn read_quoted(text: &str) -> Result<(SecretString, usize), ValueFault> {
+    let end = closing_quote(text).ok_or(ValueFault::Unclosed)?;
+    // Room for all of it at once: a string that grows leaves copies of a secret behind.
+    let mut value = Zeroizing::new(String::with_capacity(end));
+    let mut characters = text[..end].chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '$' => return Err(ValueFault::BareDollar),
+            '\\' => match characters.next() {
+                Some(escaped @ ('\\' | '"' | '$')) => value.push(escaped),
+                _ => return Err(ValueFault::BadEscape),
+            },
+            plain => value.push(plain),
+        }
+    }
+    Ok((SecretString::from(value.as_str()), end + 1))
+}
+
+/// Where the first double quote stands that no backslash escapes.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+/// Checks and reads through one handle, so that the file checked is the file read.
+fn read_private_text(path: &Path) -> Result<Zeroizing<String>, EnvFileFault> {
+    // Without O_NONBLOCK, opening a named pipe would wait for ever for its writer.
+    let mut file =
+        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(EnvFileFault::Io)?;
+    let metadata = file.metadata().map_err(EnvFileFault::Io)?;
+    if !metadata.is_file() {
+        return Err(EnvFileFault::NotAFile);
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(EnvFileFault::Exposed { mode });
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(EnvFileFault::TooLarge);
+    }
+    // Room for all of it at once: a buffer that grows leaves copies of secrets behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
+    file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes).map_err(EnvFileFault::Io)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| EnvFileFault::NotUtf8)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+#[path = "env_file_tests.rs"]
+mod tests;

@@ -1,0 +1,22 @@
+//! What every Wardpost program needs to be a good service: its settings read and checked as a whole, a log a machine can
+//! read, readiness told to systemd, a clean stop, and no core dump with patients' messages in it.
+//!
+//! Nothing here knows a database, a page or a message, so that every program can use it, and the tests of each part
+//! need nothing but this crate.
+
+mod effective;
+pub mod env_file;
+pub mod exit;
+mod faults;
+pub mod hardening;
+pub mod logs;
+pub mod names;
+pub mod ready;
+pub mod settings;
+pub mod shutdown;
+
+pub use env_file::EnvFile;
+pub use exit::Exit;
+pub use names::{KNOWN_NAMES, SECRET_NAMES};
+pub use settings::{ConfigFaults, Effective, Settings, Source, print_effective};
+pub use shutdown::{Shutdown, Signal};

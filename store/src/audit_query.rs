@@ -1,0 +1,297 @@
+//! Looking at the audit log: pages, and exports in constant memory.
+//!
+//! The whole log is ordered by its numbers. A filtered view is ordered by time and then number, which is the same order
+//! unless the clock was set back, and lets every filter walk an index of its own: a page costs the same in a log of ten
+//! rows and of ten million. Looking is an act too: its row is durable before anything is shown.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde_json::json;
+
+use crate::audit::{Action, Entry};
+use crate::chain_hash::{ChainPosition, Hash};
+use crate::error::StoreError;
+use crate::id::{AuditId, MessageId, PersonId};
+use crate::person::Author;
+use crate::session::{Actor, require_live};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::writer::{Write, read_head};
+
+/// A row of the audit log, as stored, with what a reader wants to see beside it.
+#[derive(Clone, Debug)]
+pub struct AuditRow {
+    /// Its number: 1, 2, 3 without a gap.
+    pub id: AuditId,
+    /// When.
+    pub at: Timestamp,
+    /// Who, under today's name and e-mail address.
+    pub person: Option<Author>,
+    /// What, as stored; [`Action::parse`] reads it.
+    pub action: String,
+    /// Which message.
+    pub message: Option<MessageId>,
+    /// That message's subject; none once it is deleted. Not part of the row: never export or ship it.
+    pub subject: Option<String>,
+    /// A JSON object's text, as stored.
+    pub details: String,
+    /// From which address.
+    pub ip: Option<String>,
+    /// The hash of the row before.
+    pub previous_hash: Hash,
+    /// The hash of this row.
+    pub hash: Hash,
+}
+
+/// Which rows; what is not set does not restrict.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Acts of this person.
+    pub person: Option<PersonId>,
+    /// Acts of this kind.
+    pub action: Option<Action>,
+    /// At this time or later.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub to: Option<Timestamp>,
+}
+
+/// A page of the log.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// Newest first.
+    pub rows: Vec<AuditRow>,
+    /// Whether there are older ones.
+    pub older: bool,
+    /// The newest row of the whole log.
+    pub head: AuditId,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Comma-separated values.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+impl ExportFormat {
+    fn as_str(self) -> &'static str {
+        match self {
+            ExportFormat::Csv => "csv",
+            ExportFormat::JsonLines => "jsonl",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+impl Store {
+    /// A page of the rows of `filter`, those older than `before` if given. AUDIT_VIEW, which tells the filter, is
+    /// durable first.
+    pub async fn view_audit(
+        &self,
+        actor: Actor,
+        filter: AuditFilter,
+        before: Option<AuditId>,
+        limit: u32,
+        at: Timestamp,
+    ) -> Result<AuditPage, StoreError> {
+        let mut details = described(&filter);
+        if let Some(before) = before {
+            details["before"] = before.get().into();
+        }
+        self.write(move |write| record(write, actor, Action::AuditView, details, at)).await?;
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let mut rows = select(&snapshot, &filter, Order::NewestFirst, before, None, limit.saturating_add(1))?;
+            let older = rows.len() > limit as usize;
+            rows.truncate(limit as usize);
+            Ok(AuditPage { rows, older, head: read_head(&snapshot)?.id })
+        })
+        .await
+    }
+
+    /// Starts an export: AUDIT_EXPORT, which tells filter and format, is durable first. Gives the row before it, with
+    /// which the export ends.
+    pub async fn begin_audit_export(
+        &self,
+        actor: Actor,
+        filter: AuditFilter,
+        format: ExportFormat,
+        at: Timestamp,
+    ) -> Result<AuditId, StoreError> {
+        let mut details = described(&filter);
+        details["format"] = format.as_str().into();
+        self.write(move |write| {
+            let last = write.head.id;
+            record(write, actor, Action::AuditExport, details, at)?;
+            Ok(last)
+        })
+        .await
+    }
+
+    /// At most `limit` rows of `filter`, oldest first: those that come after the row `after`, up to the number `up_to`.
+    /// An export goes through the log by passing the last row it got as the next `after`.
+    pub async fn audit_rows(
+        &self,
+        filter: &AuditFilter,
+        after: AuditId,
+        up_to: AuditId,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let filter = filter.clone();
+        let after = (after > AuditId::ZERO).then_some(after);
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            select(&snapshot, &filter, Order::OldestFirst, after, Some(up_to), limit)
+        })
+        .await
+    }
+
+    /// The newest row's number and hash.
+    pub async fn audit_head(&self) -> Result<ChainPosition, StoreError> {
+        self.read(read_head).await
+    }
+}
+
+fn record(
+    write: &mut Write<'_>,
+    actor: Actor,
+    action: Action,
+    details: serde_json::Value,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    require_live(write, actor)?;
+    let (person, ip) = (Some(actor.person), Some(actor.ip));
+    write.append(Entry { at, person, action, message: None, details, ip })?;
+    Ok(())
+}
+
+/// The filter as it stands in the log; what is not set is left out.
+fn described(filter: &AuditFilter) -> serde_json::Value {
+    let mut details = json!({});
+    if let Some(person) = filter.person {
+        details["person"] = person.get().into();
+    }
+    if let Some(action) = filter.action {
+        details["action"] = action.as_str().into();
+    }
+    if let Some(from) = filter.from {
+        details["from"] = from.to_rfc3339().into();
+    }
+    if let Some(to) = filter.to {
+        details["to"] = to.to_rfc3339().into();
+    }
+    details
+}
+
+fn select(
+    connection: &Connection,
+    filter: &AuditFilter,
+    order: Order,
+    beyond: Option<AuditId>,
+    up_to: Option<AuditId>,
+    limit: u32,
+) -> Result<Vec<AuditRow>, StoreError> {
+    // Where the walk goes on: by number, or by the time of that number's row.
+    let beyond = match beyond {
+        None => None,
+        Some(id) => {
+            let mut at = connection.prepare_cached("SELECT at FROM audit_log WHERE id = ?1")?;
+            match at.query_row([id], |row| row.get::<_, Timestamp>(0)).optional()? {
+                Some(at) => Some((at, id)),
+                // A number past the end, or of no row: nothing is after it, everything is before it.
+                None if order == Order::OldestFirst => return Ok(Vec::new()),
+                None => None,
+            }
+        }
+    };
+    let (sql, values) = statement(filter, order, beyond, up_to, limit);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), audit_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The SQL is put together from these fixed parts alone; every value is a parameter.
+fn statement(
+    filter: &AuditFilter,
+    order: Order,
+    beyond: Option<(Timestamp, AuditId)>,
+    up_to: Option<AuditId>,
+    limit: u32,
+) -> (String, Vec<Value>) {
+    let filtered = *filter != AuditFilter::default();
+    let mut sql = String::from(
+        "SELECT a.id, a.at, a.person_id, p.name, p.email, a.action, a.message_id, \
+         CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash \
+         FROM audit_log a LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
+         LEFT JOIN message_deletion d ON d.message_id = a.message_id WHERE true",
+    );
+    let mut values = Vec::new();
+    let mut and = |condition: &str, value: Value| {
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(person) = filter.person {
+        and(" AND a.person_id = ?", person.get().into());
+    }
+    if let Some(action) = filter.action {
+        and(" AND a.action = ?", action.as_str().to_owned().into());
+    }
+    if let Some(from) = filter.from {
+        and(" AND a.at >= ?", from.as_millis().into());
+    }
+    if let Some(to) = filter.to {
+        and(" AND a.at < ?", to.as_millis().into());
+    }
+    if let Some(up_to) = up_to {
+        // The plus keeps this from choosing the walk: the filter's index does.
+        and(if filtered { " AND +a.id <= ?" } else { " AND a.id <= ?" }, up_to.get().into());
+    }
+    let newest_first = order == Order::NewestFirst;
+    if let Some((at, id)) = beyond {
+        if filtered {
+            and(if newest_first { " AND (a.at, a.id) < (?," } else { " AND (a.at, a.id) > (?," }, at.as_millis().into());
+            and(" ?)", id.get().into());
+        } else {
+            and(if newest_first { " AND a.id < ?" } else { " AND a.id > ?" }, id.get().into());
+        }
+    }
+    let tail = match (filtered, newest_first) {
+        (true, true) => " ORDER BY a.at DESC, a.id DESC LIMIT ?",
+        (true, false) => " ORDER BY a.at, a.id LIMIT ?",
+        (false, true) => " ORDER BY a.id DESC LIMIT ?",
+        (false, false) => " ORDER BY a.id LIMIT ?",
+    };
+    and(tail, i64::from(limit).into());
+    (sql, values)
+}
+
+fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    let person = match (row.get(2)?, row.get(3)?, row.get(4)?) {
+        (Some(id), Some(name), Some(email)) => Some(Author { id, name, email }),
+        _ => None,
+    };
+    Ok(AuditRow {
+        id: row.get(0)?,
+        at: row.get(1)?,
+        person,
+        action: row.get(5)?,
+        message: row.get(6)?,
+        subject: row.get(7)?,
+        details: row.get(8)?,
+        ip: row.get(9)?,
+        previous_hash: row.get(10)?,
+        hash: row.get(11)?,
+    })
+}
+
+#[cfg(test)]
+#[path = "audit_query_tests.rs"]
+mod tests;

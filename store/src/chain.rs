@@ -1,0 +1,315 @@
+//! Checking the audit log, and the messages against it.
+//!
+//! The check walks the log from its start (or from a position checked before) to its head, in read transactions of
+//! [`ROWS`] rows each, in constant memory, while the programs write on. It recomputes every hash, misses what is not
+//! there, and holds every message against its MESSAGE_CREATE row: author, time, text. Messages and their MESSAGE_CREATE
+//! rows are numbered in the same order without a gap, so one that is too many is seen by counting.
+
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Deserialize;
+
+use crate::audit::Action;
+use crate::chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, content_hash, genesis_hash};
+use crate::error::StoreError;
+use crate::id::{AuditId, MessageId, PersonId};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::writer::read_head;
+
+/// How many rows a read transaction takes: some 50 ms, which is how long the write-ahead log is kept from shrinking.
+const ROWS: u32 = 10_000;
+
+/// What a check of the chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChainVerdict {
+    /// Everything is as it was written.
+    Sound {
+        /// Up to here.
+        head: ChainPosition,
+        /// How many rows were checked.
+        rows: u64,
+    },
+    /// Something is not. The check stops at the first fault.
+    Broken {
+        /// The row that shows it.
+        row: AuditId,
+        /// What is wrong there.
+        fault: ChainFault,
+    },
+}
+
+/// What can be wrong with the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainFault {
+    /// The row's content is not what its hash covers.
+    Altered,
+    /// The row is not there, though later ones are.
+    Missing,
+    /// This row and what followed it are gone from the end.
+    CutOff,
+    /// The row does not follow the one before it.
+    Unlinked,
+    /// The message is not what was sent or deleted by the log's account.
+    Message(MessageId),
+}
+
+impl fmt::Display for ChainFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChainFault::Altered => out.write_str("the row was altered after it was written"),
+            ChainFault::Missing => out.write_str("the row is missing, though later rows are there"),
+            ChainFault::CutOff => out.write_str("the end of the log was cut off, from this row on"),
+            ChainFault::Unlinked => out.write_str("the row does not follow the row before it"),
+            ChainFault::Message(id) => write!(out, "message {id} is not what the log says was sent or deleted"),
+        }
+    }
+}
+
+impl Store {
+    /// Checks the chain after `from` (from the start if none) up to its head, and tells `progress` how far it has come
+    /// after each read transaction.
+    pub async fn verify_chain(
+        &self,
+        from: Option<ChainPosition>,
+        mut progress: impl FnMut(AuditId) + Send + 'static,
+    ) -> Result<ChainVerdict, StoreError> {
+        let genesis = ChainPosition { id: AuditId::ZERO, hash: genesis_hash(self.database_id()) };
+        let mut walk = self.read(move |connection| Walk::start(connection, from, genesis)).await?;
+        loop {
+            match walk {
+                Step::Done(verdict) => return Ok(verdict),
+                Step::More(mut state) => {
+                    walk = self.read(move |connection| state.advance(connection)).await?;
+                    if let Step::More(state) = &walk {
+                        progress(state.position.id);
+                    } else if let Step::Done(ChainVerdict::Sound { head, .. }) = &walk {
+                        progress(head.id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Step {
+    More(Walk),
+    Done(ChainVerdict),
+}
+
+fn broken(row: AuditId, fault: ChainFault) -> Step {
+    Step::Done(ChainVerdict::Broken { row, fault })
+}
+
+/// How far a check has come.
+#[derive(Clone, Copy)]
+struct Walk {
+    position: ChainPosition,
+    rows: u64,
+    /// The newest message whose MESSAGE_CREATE row was passed; zero before the first.
+    last_message: i64,
+}
+
+/// A row as it is stored, nothing joined.
+struct StoredRow {
+    id: i64,
+    at: i64,
+    person: Option<PersonId>,
+    action: String,
+    message: Option<i64>,
+    details: String,
+    ip: Option<String>,
+    previous_hash: Hash,
+    hash: Hash,
+}
+
+/// What the check needs to know of a row's details.
+#[derive(Deserialize)]
+struct MessageDetails {
+    message_id: Option<i64>,
+    content: Option<String>,
+}
+
+impl Walk {
+    fn start(connection: &Connection, from: Option<ChainPosition>, genesis: ChainPosition) -> Result<Step, StoreError> {
+        let Some(from) = from.filter(|from| from.id > AuditId::ZERO) else {
+            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0 }));
+        };
+        let snapshot = connection.unchecked_transaction()?;
+        let mut select = snapshot.prepare_cached("SELECT hash FROM audit_log WHERE id = ?1")?;
+        match select.query_row([from.id], |row| row.get::<_, Hash>(0)).optional()? {
+            Some(hash) if hash == from.hash => {}
+            Some(_) => return Ok(broken(from.id, ChainFault::Altered)),
+            None => {
+                let end: i64 = snapshot.query_row("SELECT coalesce(max(id), 0) FROM audit_log", (), |row| row.get(0))?;
+                let gone = end < from.id.get();
+                let first_gone = AuditId::new(end).unwrap_or(AuditId::ZERO).next();
+                return Ok(if gone { broken(first_gone, ChainFault::CutOff) } else { broken(from.id, ChainFault::Missing) });
+            }
+        }
+        // Straight from the index; the rows up to `from` were checked before.
+        let mut select = snapshot.prepare_cached(
+            "SELECT message_id FROM audit_log WHERE +action = 'MESSAGE_CREATE' \
+             AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 ORDER BY id DESC LIMIT 1",
+        )?;
+        let last: Option<Option<i64>> = select.query_row([from.id], |row| row.get(0)).optional()?;
+        Ok(Step::More(Walk { position: from, rows: 0, last_message: last.flatten().unwrap_or(0) }))
+    }
+
+    /// Checks the next rows, in one read transaction.
+    fn advance(&mut self, connection: &Connection) -> Result<Step, StoreError> {
+        let snapshot = connection.unchecked_transaction()?;
+        let mut select = snapshot.prepare_cached(
+            "SELECT id, at, person_id, action, message_id, details, ip, previous_hash, hash \
+             FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let mut rows = select.query((self.position.id, ROWS))?;
+        let mut passed = 0;
+        while let Some(row) = rows.next()? {
+            let expected = self.position.id.next();
+            let Ok(row) = stored_row(row) else {
+                // A value of a kind that is never written: nothing else to compare it with.
+                return Ok(broken(expected, ChainFault::Altered));
+            };
+            if let Some(fault) = self.check(&snapshot, &row, expected)? {
+                return Ok(broken(expected, fault));
+            }
+            self.position = ChainPosition { id: expected, hash: row.hash };
+            self.rows += 1;
+            passed += 1;
+        }
+        if passed < ROWS { self.finish(&snapshot) } else { Ok(Step::More(*self)) }
+    }
+
+    fn check(&mut self, snapshot: &Connection, row: &StoredRow, expected: AuditId) -> Result<Option<ChainFault>, StoreError> {
+        if row.id != expected.get() {
+            return Ok(Some(ChainFault::Missing));
+        }
+        if row.previous_hash != self.position.hash {
+            return Ok(Some(ChainFault::Unlinked));
+        }
+        let at = Timestamp::from_millis(row.at);
+        let fields = HashedFields {
+            id: expected,
+            at: &at.to_rfc3339(),
+            person: row.person,
+            action: &row.action,
+            details: &row.details,
+            ip: row.ip.as_deref(),
+        };
+        if at.as_millis() != row.at || chain_hash(&row.previous_hash, &fields) != row.hash {
+            return Ok(Some(ChainFault::Altered));
+        }
+        self.check_message(snapshot, row)
+    }
+
+    /// The message's column is not hashed, since it is not shipped; details are, and name the same message.
+    fn check_message(&mut self, snapshot: &Connection, row: &StoredRow) -> Result<Option<ChainFault>, StoreError> {
+        let action = Action::parse(&row.action);
+        let of_message = matches!(action, Some(Action::MessageCreate | Action::MessageView | Action::MessageDelete));
+        if !of_message {
+            return Ok(row.message.is_some().then_some(ChainFault::Altered));
+        }
+        let details: Option<MessageDetails> = serde_json::from_str(&row.details).ok();
+        let (Some(details), Some(id)) = (details, row.message.and_then(MessageId::new)) else {
+            return Ok(Some(ChainFault::Altered));
+        };
+        if details.message_id != Some(id.get()) {
+            return Ok(Some(ChainFault::Altered));
+        }
+        let agrees = match action {
+            Some(Action::MessageCreate) => {
+                let follows = id.get() == self.last_message + 1;
+                self.last_message = id.get();
+                follows && created_agrees(snapshot, row, id, details.content.as_deref())?
+            }
+            Some(Action::MessageDelete) => deleted_agrees(snapshot, row, id)?,
+            _ => id.get() <= self.last_message,
+        };
+        Ok((!agrees).then_some(ChainFault::Message(id)))
+    }
+
+    /// At the end of the log, as this snapshot sees it.
+    fn finish(&self, snapshot: &Connection) -> Result<Step, StoreError> {
+        let head = read_head(snapshot)?;
+        let last = self.position;
+        if head.id > last.id {
+            return Ok(broken(last.id.next(), ChainFault::CutOff));
+        }
+        if head.id < last.id {
+            return Ok(broken(head.id.next(), ChainFault::Unlinked));
+        }
+        if head.hash != last.hash {
+            return Ok(broken(last.id, ChainFault::Altered));
+        }
+        // Beyond the messages that the log accounts for, there must be none.
+        let unsent = "SELECT id FROM message WHERE id > ?1 UNION ALL \
+             SELECT message_id FROM message_body WHERE message_id > ?1 UNION ALL \
+             SELECT message_id FROM message_deletion WHERE message_id > ?1 LIMIT 1";
+        let unsent: Option<MessageId> =
+            snapshot.prepare_cached(unsent)?.query_row([self.last_message], |row| row.get(0)).optional()?;
+        Ok(match unsent {
+            Some(id) => broken(last.id, ChainFault::Message(id)),
+            None => Step::Done(ChainVerdict::Sound { head: last, rows: self.rows }),
+        })
+    }
+}
+
+/// Whether the message is as its MESSAGE_CREATE row says, or is deleted and the log says that too.
+fn created_agrees(
+    snapshot: &Connection,
+    row: &StoredRow,
+    id: MessageId,
+    content: Option<&str>,
+) -> Result<bool, StoreError> {
+    let mut select = snapshot.prepare_cached(
+        "SELECT m.author_id, m.sent_at, m.salt, m.subject, b.body, d.message_id IS NOT NULL, \
+         EXISTS (SELECT 1 FROM audit_log a WHERE a.message_id = m.id AND a.action = 'MESSAGE_DELETE') \
+         FROM message m JOIN message_body b ON b.message_id = m.id \
+         LEFT JOIN message_deletion d ON d.message_id = m.id WHERE m.id = ?1",
+    )?;
+    let mut found = select.query([id])?;
+    let Some(message) = found.next()? else { return Ok(false) };
+    let (author, sent_at): (i64, i64) = (message.get(0)?, message.get(1)?);
+    if Some(author) != row.person.map(PersonId::get) || sent_at != row.at {
+        return Ok(false);
+    }
+    if message.get(5)? {
+        return Ok(message.get(6)?);
+    }
+    let (Ok(salt), Ok(subject), Ok(body)) =
+        (message.get::<_, [u8; 16]>(2), message.get_ref(3)?.as_str(), message.get_ref(4)?.as_str())
+    else {
+        return Ok(false);
+    };
+    Ok(content == Some(content_hash(&salt, subject, body).to_string().as_str()))
+}
+
+/// Whether the message is deleted, its text is gone, and its tombstone is as its MESSAGE_DELETE row says.
+fn deleted_agrees(snapshot: &Connection, row: &StoredRow, id: MessageId) -> Result<bool, StoreError> {
+    let mut select = snapshot.prepare_cached(
+        "SELECT m.author_id = ?2 AND d.at = ?3 AND m.salt = zeroblob(16) AND trim(m.subject, ' ') = '' \
+         AND trim(b.body, ' ') = '' FROM message m JOIN message_body b ON b.message_id = m.id \
+         JOIN message_deletion d ON d.message_id = m.id WHERE m.id = ?1",
+    )?;
+    Ok(select.query_row((id, row.person, row.at), |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
+    Ok(StoredRow {
+        id: row.get(0)?,
+        at: row.get(1)?,
+        person: row.get(2)?,
+        action: row.get(3)?,
+        message: row.get(4)?,
+        details: row.get(5)?,
+        ip: row.get(6)?,
+        previous_hash: row.get(7)?,
+        hash: row.get(8)?,
+    })
+}
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

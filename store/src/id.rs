@@ -1,0 +1,112 @@
+//! The numbers of things: one type each, so that a message's number cannot stand where a person's belongs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::Serialize;
+
+/// The text or number was not an id: ids are whole numbers from 1 up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: a whole number from 1 up is expected")]
+pub struct InvalidId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// An id from its number; only positive numbers are ids.
+            pub fn new(number: i64) -> Option<Self> {
+                (number > 0).then_some(Self(number))
+            }
+
+            /// The number.
+            pub fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(out)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// Plain digits only: no sign, no space, no leading zero, so that one thing has one address.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+                let number = if plain { text.parse().ok() } else { None };
+                number.and_then(Self::new).ok_or(InvalidId)
+            }
+        }
+
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(ToSqlOutput::from(self.0))
+            }
+        }
+
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let number = i64::column_result(value)?;
+                Self::new(number).ok_or(FromSqlError::OutOfRange(number))
+            }
+        }
+    };
+}
+
+id! {
+    /// A staff member.
+    PersonId
+}
+id! {
+    /// A signed-in browser.
+    SessionId
+}
+id! {
+    /// A message.
+    MessageId
+}
+id! {
+    /// A row of the audit log. The rows are numbered 1, 2, 3 without a gap.
+    AuditId
+}
+
+impl AuditId {
+    /// Before the first row.
+    pub const ZERO: AuditId = AuditId(0);
+
+    /// The row after this one.
+    pub(crate) fn next(self) -> AuditId {
+        AuditId(self.0.saturating_add(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn only_plain_positive_numbers_are_ids() {
+        assert_eq!("17".parse::<MessageId>().unwrap().get(), 17);
+        assert_eq!("9223372036854775807".parse::<MessageId>().unwrap().get(), i64::MAX);
+        for text in ["", "0", "-1", "+1", "01", " 1", "1 ", "1.0", "1e3", "9223372036854775808", "٣"] {
+            assert_eq!(text.parse::<MessageId>(), Err(InvalidId), "{text:?}");
+        }
+        assert_eq!(PersonId::new(0), None);
+        assert_eq!(PersonId::new(-3), None);
+    }
+
+    #[test]
+    fn an_id_is_a_number_in_json() {
+        assert_eq!(serde_json::to_string(&AuditId::ZERO.next()).unwrap(), "1");
+    }
+}

@@ -1,0 +1,187 @@
+//! The list of messages, who wrote them, and what has happened since: reading without the text of any body.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::error::StoreError;
+use crate::id::{AuditId, MessageId, PersonId};
+use crate::person::Author;
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::writer::read_head;
+
+/// A message as the list shows it.
+#[derive(Clone, Debug)]
+pub struct MessageSummary {
+    /// Its number.
+    pub id: MessageId,
+    /// Who sent it.
+    pub author: Author,
+    /// When.
+    pub sent_at: Timestamp,
+    /// Its subject, or that it is gone.
+    pub content: SummaryContent,
+}
+
+/// What the list shows of a message's content. Debug does not show the subject.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SummaryContent {
+    /// It can be opened.
+    Live {
+        /// Its subject.
+        subject: String,
+    },
+    /// Its author deleted it.
+    Deleted {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl std::fmt::Debug for SummaryContent {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SummaryContent::Live { .. } => out.write_str("Live"),
+            SummaryContent::Deleted { at } => write!(out, "Deleted({})", at.to_rfc3339()),
+        }
+    }
+}
+
+/// Which messages to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Those older than this one.
+    pub before: Option<MessageId>,
+    /// Those of this person.
+    pub author: Option<PersonId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A page of the list.
+#[derive(Clone, Debug)]
+pub struct MessageList {
+    /// Newest first.
+    pub messages: Vec<MessageSummary>,
+    /// Whether there are older ones.
+    pub older: bool,
+    /// The newest audit row as of this page: live updates of it start after that.
+    pub newest_event: AuditId,
+}
+
+/// Something that happened to a message.
+#[derive(Clone, Debug)]
+pub struct MessageEvent {
+    /// The audit row that records it.
+    pub id: AuditId,
+    /// What happened.
+    pub change: MessageChange,
+    /// The message as it is now: one sent and deleted since is shown as deleted in both its events.
+    pub message: MessageSummary,
+}
+
+/// What can happen to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageChange {
+    /// It was sent.
+    Sent,
+    /// It was deleted.
+    Deleted,
+}
+
+/// The columns of a summary: id, author's id, name, e-mail, sent at, subject, deleted at.
+macro_rules! summary {
+    ($from:literal, $rest:literal) => {
+        concat!(
+            "SELECT m.id, m.author_id, p.name, p.email, m.sent_at, m.subject, d.at",
+            $from,
+            " JOIN person p ON p.id = m.author_id LEFT JOIN message_deletion d ON d.message_id = m.id ",
+            $rest
+        )
+    };
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<MessageSummary> {
+    let content = match row.get(6)? {
+        Some(at) => SummaryContent::Deleted { at },
+        None => SummaryContent::Live { subject: row.get(5)? },
+    };
+    Ok(MessageSummary { id: row.get(0)?, author: Author::from_row(row, 1)?, sent_at: row.get(4)?, content })
+}
+
+pub(crate) fn find_summary(connection: &Connection, id: MessageId) -> Result<Option<MessageSummary>, StoreError> {
+    let mut select = connection.prepare_cached(summary!(" FROM message m", "WHERE m.id = ?1"))?;
+    Ok(select.query_row([id], summary).optional()?)
+}
+
+impl Store {
+    /// A page of the list, newest first.
+    pub async fn list_messages(&self, query: ListQuery) -> Result<MessageList, StoreError> {
+        self.read(move |connection| list(connection, query)).await
+    }
+
+    /// Everyone who has sent anything, by name.
+    pub async fn authors(&self) -> Result<Vec<Author>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT p.id, p.name, p.email FROM person p WHERE EXISTS \
+                 (SELECT 1 FROM message m WHERE m.author_id = p.id) ORDER BY p.name COLLATE NOCASE, p.id",
+            )?;
+            let authors = select.query_map((), |row| Author::from_row(row, 0))?;
+            Ok(authors.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One message as the list shows it.
+    pub async fn message_summary(&self, id: MessageId) -> Result<Option<MessageSummary>, StoreError> {
+        self.read(move |connection| find_summary(connection, id)).await
+    }
+
+    /// What happened to messages after an audit row, oldest first, at most `limit`.
+    pub async fn message_events_after(&self, after: AuditId, limit: u32) -> Result<Vec<MessageEvent>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(summary!(
+                ", a.id, a.action = 'MESSAGE_CREATE' FROM audit_log a INDEXED BY audit_log_message_event \
+                 CROSS JOIN message m ON m.id = a.message_id",
+                "WHERE a.action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND a.id > ?1 ORDER BY a.id LIMIT ?2"
+            ))?;
+            let events = select.query_map((after, limit), |row| {
+                let change = if row.get(8)? { MessageChange::Sent } else { MessageChange::Deleted };
+                Ok(MessageEvent { id: row.get(7)?, change, message: summary(row)? })
+            })?;
+            Ok(events.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+fn list(connection: &Connection, query: ListQuery) -> Result<MessageList, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let before = query.before.map_or(i64::MAX, MessageId::get);
+    // One more than asked for tells whether there are older ones.
+    let asked = i64::from(query.limit) + 1;
+    let mut messages = Vec::with_capacity(query.limit.min(1_000) as usize + 1);
+    match query.author {
+        None => {
+            let mut select = snapshot.prepare_cached(summary!(
+                " FROM message m",
+                "WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2"
+            ))?;
+            for found in select.query_map((before, asked), summary)? {
+                messages.push(found?);
+            }
+        }
+        Some(author) => {
+            let mut select = snapshot.prepare_cached(summary!(
+                " FROM message m INDEXED BY message_author",
+                "WHERE m.author_id = ?3 AND m.id < ?1 ORDER BY m.id DESC LIMIT ?2"
+            ))?;
+            for found in select.query_map((before, asked, author), summary)? {
+                messages.push(found?);
+            }
+        }
+    }
+    let older = messages.len() > query.limit as usize;
+    messages.truncate(query.limit as usize);
+    Ok(MessageList { messages, older, newest_event: read_head(&snapshot)?.id })
+}

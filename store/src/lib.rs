@@ -1,0 +1,55 @@
+//! The Wardpost database: its schema, its encryption, its transactions and its audit chain. All SQL lives here.
+//!
+//! A [`Store`] is one encrypted SQLite file. One writer thread commits what waits together and acknowledges only what
+//! is on the disk; a few read-only connections serve reads beside it; other processes may do the same with the same
+//! file at the same time. The functions are async, take and give domain types, and name what they do. Nothing of SQLite
+//! shows in them: another database can stand behind them later.
+//!
+//! Every change and every look at a message's text goes with its audit row in the same transaction ([`Action`] lists
+//! them all), and every row carries a hash of itself and the row before it ([`chain_hash`]). [`Store::verify_chain`]
+//! finds what was altered.
+
+mod audit;
+mod audit_query;
+mod chain;
+mod chain_hash;
+mod connection;
+mod draft;
+mod error;
+mod id;
+mod inbox;
+mod key;
+mod message;
+mod person;
+mod random;
+mod readers;
+mod schema;
+mod session;
+mod sign_in;
+mod store;
+mod text;
+mod time;
+mod token;
+mod writer;
+
+#[cfg(test)]
+mod testing;
+
+pub use audit::Action;
+pub use audit_query::{AuditFilter, AuditPage, AuditRow, ExportFormat};
+pub use chain::{ChainFault, ChainVerdict};
+pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
+pub use draft::Draft;
+pub use error::{OpenError, Source, StoreError};
+pub use id::{AuditId, InvalidId, MessageId, PersonId, SessionId};
+pub use inbox::{ListQuery, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
+pub use key::{DatabaseKey, KeyError};
+pub use message::{Deletion, Message, NewMessage, Opened, Sent};
+pub use person::{Author, Identity, Person, StaffChange};
+pub use schema::IfMissing;
+pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
+pub use sign_in::{RefusedSignIn, SignIn};
+pub use store::Store;
+pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError};
+pub use time::Timestamp;
+pub use token::SessionToken;

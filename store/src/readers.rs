@@ -1,0 +1,73 @@
+//! A few read-only connections, so that reading never waits for writing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use crate::error::StoreError;
+
+/// Enough for two processors with one read each on disk; each costs up to 2 MB of page cache.
+pub(crate) const READERS: u32 = 4;
+
+/// The connections that are not in use, and a permit for each.
+pub(crate) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+/// A connection on loan; it goes back even where the work panics.
+struct Loan {
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            lock(&self.idle).push(connection);
+        }
+    }
+}
+
+impl Readers {
+    pub(crate) fn new(connections: Vec<Connection>) -> Self {
+        let permits = Semaphore::new(connections.len());
+        Readers { idle: Arc::new(Mutex::new(connections)), permits: Arc::new(permits) }
+    }
+
+    /// Runs `work` on a connection, off the async threads. It may read in one transaction or several, but holds none
+    /// open for long: the write-ahead log cannot shrink meanwhile.
+    pub(crate) async fn read<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let idle = self.idle.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let connection = lock(&idle).pop();
+            // Dropped in reverse order: the connection is back before the permit is.
+            let _permit = permit;
+            let loan = Loan { connection, idle };
+            match &loan.connection {
+                Some(connection) => work(connection),
+                None => Err(StoreError::Closed),
+            }
+        });
+        done.await.unwrap_or_else(|_| Err(StoreError::internal("a read panicked")))
+    }
+
+    /// Waits for the reads under way and closes the connections.
+    pub(crate) async fn close(&self) {
+        if let Ok(all) = self.permits.acquire_many(READERS).await {
+            lock(&self.idle).clear();
+            self.permits.close();
+            drop(all);
+        }
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Connection>>) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,220 @@
+//! Signing in: the person is made or brought up to date, the browser's old session ended, a new one started and the
+//! whole of it recorded, in one transaction.
+
+use std::net::IpAddr;
+
+use rusqlite::OptionalExtension;
+use serde_json::json;
+
+use crate::audit::{Action, Entry, clip};
+use crate::error::StoreError;
+use crate::id::{PersonId, SessionId};
+use crate::person::Identity;
+use crate::session::{Client, EndReason, Session, end_session, find_session};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::token::{SessionToken, csrf_token};
+use crate::writer::Write;
+
+/// How much of what the provider or the browser says goes into a row: an e-mail address has at most 254 characters.
+const CLIP: usize = 320;
+
+/// What came of a sign-in.
+#[derive(Debug)]
+pub enum SignIn {
+    /// A session has started.
+    SignedIn {
+        /// The secret for the browser's cookie.
+        token: SessionToken,
+        /// The session.
+        session: Session,
+    },
+    /// The person is locked out.
+    Disabled,
+}
+
+/// A sign-in that came to nothing before it reached the store.
+#[derive(Clone, Debug)]
+pub struct RefusedSignIn {
+    /// The account, if the provider's answer held: LOGIN_DENIED. None, if it did not: LOGIN_FAILED.
+    pub verified_account: Option<Identity>,
+    /// Why, in a word.
+    pub reason: &'static str,
+    /// From which address.
+    pub ip: IpAddr,
+}
+
+impl Store {
+    /// Signs a person in whom the provider vouched for and the staff rule lets in. `replacing` is the token this browser
+    /// had before; its session ends (SESSION_ENDED). LOGIN, or LOGIN_DENIED for a person who is disabled.
+    pub async fn sign_in(
+        &self,
+        identity: Identity,
+        replacing: Option<SessionToken>,
+        client: Client,
+        at: Timestamp,
+    ) -> Result<SignIn, StoreError> {
+        self.write(move |write| {
+            let known = find_person(write, &identity)?;
+            if known.as_ref().is_some_and(|known| known.disabled) || address_is_disabled(write, &identity.email)? {
+                let person = known.map(|known| known.id);
+                deny(write, person, &identity, "disabled", client.ip, at)?;
+                return Ok(SignIn::Disabled);
+            }
+            if let Some(token) = replacing {
+                replace(write, &token, client.ip, at)?;
+            }
+            let (person, new_person, changed) = keep_person(write, known, &identity, at)?;
+            let token = SessionToken::random();
+            let session = start_session(write, person, &identity, &token, at)?;
+            write.append(Entry {
+                at,
+                person: Some(person),
+                action: Action::Login,
+                message: None,
+                details: json!({
+                    "email": clip(&identity.email, CLIP),
+                    "new_person": new_person,
+                    "changed": changed,
+                    "session": session.id,
+                    "user_agent": clip(&client.user_agent, CLIP),
+                }),
+                ip: Some(client.ip),
+            })?;
+            Ok(SignIn::SignedIn { token, session })
+        })
+        .await
+    }
+
+    /// Records a sign-in that was refused or failed.
+    pub async fn record_refused_sign_in(&self, refusal: RefusedSignIn, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |write| match &refusal.verified_account {
+            Some(identity) => {
+                let person = find_person(write, identity)?.map(|known| known.id);
+                deny(write, person, identity, refusal.reason, refusal.ip, at)
+            }
+            None => {
+                let (details, ip) = (json!({ "reason": refusal.reason }), Some(refusal.ip));
+                write.append(Entry { at, person: None, action: Action::LoginFailed, message: None, details, ip })?;
+                Ok(())
+            }
+        })
+        .await
+    }
+}
+
+struct Known {
+    id: PersonId,
+    email: String,
+    name: String,
+    disabled: bool,
+}
+
+fn find_person(write: &Write<'_>, identity: &Identity) -> Result<Option<Known>, StoreError> {
+    let mut select = write.connection.prepare_cached(
+        "SELECT id, email, name, disabled_at IS NOT NULL FROM person WHERE issuer = ?1 AND subject = ?2",
+    )?;
+    let known = select.query_row((&identity.issuer, &identity.subject), |row| {
+        Ok(Known { id: row.get(0)?, email: row.get(1)?, name: row.get(2)?, disabled: row.get(3)? })
+    });
+    Ok(known.optional()?)
+}
+
+/// Staff are disabled by address: the same address under a new account must not slip through.
+fn address_is_disabled(write: &Write<'_>, email: &str) -> Result<bool, StoreError> {
+    let mut select = write
+        .connection
+        .prepare_cached("SELECT 1 FROM person WHERE email = ?1 COLLATE NOCASE AND disabled_at IS NOT NULL")?;
+    Ok(select.exists([email])?)
+}
+
+fn deny(
+    write: &mut Write<'_>,
+    person: Option<PersonId>,
+    identity: &Identity,
+    reason: &str,
+    ip: IpAddr,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let details = json!({
+        "email": clip(&identity.email, CLIP),
+        "issuer": clip(&identity.issuer, CLIP),
+        "subject": clip(&identity.subject, CLIP),
+        "reason": reason,
+    });
+    write.append(Entry { at, person, action: Action::LoginDenied, message: None, details, ip: Some(ip) })?;
+    Ok(())
+}
+
+fn replace(write: &mut Write<'_>, token: &SessionToken, ip: IpAddr, at: Timestamp) -> Result<(), StoreError> {
+    let Some(old) = find_session(write.connection, token.hash())?.filter(|old| old.ended.is_none()) else {
+        return Ok(());
+    };
+    end_session(write, old.session.id, EndReason::Replaced, at)?;
+    write.append(Entry {
+        at,
+        person: Some(old.session.person),
+        action: Action::SessionEnded,
+        message: None,
+        details: json!({ "session": old.session.id, "reason": EndReason::Replaced.as_str() }),
+        ip: Some(ip),
+    })?;
+    Ok(())
+}
+
+/// The person's id, whether they are new, and what about them has changed since the last sign-in.
+fn keep_person(
+    write: &Write<'_>,
+    known: Option<Known>,
+    identity: &Identity,
+    at: Timestamp,
+) -> Result<(PersonId, bool, Vec<&'static str>), StoreError> {
+    let Some(known) = known else {
+        let mut insert = write.connection.prepare_cached(
+            "INSERT INTO person (issuer, subject, email, name, created_at, last_sign_in_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id",
+        )?;
+        let values = (&identity.issuer, &identity.subject, &identity.email, &identity.name, at);
+        return Ok((insert.query_row(values, |row| row.get(0))?, true, Vec::new()));
+    };
+    let mut changed = Vec::new();
+    if known.email != identity.email {
+        changed.push("email");
+    }
+    if known.name != identity.name {
+        changed.push("name");
+    }
+    let mut update = write
+        .connection
+        .prepare_cached("UPDATE person SET email = ?2, name = ?3, last_sign_in_at = ?4 WHERE id = ?1")?;
+    update.execute((known.id, &identity.email, &identity.name, at))?;
+    Ok((known.id, false, changed))
+}
+
+fn start_session(
+    write: &Write<'_>,
+    person: PersonId,
+    identity: &Identity,
+    token: &SessionToken,
+    at: Timestamp,
+) -> Result<Session, StoreError> {
+    let csrf_token = csrf_token();
+    let mut insert = write.connection.prepare_cached(
+        "INSERT INTO session (token_hash, person_id, csrf_token, started_at, last_active_at) \
+         VALUES (?1, ?2, ?3, ?4, ?4) RETURNING id",
+    )?;
+    let id: SessionId = insert.query_row((token.hash(), person, &csrf_token, at), |row| row.get(0))?;
+    Ok(Session {
+        id,
+        person,
+        person_name: identity.name.clone(),
+        person_email: identity.email.clone(),
+        csrf_token,
+        started_at: at,
+        last_active_at: at,
+    })
+}
+
+#[cfg(test)]
+#[path = "sign_in_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+//! The open database: one writer, a few readers, and a connection that looks out for other processes.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use crate::connection::{Role, check_build, open, opening};
+use crate::error::{OpenError, StoreError};
+use crate::id::SessionId;
+use crate::key::DatabaseKey;
+use crate::readers::{READERS, Readers};
+use crate::schema::{IfMissing, open_current};
+use crate::session::EndReason;
+use crate::writer::{Write, Writer, announce, read_head};
+
+/// The encrypted database. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database_id: String,
+    writer: Writer,
+    readers: Readers,
+    changes: watch::Sender<u64>,
+    watch: Arc<Mutex<Option<Watch>>>,
+    /// Sessions that were reported past a limit and are not yet written down as ended: a clock set back before that
+    /// must not bring them to life again.
+    expired: Mutex<HashMap<SessionId, EndReason>>,
+}
+
+/// Sees by SQLite's own counter whether anyone has committed since it last looked.
+struct Watch {
+    connection: Connection,
+    seen: i64,
+}
+
+impl Store {
+    /// Opens the database at `path`, which must be ours and readable with `key`; see [`OpenError`] for the refusals.
+    pub async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, OpenError> {
+        let (path, key) = (path.to_owned(), key.duplicate());
+        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::internal("opening the database panicked").into()))
+    }
+
+    fn open_blocking(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, OpenError> {
+        check_build()?;
+        let writer = open_current(path, key, if_missing)?;
+        let database_id = writer
+            .query_row("SELECT value FROM meta WHERE name = 'database_id'", (), |row| row.get(0))
+            .map_err(|error| opening(path, error))?;
+        let head = read_head(&writer)?;
+        let (changes, _) = watch::channel(u64::try_from(head.id.get()).unwrap_or(0));
+        let readers: Result<Vec<_>, _> = (0..READERS).map(|_| open(path, key, Role::Reader)).collect();
+        let watch = Watch { connection: open(path, key, Role::Reader)?, seen: i64::MIN };
+        let writer =
+            Writer::start(writer, path, changes.clone()).map_err(|error| OpenError::Sqlite(Arc::new(error)))?;
+        Ok(Store {
+            inner: Arc::new(Inner {
+                database_id,
+                writer,
+                readers: Readers::new(readers?),
+                changes,
+                watch: Arc::new(Mutex::new(Some(watch))),
+                expired: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Finishes the queued writes, stops the writer and brings the write-ahead log into the file. Other handles to this
+    /// store get [`StoreError::Closed`] from then on.
+    pub async fn close(self) {
+        let inner = self.inner.clone();
+        // The writer goes last: whichever connection closes last removes the write-ahead log.
+        inner.readers.close().await;
+        let stopped = tokio::task::spawn_blocking(move || {
+            inner.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+            inner.writer.stop();
+        });
+        if stopped.await.is_err() {
+            tracing::error!("closing the database panicked");
+        }
+    }
+
+    /// The database's name: 32 random hex characters, made with it.
+    pub fn database_id(&self) -> &str {
+        &self.inner.database_id
+    }
+
+    /// Moves with every audit row that is committed: at once for this process's, and at the next
+    /// [`Store::poll_foreign_commits`] for another's. The value is the newest audit row's number.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Looks whether another process has committed since the last look; if so, moves [`Store::changes`]. Microseconds.
+    pub async fn poll_foreign_commits(&self) -> Result<(), StoreError> {
+        let (watch, changes) = (self.inner.watch.clone(), self.inner.changes.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let watch = watch.as_mut().ok_or(StoreError::Closed)?;
+            let version =
+                watch.connection.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))?;
+            if version != watch.seen {
+                announce(&changes, read_head(&watch.connection)?);
+                watch.seen = version;
+            }
+            Ok(())
+        });
+        looked.await.unwrap_or_else(|_| Err(StoreError::internal("looking for other commits panicked")))
+    }
+
+    /// Whether a write can be made now: takes and releases the write lock, behind what is queued. After a write that
+    /// failed for want of room it writes for real, until one succeeds. A disk that has filled up since is not noticed
+    /// without writing: ask the file system too.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        self.write(|write| {
+            if write.was_full {
+                write.connection.execute("UPDATE audit_head SET id = id", ())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs a job in the writer, in a transaction of its own as far as it can tell.
+    pub(crate) async fn write<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.writer.submit(work)?.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Runs `work` on a read-only connection.
+    pub(crate) async fn read<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.readers.read(work).await
+    }
+
+    /// The sessions that were reported past a limit and are not yet written down as ended.
+    pub(crate) fn expired(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, EndReason>> {
+        self.inner.expired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+}

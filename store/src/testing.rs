@@ -1,0 +1,133 @@
+//! What the tests of this crate share: a store in a temporary directory, people in it, and a way around its guards.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::connection::{Role, open};
+use crate::*;
+
+pub(crate) const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+pub(crate) const LIMITS: SessionLimits =
+    SessionLimits { idle: Duration::from_millis(1_000), absolute: Duration::from_millis(5_000) };
+
+/// A store of its own; the directory goes with it.
+pub(crate) struct TestStore {
+    pub(crate) store: Store,
+    pub(crate) path: PathBuf,
+    directory: TempDir,
+}
+
+impl TestStore {
+    pub(crate) async fn new() -> TestStore {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("test.db");
+        let store = Store::open(&path, &key(), IfMissing::Create).await.unwrap();
+        TestStore { store, path, directory }
+    }
+
+    /// Another store on the same file, as another process would have it.
+    pub(crate) async fn another(&self) -> Store {
+        Store::open(&self.path, &key(), IfMissing::Refuse).await.unwrap()
+    }
+
+    /// A keyed connection that can do anything, as someone has who got hold of the machine and the key.
+    pub(crate) fn raw(&self) -> Connection {
+        open(&self.path, &key(), Role::Writer).unwrap()
+    }
+
+    /// The same with the guards against changes taken down.
+    pub(crate) fn unguarded(&self) -> Connection {
+        let raw = self.raw();
+        let triggers: Vec<String> = {
+            let mut select = raw.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
+            select.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        assert!(!triggers.is_empty());
+        for trigger in triggers {
+            raw.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+        }
+        raw.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON").unwrap();
+        raw
+    }
+
+    /// Closes the store and keeps the file.
+    pub(crate) async fn close(self) -> (PathBuf, TempDir) {
+        self.store.close().await;
+        (self.path, self.directory)
+    }
+}
+
+pub(crate) fn key() -> DatabaseKey {
+    DatabaseKey::from_hex(&"0a".repeat(32)).unwrap()
+}
+
+/// A time `millis` after some day in 2026.
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 + millis)
+}
+
+pub(crate) fn identity(name: &str) -> Identity {
+    Identity {
+        issuer: "https://id.example".into(),
+        subject: format!("subject-{name}"),
+        email: format!("{name}@clinic.example"),
+        name: name.to_owned(),
+    }
+}
+
+pub(crate) fn client() -> Client {
+    Client { ip: IP, user_agent: "test".into() }
+}
+
+/// Signs someone in.
+pub(crate) async fn sign_in(store: &Store, name: &str, time: Timestamp) -> (SessionToken, Session) {
+    match store.sign_in(identity(name), None, client(), time).await.unwrap() {
+        SignIn::SignedIn { token, session } => (token, session),
+        SignIn::Disabled => panic!("{name} is disabled"),
+    }
+}
+
+/// Someone signed in, ready to act.
+pub(crate) async fn staff(store: &Store, name: &str) -> Actor {
+    let (_, session) = sign_in(store, name, at(0)).await;
+    Actor { person: session.person, session: session.id, ip: IP }
+}
+
+pub(crate) fn new_message(subject: &str, body: &str) -> NewMessage {
+    NewMessage {
+        subject: Subject::parse(subject).unwrap(),
+        body: Body::parse(body).unwrap(),
+        key: IdempotencyKey::random(),
+    }
+}
+
+pub(crate) async fn send(store: &Store, actor: Actor, subject: &str, body: &str) -> MessageId {
+    match store.send_message(actor, new_message(subject, body), at(10)).await.unwrap() {
+        Sent::Created(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The whole audit log, oldest first.
+pub(crate) async fn log(store: &Store) -> Vec<AuditRow> {
+    let up_to = AuditId::new(i64::MAX).unwrap();
+    store.audit_rows(&AuditFilter::default(), AuditId::ZERO, up_to, 1_000_000).await.unwrap()
+}
+
+/// The actions of the log, oldest first, without the database's own first row.
+pub(crate) async fn actions(store: &Store) -> Vec<String> {
+    log(store).await.into_iter().skip(1).map(|row| row.action).collect()
+}
+
+/// Asserts that the chain and the messages hold, and gives how many rows there are.
+pub(crate) async fn assert_sound(store: &Store) -> u64 {
+    match store.verify_chain(None, |_| ()).await.unwrap() {
+        ChainVerdict::Sound { rows, .. } => rows,
+        ChainVerdict::Broken { row, fault } => panic!("row {row}: {fault}"),
+    }
+}

@@ -1,0 +1,364 @@
+//! The one thread that writes: jobs queue up, and those that wait together are committed together.
+//!
+//! A commit has to reach the disk, and costs the same for one job as for two hundred; so the thread takes what is
+//! waiting, runs each job inside a savepoint of one transaction, commits, and only then acknowledges. A job that fails
+//! or panics is undone alone. The queue is bounded: where it is full the caller hears Busy at once.
+//!
+//! Other processes append to the same audit log, so the head of the chain is read anew in each transaction, under the
+//! write lock.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use crate::chain_hash::ChainPosition;
+use crate::connection::wait_for_locks;
+use crate::error::StoreError;
+
+/// How many jobs may wait: at thousands a second, some hundred milliseconds of work.
+pub(crate) const QUEUE: usize = 1024;
+/// How many jobs share a commit, so that none waits long for the others.
+const BATCH: usize = 256;
+/// How long a truncating checkpoint may hold up writing while readers finish, and how long it then stays away.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
+/// SQLite reuses the log from its start when no reader stands in the way; past this size we make room for that.
+const LOG_LIMIT: u64 = 64 << 20;
+/// How many commits pass between looks at the log's size.
+const LOG_LOOK: u32 = 64;
+
+/// What a job writes with: the connection inside its transaction, and the end of the audit chain.
+pub(crate) struct Write<'c> {
+    pub(crate) connection: &'c Connection,
+    pub(crate) head: ChainPosition,
+    /// Set by a job whose removed text must leave the write-ahead log too.
+    pub(crate) truncate_log: bool,
+    /// Whether the last write failed for want of room.
+    pub(crate) was_full: bool,
+}
+
+impl<'c> Write<'c> {
+    pub(crate) fn new(connection: &'c Connection, head: ChainPosition) -> Self {
+        Write { connection, head, truncate_log: false, was_full: false }
+    }
+
+    /// Writes down where the chain ends.
+    pub(crate) fn store_head(&self) -> Result<(), StoreError> {
+        let mut update = self.connection.prepare_cached("UPDATE audit_head SET id = ?1, hash = ?2")?;
+        update.execute((self.head.id, self.head.hash))?;
+        Ok(())
+    }
+}
+
+/// A job whose result type is forgotten.
+trait Job: Send {
+    /// Runs it; its result waits for [`Job::settle`].
+    fn run(&mut self, write: &mut Write<'_>) -> Result<(), StoreError>;
+    /// Tells the caller: its own result, or the failure of the transaction around it.
+    fn settle(self: Box<Self>, failure: Option<&StoreError>);
+}
+
+type BoxedJob = Box<dyn Job>;
+
+struct Task<F, T> {
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Job for Task<F, T>
+where
+    F: FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, write: &mut Write<'_>) -> Result<(), StoreError> {
+        let Some(work) = self.work.take() else {
+            return Err(StoreError::internal("a write job was run twice"));
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| work(write)))
+            .unwrap_or_else(|_| Err(StoreError::internal("a write job panicked")));
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.result = Some(result);
+        outcome
+    }
+
+    fn settle(self: Box<Self>, failure: Option<&StoreError>) {
+        let result = match (self.result, failure) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Some(failure)) => Err(failure.clone()),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(StoreError::internal("a write job was not run")),
+        };
+        // A caller that has gone away wants no answer; what it asked for is done all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+enum Command {
+    Run(BoxedJob),
+    Stop,
+}
+
+/// The queue and the thread behind it.
+pub(crate) struct Writer {
+    queue: SyncSender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. `changes` holds the number of the newest audit row.
+    pub(crate) fn start(connection: Connection, path: &Path, changes: watch::Sender<u64>) -> std::io::Result<Writer> {
+        let (queue, commands) = sync_channel(QUEUE);
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let worker = Worker {
+            connection,
+            log: log.into(),
+            changes,
+            was_full: false,
+            commits: 0,
+            // A deletion may have been cut off between its commit and its checkpoint when the program last stopped.
+            truncate_at: Some(Instant::now()),
+        };
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run(&commands))?;
+        Ok(Writer { queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Puts a job in the queue, or says at once that there is no room.
+    pub(crate) fn submit<F, T>(&self, work: F) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    where
+        F: FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task { work: Some(work), result: None, reply };
+        match self.queue.try_send(Command::Run(Box::new(task))) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Finishes what is queued and stops the thread. Blocks; a second call returns at once.
+    pub(crate) fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = self.queue.send(Command::Stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    connection: Connection,
+    log: PathBuf,
+    changes: watch::Sender<u64>,
+    was_full: bool,
+    commits: u32,
+    /// When the write-ahead log is next to be emptied, where it is.
+    truncate_at: Option<Instant>,
+}
+
+impl Worker {
+    fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            self.truncate_when_due();
+            let first = match self.truncate_at {
+                Some(due) => match commands.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                    Ok(first) => first,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+                None => match commands.recv() {
+                    Ok(first) => first,
+                    Err(_) => break,
+                },
+            };
+            let (mut jobs, stop) = gather(first, commands);
+            while !jobs.is_empty() {
+                self.transact(&mut jobs);
+            }
+            if stop {
+                break;
+            }
+        }
+        self.truncate_log();
+    }
+
+    /// One transaction over as many of the jobs as it can take; what remains in `jobs` wants another.
+    fn transact(&mut self, jobs: &mut VecDeque<BoxedJob>) {
+        let changes_before = self.connection.total_changes();
+        let head_before = match self.begin() {
+            Ok(head) => head,
+            Err(error) => {
+                self.roll_back();
+                self.note(&error);
+                return settle(jobs.drain(..), Some(&error));
+            }
+        };
+        let mut write = Write { was_full: self.was_full, ..Write::new(&self.connection, head_before) };
+        let mut ran: Vec<BoxedJob> = Vec::with_capacity(jobs.len());
+        let mut broken = None;
+        while let Some(mut job) = jobs.pop_front() {
+            let outcome = run_in_savepoint(job.as_mut(), &mut write);
+            ran.push(job);
+            if let Err(error) = outcome {
+                broken = Some(error);
+                break;
+            }
+        }
+        let (head, truncate_log) = (write.head, write.truncate_log);
+        let committed = match broken {
+            Some(error) => Err(error),
+            None => self.commit(&write, head_before),
+        };
+        match committed {
+            Ok(()) => {
+                if self.connection.total_changes() != changes_before {
+                    self.was_full = false;
+                }
+                announce(&self.changes, head);
+                if truncate_log {
+                    self.truncate_at = Some(Instant::now());
+                }
+                settle(ran, None);
+                self.look_at_log();
+            }
+            Err(error) => {
+                self.roll_back();
+                self.note(&error);
+                settle(ran, Some(&error));
+            }
+        }
+    }
+
+    fn begin(&self) -> Result<ChainPosition, StoreError> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        read_head(&self.connection)
+    }
+
+    fn commit(&self, write: &Write<'_>, head_before: ChainPosition) -> Result<(), StoreError> {
+        if write.head != head_before {
+            write.store_head()?;
+        }
+        self.connection.prepare_cached("COMMIT")?.execute(())?;
+        Ok(())
+    }
+
+    /// SQLite has often rolled back by itself when this is called, and says so.
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+    }
+
+    fn note(&mut self, error: &StoreError) {
+        self.was_full |= matches!(error, StoreError::DiskFull);
+    }
+
+    fn look_at_log(&mut self) {
+        self.commits = self.commits.wrapping_add(1);
+        if self.commits.is_multiple_of(LOG_LOOK)
+            && self.truncate_at.is_none()
+            && std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_LIMIT)
+        {
+            self.truncate_at = Some(Instant::now());
+        }
+    }
+
+    fn truncate_when_due(&mut self) {
+        if self.truncate_at.is_some_and(|due| due <= Instant::now()) {
+            self.truncate_at = if self.truncate_log() { None } else { Some(Instant::now() + CHECKPOINT_PAUSE) };
+        }
+    }
+
+    /// Brings the write-ahead log into the file and empties it; false where a reader still needs it.
+    fn truncate_log(&mut self) -> bool {
+        let truncated = self.connection.busy_timeout(CHECKPOINT_WAIT).and_then(|()| {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0))
+        });
+        if let Err(error) = wait_for_locks(&mut self.connection) {
+            tracing::error!(%error, "waiting for locks could not be set up again");
+        }
+        match truncated {
+            Ok(busy) => busy == 0,
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log could not be emptied; it is tried again");
+                false
+            }
+        }
+    }
+}
+
+/// What waits behind the first command, up to a batch; and whether to stop after it.
+fn gather(first: Command, commands: &Receiver<Command>) -> (VecDeque<BoxedJob>, bool) {
+    let mut jobs = VecDeque::new();
+    let mut next = first;
+    loop {
+        match next {
+            Command::Stop => return (jobs, true),
+            Command::Run(job) => jobs.push_back(job),
+        }
+        if jobs.len() >= BATCH {
+            return (jobs, false);
+        }
+        next = match commands.try_recv() {
+            Ok(command) => command,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return (jobs, false),
+        };
+    }
+}
+
+/// Runs a job so that its failure undoes it alone. An error means that the whole transaction is lost.
+fn run_in_savepoint(job: &mut dyn Job, write: &mut Write<'_>) -> Result<(), StoreError> {
+    let connection = write.connection;
+    let (head, truncate_log) = (write.head, write.truncate_log);
+    connection.prepare_cached("SAVEPOINT job")?.execute(())?;
+    let outcome = job.run(write);
+    if connection.is_autocommit() {
+        // SQLite ended the transaction itself, as it does on a full disk or a failing one.
+        return Err(outcome.err().unwrap_or_else(|| StoreError::internal("a write job ended its transaction")));
+    }
+    if outcome.is_err() {
+        write.head = head;
+        write.truncate_log = truncate_log;
+        connection.prepare_cached("ROLLBACK TO job")?.execute(())?;
+    }
+    connection.prepare_cached("RELEASE job")?.execute(())?;
+    Ok(())
+}
+
+fn settle(jobs: impl IntoIterator<Item = BoxedJob>, failure: Option<&StoreError>) {
+    for job in jobs {
+        job.settle(failure);
+    }
+}
+
+/// Where the audit log ends, as last written down.
+pub(crate) fn read_head(connection: &Connection) -> Result<ChainPosition, StoreError> {
+    let mut select = connection.prepare_cached("SELECT id, hash FROM audit_head")?;
+    Ok(select.query_row((), |row| {
+        let id = row.get::<_, i64>(0)?;
+        let hash = row.get(1)?;
+        Ok(ChainPosition { id: crate::AuditId::new(id).unwrap_or(crate::AuditId::ZERO), hash })
+    })?)
+}
+
+/// Moves the counter of changes to a new end of the log.
+pub(crate) fn announce(changes: &watch::Sender<u64>, head: ChainPosition) {
+    let newest = u64::try_from(head.id.get()).unwrap_or(0);
+    changes.send_if_modified(|seen| {
+        let moved = newest > *seen;
+        *seen = newest.max(*seen);
+        moved
+    });
+}

@@ -1,0 +1,83 @@
+//! Fills a database with messages and signs somebody in, for benches and screenshots:
+//! `seed --db PATH --messages 10000`, with DB_ENCRYPTION_KEY in the environment. Prints the cookie and CSRF token as
+//! JSON. Goes through the store like everybody else, so that the chain holds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a tool for tests")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use store::{
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, NewMessage, SignIn, Store, Subject,
+    Timestamp,
+};
+
+const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const IN_FLIGHT: usize = 200;
+const SUBJECTS: [&str; 6] = [
+    "Handover, ward 3, early shift",
+    "Room 12: new dressing plan from tomorrow",
+    "Pharmacy delivery is late today",
+    "Who can swap Sunday night?",
+    "Fire drill at 14:00, all floors",
+    "Lift B is out of order until Thursday",
+];
+
+#[tokio::main]
+async fn main() {
+    let mut db = PathBuf::from("wardpost.db");
+    let mut messages = 0_u64;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().expect("every option takes a value");
+        match name.as_str() {
+            "--db" => db = value.into(),
+            "--messages" => messages = value.parse().expect("--messages takes a number"),
+            other => panic!("unknown option {other}"),
+        }
+    }
+    let key = std::env::var("DB_ENCRYPTION_KEY").expect("DB_ENCRYPTION_KEY is set");
+    let key = DatabaseKey::from_hex(&key).expect("DB_ENCRYPTION_KEY is 64 hex characters");
+    let store = Store::open(&db, &key, IfMissing::Create).await.expect("the database opens");
+    let now = Timestamp::now();
+    let identity = Identity {
+        issuer: "https://seed.example".into(),
+        subject: "seed".into(),
+        email: "seed@clinic.example".into(),
+        name: "Noor Seedorf".into(),
+    };
+    let client = Client { ip: IP, user_agent: "seed".into() };
+    let SignIn::SignedIn { token, session } = store.sign_in(identity, None, client, now).await.expect("sign-in") else {
+        panic!("the seed's person is disabled");
+    };
+    let actor = Actor { person: session.person, session: session.id, ip: IP };
+    let mut sends = tokio::task::JoinSet::new();
+    for number in 0..messages {
+        if sends.len() >= IN_FLIGHT {
+            sends.join_next().await.expect("one is in flight").expect("no panic");
+        }
+        let store = store.clone();
+        let at = now.minus(Duration::from_secs(30 * (messages - number)));
+        sends.spawn(async move {
+            let subject = SUBJECTS[usize::try_from(number).unwrap() % SUBJECTS.len()];
+            let message = NewMessage {
+                subject: Subject::parse(&format!("{subject} ({number})")).expect("a subject"),
+                body: Body::parse(&"Please read this before your round. ".repeat(12)).expect("a body"),
+                key: IdempotencyKey::random(),
+            };
+            store.send_message(actor, message, at).await.expect("sent");
+        });
+    }
+    while let Some(sent) = sends.join_next().await {
+        sent.expect("no panic");
+    }
+    println!(
+        "{}",
+        serde_json::json!({
+            "cookie": format!("__Host-wardpost={}", token.reveal()),
+            "csrf": session.csrf_token,
+            "person": session.person,
+        })
+    );
+    store.close().await;
+}

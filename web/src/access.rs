@@ -1,0 +1,151 @@
+//! Who may use a route. A route names one of these; what it proves reaches the handler as a value, so that no
+//! handler can forget to ask.
+
+use std::future::Future;
+use std::time::Duration;
+
+use store::{Actor, EndReason, Session, SessionState, Timestamp};
+
+use crate::form::Form;
+use crate::reply::PageError;
+use crate::request::Request;
+
+/// A session's last activity is written down at most this often: a restart may end an idle session this much early.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A rule about who may use a route.
+pub trait Access: Copy + Send + Sync + 'static {
+    /// What a handler gets when the rule holds.
+    type Proof: Send;
+    /// As the route table and its test name it.
+    const NAME: &'static str;
+    /// Lets the request in, or says why not. `form` is there on a POST, and is not yet checked for its CSRF token.
+    fn admit(
+        self,
+        request: &Request,
+        form: Option<&Form>,
+    ) -> impl Future<Output = Result<Self::Proof, PageError>> + Send;
+}
+
+/// Everybody, signed in or not.
+#[derive(Clone, Copy)]
+pub struct Anyone;
+
+/// A signed-in member of staff; using the route counts as activity.
+#[derive(Clone, Copy)]
+pub struct SignedIn;
+
+/// A signed-in member of staff whose browser asks by itself: no activity, and no page to say no with.
+#[derive(Clone, Copy)]
+pub struct Watching;
+
+/// A member of staff with a live session.
+#[derive(Clone)]
+pub struct Member {
+    session: Session,
+    actor: Actor,
+}
+
+impl Member {
+    fn new(session: Session, request: &Request) -> Self {
+        let actor = Actor {
+            person: session.person,
+            session: session.id,
+            ip: request.visitor.ip,
+        };
+        Self { session, actor }
+    }
+
+    /// Who acts, for the store.
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// The same with its last activity at `at`, after that was written down.
+    pub fn active_at(mut self, at: Timestamp) -> Self {
+        self.session.last_active_at = at;
+        self
+    }
+
+    /// The session behind it.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Access for Anyone {
+    type Proof = ();
+    const NAME: &'static str = "anyone";
+
+    async fn admit(self, _request: &Request, _form: Option<&Form>) -> Result<(), PageError> {
+        Ok(())
+    }
+}
+
+impl Access for SignedIn {
+    type Proof = Member;
+    const NAME: &'static str = "signed in";
+
+    async fn admit(self, request: &Request, form: Option<&Form>) -> Result<Member, PageError> {
+        match request.session().await? {
+            SessionState::Live(session) => {
+                let mut member = Member::new(session, request);
+                touch(&mut member, request.at, request).await;
+                Ok(member)
+            }
+            SessionState::Ended(reason) => Err(PageError::SignedOut {
+                kept_draft: keep_draft(request, form, reason).await,
+                ended: Some(reason),
+            }),
+            SessionState::Unknown => Err(PageError::SignedOut {
+                kept_draft: false,
+                ended: None,
+            }),
+        }
+    }
+}
+
+impl Access for Watching {
+    type Proof = Member;
+    const NAME: &'static str = "watching";
+
+    async fn admit(self, request: &Request, _form: Option<&Form>) -> Result<Member, PageError> {
+        match request.session().await? {
+            SessionState::Live(session) => Ok(Member::new(session, request)),
+            SessionState::Ended(_) | SessionState::Unknown => Err(PageError::NotWatching),
+        }
+    }
+}
+
+/// Activity that could not be written down ends the session early at worst: the request itself goes on.
+async fn touch(member: &mut Member, at: Timestamp, request: &Request) {
+    if at.since(member.session.last_active_at) < TOUCH_INTERVAL {
+        return;
+    }
+    match request.site.store.touch_session(member.session.id, at).await {
+        Ok(()) => member.session.last_active_at = at,
+        Err(error) => tracing::warn!(%error, "could not write down that a session is in use"),
+    }
+}
+
+/// What somebody typed while the session ran out is hers: it becomes her draft, and waits for her sign-in.
+async fn keep_draft(request: &Request, form: Option<&Form>, reason: EndReason) -> bool {
+    let (Some(form), Some(token)) = (form, request.session_token()) else {
+        return false;
+    };
+    if !matches!(reason, EndReason::Idle | EndReason::Absolute) {
+        return false;
+    }
+    let Some(draft) = crate::messages::draft::from_form(form, request.at) else {
+        return false;
+    };
+    let limits = request.site.config.session_limits;
+    let store = &request.site.store;
+    match store.save_draft_of_ended_session(&token, request.visitor.ip, limits, draft).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            tracing::error!(%error, request_id = %request.visitor.request_id, "could not keep the draft of an ended session");
+            false
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `web audit verify`: the whole chain, from its first row to its end.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use process::Exit;
+use serde_json::json;
+use store::{AuditId, ChainVerdict};
+
+use super::{complain, open_database, say};
+
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Exit 0 when every row holds, 1 and the first bad row's number when one does not.
+pub async fn run(as_json: bool) -> Exit {
+    let store = match open_database().await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let head = store.audit_head().await;
+    let start = Instant::now();
+    let verdict = match head {
+        Ok(head) => store.verify_chain(None, progress(head.id)).await,
+        Err(error) => Err(error),
+    };
+    match verdict {
+        Ok(ChainVerdict::Sound { head, rows }) => {
+            say(&if as_json {
+                json!({ "sound": true, "rows": rows, "head": head.id, "head_hash": head.hash.to_string() }).to_string()
+            } else {
+                format!(
+                    "The audit chain holds: {rows} rows verified in {:.1} s.\nNewest row {}, hash {}.",
+                    start.elapsed().as_secs_f32(), head.id, head.hash
+                )
+            });
+            Exit::Done
+        }
+        Ok(ChainVerdict::Broken { row, fault }) => {
+            say(&if as_json {
+                json!({ "sound": false, "first_bad_row": row, "fault": fault.to_string() }).to_string()
+            } else {
+                format!(
+                    "THE AUDIT CHAIN IS BROKEN at row {row}: {fault}\nKeep this machine as it is, and compare with the shipped copy: see “The audit chain is broken” in docs/OPERATIONS.md."
+                )
+            });
+            Exit::Failed
+        }
+        Err(error) => {
+            complain(&format!("web: the audit chain could not be read to its end: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+/// Shows on a terminal how far it is.
+fn progress(head: AuditId) -> impl FnMut(AuditId) + Send + 'static {
+    let mut last = Instant::now();
+    let terminal = std::io::stderr().is_terminal();
+    move |row| {
+        if terminal && last.elapsed() >= PROGRESS_INTERVAL {
+            last = Instant::now();
+            complain(&format!("{row} of {head} rows"));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `web`: settings, database, site, socket; then requests until somebody says stop.
+
+use std::sync::Arc;
+
+use process::settings::Settings;
+use process::{Exit, Shutdown, hardening, logs, ready};
+use store::{IfMissing, Store};
+use tokio::net::TcpListener;
+
+use super::{complain, open, refuse_settings};
+use crate::config;
+use crate::{routes, server};
+use crate::site::Site;
+
+/// Nothing is served before all of it is ready.
+pub async fn run() -> Exit {
+    let (config, _) = match Settings::load().and_then(config::read) {
+        Ok(config) => config,
+        Err(faults) => return refuse_settings(&faults),
+    };
+    if let Err(error) = logs::start("web", &config.log) {
+        complain(&format!("web: {error}"));
+        return Exit::Configuration;
+    }
+    if let Err(error) = hardening::no_core_dumps() {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+    let shutdown = match Shutdown::listen() {
+        Ok(shutdown) => shutdown,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be listened to");
+            return Exit::Failed;
+        }
+    };
+    let listener = match TcpListener::bind(config.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, address = %config.listen, "cannot listen; is another program using WARDPOST_LISTEN?");
+            return Exit::Failed;
+        }
+    };
+    let store = match open(&config.database, &config.database_key, IfMissing::Create).await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    serve(config, store, listener, shutdown).await
+}
+
+async fn serve(config: config::Config, store: Store, listener: TcpListener, shutdown: Shutdown) -> Exit {
+    let site = match Site::build(config, store.clone(), shutdown.clone()) {
+        Ok(site) => site,
+        Err(error) => {
+            tracing::error!(%error, "the site cannot be built");
+            return Exit::Configuration;
+        }
+    };
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, public_url = %site.config.public_url.origin(), "listening");
+    }
+    let work = tokio::spawn(Arc::clone(&site).work());
+    let watchdog_store = store.clone();
+    let watchdog = tokio::spawn(ready::keep_watchdog_fed(move || {
+        let store = watchdog_store.clone();
+        async move { store.check_writable().await.is_ok() }
+    }));
+    let routes = routes::site(&site);
+    ready::notify_ready();
+
+    let impatient = shutdown.clone();
+    tokio::select! {
+        () = server::run(listener, site, routes) => {}
+        _ = impatient.requested_again() => tracing::warn!("asked to stop twice: not waiting any longer"),
+    }
+
+    ready::notify_stopping();
+    watchdog.abort();
+    work.abort();
+    store.close().await;
+    tracing::info!("stopped");
+    Exit::Done
+}

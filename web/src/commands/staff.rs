@@ -1,0 +1,96 @@
+//! `web staff`: who has signed in, and keeping somebody out or letting them in again.
+
+use process::Exit;
+use serde_json::json;
+use store::{Person, StaffChange, Store, StoreError, Timestamp};
+
+use super::{complain, open_database, say};
+
+/// `web staff list`
+pub async fn list(as_json: bool) -> Exit {
+    with_store(async |store| {
+        let people = store.people().await?;
+        say(&if as_json { list_as_json(&people) } else { list_as_text(&people) });
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+/// `web staff disable EMAIL` and `web staff enable EMAIL`
+pub async fn set_enabled(email: &str, enabled: bool, as_json: bool) -> Exit {
+    with_store(async |store| {
+        let operator = operator();
+        let change = store.set_staff_enabled(email, enabled, &operator, Timestamp::now()).await?;
+        let (people, sessions_ended) = match change {
+            StaffChange::Unknown => {
+                complain(&format!("web: nobody with the address {email} has ever signed in. `web staff list` shows who has."));
+                return Ok(Exit::Failed);
+            }
+            StaffChange::Unchanged => (0, 0),
+            StaffChange::Changed { people, sessions_ended } => (people, sessions_ended),
+        };
+        say(&if as_json {
+            json!({ "email": email, "enabled": enabled, "people_changed": people, "sessions_ended": sessions_ended }).to_string()
+        } else {
+            let state = if enabled { "can sign in" } else { "cannot sign in any more" };
+            let change = if people == 0 { " (as before)" } else { "" };
+            format!("{email} {state}{change}. Sessions ended: {sessions_ended}.")
+        });
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+async fn with_store(work: impl AsyncFnOnce(&Store) -> Result<Exit, StoreError>) -> Exit {
+    let store = match open_database().await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let exit = work(&store).await.unwrap_or_else(|error| {
+        complain(&format!("web: {error}"));
+        Exit::Failed
+    });
+    store.close().await;
+    exit
+}
+
+/// Who runs the command, for the audit log.
+fn operator() -> String {
+    let uid = nix::unistd::getuid();
+    nix::unistd::User::from_uid(uid)
+        .ok()
+        .flatten()
+        .map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+fn list_as_json(people: &[Person]) -> String {
+    let rows: Vec<_> = people
+        .iter()
+        .map(|person| {
+            json!({
+                "id": person.id,
+                "email": person.email,
+                "name": person.name,
+                "enabled": person.disabled_at.is_none(),
+                "last_sign_in": person.last_sign_in_at.map(Timestamp::to_rfc3339),
+            })
+        })
+        .collect();
+    json!(rows).to_string()
+}
+
+fn list_as_text(people: &[Person]) -> String {
+    if people.is_empty() {
+        return "Nobody has signed in yet.".to_owned();
+    }
+    let width = people.iter().map(|person| person.email.chars().count()).max().unwrap_or(0);
+    let lines: Vec<String> = people
+        .iter()
+        .map(|person| {
+            let state = if person.disabled_at.is_some() { "off" } else { "on " };
+            let last = person.last_sign_in_at.map_or_else(|| "never".to_owned(), Timestamp::to_rfc3339);
+            format!("{state}  {:width$}  last sign-in {last}  {}", person.email, person.name)
+        })
+        .collect();
+    lines.join("\n")
+}

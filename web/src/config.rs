@@ -1,0 +1,252 @@
+//! The site's settings: raw text becomes one checked struct before anything is served.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use process::settings::{ConfigFaults, Effective, Settings};
+use secrecy::SecretString;
+use store::{DatabaseKey, SessionLimits};
+use url::{Host, Url};
+
+use crate::sign_in::staff_rule::StaffRule;
+
+/// Everything the site needs to run.
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The database file.
+    pub database: PathBuf,
+    /// Opens the database file.
+    pub database_key: DatabaseKey,
+    /// What people type into their browsers.
+    pub public_url: PublicUrl,
+    /// Idle and absolute limits of a session.
+    pub session_limits: SessionLimits,
+    /// Whose X-Forwarded-For counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who may sign in, and through whom.
+    pub sign_in: SignInConfig,
+    /// What is logged: a level, or levels by module.
+    pub log: String,
+}
+
+/// How people prove who they are.
+pub struct SignInConfig {
+    /// The OpenID Connect issuer, without a trailing slash unless the provider has one.
+    pub issuer: Url,
+    /// This site's name at the provider.
+    pub client_id: String,
+    /// This site's password at the provider.
+    pub client_secret: SecretString,
+    /// Seals the cookie that carries a sign-in from its start to its callback.
+    pub app_secret: SecretString,
+    /// Which verified accounts are staff.
+    pub staff: StaffRule,
+}
+
+/// The site's address: https, or http on a loopback address, without a path.
+#[derive(Clone, Debug)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// Reads an address such as `https://messages.clinic.example`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = parse_trustworthy_url(text)?;
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("`{text}` must end after the host and port"));
+        }
+        Ok(Self(url))
+    }
+
+    /// As browsers write it into an Origin header.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The absolute address of a path of this site.
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+}
+
+/// The `web` program's settings and where each came from, or every fault at once.
+pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+    let database = database(&mut settings);
+    let listen = listen(&mut settings);
+    let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
+    let idle = settings.or_default("WARDPOST_SESSION_IDLE_MINUTES", "24", |text| {
+        whole_number(text, 2, 30).map(|minutes| Duration::from_secs(minutes * 60))
+    });
+    let absolute = settings.or_default("WARDPOST_SESSION_MAX_HOURS", "12", |text| {
+        whole_number(text, 1, 24).map(|hours| Duration::from_secs(hours * 3600))
+    });
+    let trusted_proxies = settings.or_default(
+        "WARDPOST_TRUSTED_PROXIES",
+        "127.0.0.1/32,::1/128",
+        parse_networks,
+    );
+    let sign_in = read_sign_in(&mut settings);
+    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
+    settings.finish(move || {
+        let (database, database_key) = database?;
+        Some(Config {
+            listen: listen?,
+            database,
+            database_key,
+            public_url: public_url?,
+            session_limits: SessionLimits {
+                idle: idle?,
+                absolute: absolute?,
+            },
+            trusted_proxies: trusted_proxies?,
+            sign_in: sign_in?,
+            log: log?,
+        })
+    })
+}
+
+/// The settings of the commands that need the database and nothing else.
+pub fn read_database(
+    mut settings: Settings,
+) -> Result<((PathBuf, DatabaseKey), Vec<Effective>), ConfigFaults> {
+    let database = database(&mut settings);
+    settings.finish(move || database)
+}
+
+/// The one setting of the health check.
+pub fn read_listen(mut settings: Settings) -> Result<(SocketAddr, Vec<Effective>), ConfigFaults> {
+    let listen = listen(&mut settings);
+    settings.finish(move || listen)
+}
+
+fn listen(settings: &mut Settings) -> Option<SocketAddr> {
+    settings.or_default("WARDPOST_LISTEN", "127.0.0.1:8080", |text| {
+        text.parse()
+            .map_err(|_| format!("`{text}` is not an address and port such as 127.0.0.1:8080"))
+    })
+}
+
+fn database(settings: &mut Settings) -> Option<(PathBuf, DatabaseKey)> {
+    let path = settings.or_default(
+        "WARDPOST_DB",
+        "/var/lib/wardpost/wardpost.db",
+        |text| Ok(PathBuf::from(text)),
+    );
+    let key = settings.secret("DB_ENCRYPTION_KEY", |text| {
+        DatabaseKey::from_hex(text).map_err(|error| error.to_string())
+    });
+    Some((path?, key?))
+}
+
+fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
+    let issuer = settings.or_default(
+        "WARDPOST_OIDC_ISSUER",
+        "https://accounts.google.com",
+        parse_trustworthy_url,
+    );
+    let client_id = settings.required("GOOGLE_CLIENT_ID", |text| Ok(text.to_owned()));
+    let client_secret = settings.secret("GOOGLE_CLIENT_SECRET", |text| Ok(SecretString::from(text)));
+    let app_secret = settings.secret("APP_SECRET", |text| {
+        if text.len() < 32 {
+            return Err("must be at least 32 bytes long".to_owned());
+        }
+        Ok(SecretString::from(text))
+    });
+    let domains = settings.optional("WARDPOST_STAFF_DOMAINS", parse_names);
+    let emails = settings.optional("WARDPOST_STAFF_EMAILS", parse_names);
+    let (domains, emails) = (domains?.unwrap_or_default(), emails?.unwrap_or_default());
+    let staff = StaffRule::new(domains, emails);
+    if staff.is_none() {
+        settings.fault(
+            "WARDPOST_STAFF_DOMAINS",
+            "says nobody may sign in: set it to the clinic's e-mail domains, or set WARDPOST_STAFF_EMAILS to the addresses of the staff",
+        );
+    }
+    Some(SignInConfig {
+        issuer: issuer?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        app_secret: app_secret?,
+        staff: staff?,
+    })
+}
+
+/// https, or http where nothing leaves the machine.
+fn parse_trustworthy_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|_| format!("`{text}` is not an address such as https://messages.clinic.example"))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        None => return Err(format!("`{text}` names no host")),
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(format!(
+            "`{text}` must begin with https:// (http:// serves loopback addresses alone)"
+        )),
+    }
+}
+
+fn whole_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from {least} to {most}")),
+    }
+}
+
+fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
+    parse_names(text)?
+        .into_iter()
+        .map(|name| {
+            name.parse::<IpNet>()
+                .or_else(|_| name.parse::<IpAddr>().map(IpNet::from))
+                .map_err(|_| format!("`{name}` is not a network such as 10.0.0.0/24"))
+        })
+        .collect()
+}
+
+/// A comma-separated list; names are compared in lower case.
+fn parse_names(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<_> = text
+        .split(',')
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    if names.iter().any(String::is_empty) {
+        return Err("has an empty entry between its commas".to_owned());
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_https_or_loopback() {
+        assert_eq!(
+            PublicUrl::parse("https://messages.clinic.example").unwrap().origin(),
+            "https://messages.clinic.example"
+        );
+        assert_eq!(
+            PublicUrl::parse("http://127.0.0.1:8080/").unwrap().join("/x"),
+            "http://127.0.0.1:8080/x"
+        );
+        for bad in ["http://clinic.example", "ftp://clinic.example", "clinic", "https://a.example/b", "https://a.example/?x"] {
+            assert!(PublicUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_are_trimmed_lowered_and_refuse_empty_entries() {
+        assert_eq!(parse_names("A.example, b.example").unwrap(), ["a.example", "b.example"]);
+        assert!(parse_names("a.example,,b.example").is_err());
+        assert!(parse_networks("10.0.0.0/8,::1").is_ok());
+        assert!(parse_networks("10.0.0.0/40").is_err());
+    }
+}

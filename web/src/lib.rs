@@ -1,0 +1,27 @@
+//! The Wardpost site: staff sign in, read, write and delete messages, and read the audit log.
+//!
+//! [`routes::table`] lists every address. A request comes in through [`server`], is matched by [`route`], let in by
+//! [`access`], and answered by a handler with a [`pages`] struct; [`reply`] turns that, or a refusal, into bytes.
+
+pub mod access;
+pub mod assets;
+pub mod audit;
+pub mod client_address;
+pub mod commands;
+pub mod config;
+pub mod form;
+pub mod frame;
+pub mod health;
+pub mod help;
+pub mod messages;
+pub mod pages;
+pub mod reply;
+pub mod request;
+mod request_id;
+pub mod route;
+pub mod routes;
+mod security_headers;
+pub mod server;
+pub mod session_time;
+pub mod sign_in;
+pub mod site;

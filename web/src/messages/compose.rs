@@ -1,0 +1,111 @@
+//! Writing a message: the form, and sending it. A form that cannot be sent comes back with all that was typed.
+
+use http::StatusCode;
+use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
+
+use crate::access::Member;
+use crate::form::Form;
+use crate::pages::{ComposePage, Frame, Time};
+use crate::reply::{PageError, Reply};
+use crate::request::Request;
+use crate::route::CsrfChecked;
+
+/// `GET /messages/new`: an empty form, or the draft that was left.
+pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+    let draft = request.site.store.draft(member.actor().person).await?;
+    let typed = match draft {
+        Some(draft) => Typed {
+            key: draft.key,
+            subject: draft.subject,
+            body: draft.body,
+            saved: Some(draft.saved_at.into()),
+        },
+        None => Typed {
+            key: IdempotencyKey::random(),
+            subject: String::new(),
+            body: String::new(),
+            saved: None,
+        },
+    };
+    form_again(&request, &member, typed, Problems::default())
+}
+
+/// `POST /messages`
+pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
+    let form = form.into_inner();
+    let mut typed = Typed {
+        key: form
+            .get("key")
+            .and_then(IdempotencyKey::parse)
+            .ok_or(PageError::BadRequest("The form's own number is missing. Open a new message and send it from there."))?,
+        subject: form.text("subject").to_owned(),
+        body: form.text("body").to_owned(),
+        saved: None,
+    };
+    let (subject, body) = match (Subject::parse(&typed.subject), Body::parse(&typed.body)) {
+        (Ok(subject), Ok(body)) => (subject, body),
+        (subject, body) => {
+            let problems = Problems {
+                subject: subject.err().map(|error| error.to_string()),
+                body: body.err().map(|error| error.to_string()),
+                form: None,
+            };
+            return Ok(form_again(&request, &member, typed, problems)?.with_status(StatusCode::UNPROCESSABLE_ENTITY));
+        }
+    };
+    let message = NewMessage { subject, body, key: typed.key };
+    let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
+        Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(Reply::see_other("/messages?notice=sent")),
+        Ok(Sent::KeyReused(id)) => {
+            typed.key = IdempotencyKey::random();
+            (
+                StatusCode::CONFLICT,
+                format!("This form was sent before, as message {id}, with another text. Send it again to make it a second message."),
+            )
+        }
+        Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
+            tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
+            (StatusCode::SERVICE_UNAVAILABLE, cannot_store(&error))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let problems = Problems { form: Some(problem), ..Problems::default() };
+    Ok(form_again(&request, &member, typed, problems)?.with_status(status))
+}
+
+fn cannot_store(error: &StoreError) -> String {
+    let text = match error {
+        StoreError::DiskFull => "There is no room left to store the message. It is not lost: leave this page open, tell the person who runs Wardpost that its disk is full, and send it again later.",
+        _ => "Wardpost is very busy and the message is not sent yet. Send it again in a few seconds.",
+    };
+    text.to_owned()
+}
+
+struct Typed {
+    key: IdempotencyKey,
+    subject: String,
+    body: String,
+    saved: Option<Time>,
+}
+
+#[derive(Default)]
+struct Problems {
+    subject: Option<String>,
+    body: Option<String>,
+    form: Option<String>,
+}
+
+fn form_again(request: &Request, member: &Member, typed: Typed, problems: Problems) -> Result<Reply, PageError> {
+    Reply::page(&ComposePage {
+        frame: Frame::of(member, request),
+        key: typed.key.to_string(),
+        subject: typed.subject,
+        body: typed.body,
+        subject_error: problems.subject,
+        body_error: problems.body,
+        problem: problems.form,
+        draft_saved: typed.saved,
+        max_subject: Subject::MAX_CHARS,
+        max_body: Body::MAX_CHARS,
+    })
+}

@@ -1,0 +1,39 @@
+//! Deleting one's own message: a page that asks, and the deed.
+
+use store::{Deletion, SummaryContent};
+
+use crate::access::Member;
+use crate::form::Form;
+use crate::pages::{DeletePage, Frame};
+use crate::reply::{PageError, Reply};
+use crate::request::Request;
+use crate::route::CsrfChecked;
+
+/// `GET /messages/{}/delete`: asks first.
+pub async fn confirm(request: Request, member: Member) -> Result<Reply, PageError> {
+    let id = request.id().ok_or(PageError::NotFound)?;
+    let message = request.site.store.message_summary(id).await?.ok_or(PageError::NotFound)?;
+    let SummaryContent::Live { subject } = message.content else {
+        return Ok(Reply::see_other(&format!("/messages/{id}")));
+    };
+    if message.author.id != member.actor().person {
+        return Err(PageError::NotYours);
+    }
+    Reply::page(&DeletePage {
+        frame: Frame::of(&member, &request),
+        id: id.get(),
+        subject,
+        sent: message.sent_at.into(),
+    })
+}
+
+/// `POST /messages/{}/delete`
+pub async fn delete(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
+    let id = request.id().ok_or(PageError::NotFound)?;
+    match request.site.store.delete_message(member.actor(), id, request.at).await? {
+        Deletion::Deleted => Ok(Reply::see_other("/messages?notice=deleted")),
+        Deletion::AlreadyDeleted => Ok(Reply::see_other(&format!("/messages/{id}"))),
+        Deletion::NotYours => Err(PageError::NotYours),
+        Deletion::Missing => Err(PageError::NotFound),
+    }
+}

@@ -1,0 +1,124 @@
+//! What live updates are made of: each sent or deleted message, rendered once and given to every open list.
+//!
+//! The audit log is the source: its MESSAGE_CREATE and MESSAGE_DELETE rows, in order, so that an update has a
+//! number to resume from and another process's messages arrive too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use store::{AuditId, MessageChange, MessageEvent, Store, StoreError};
+use tokio::sync::broadcast;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::row;
+
+/// Updates that an open list may lag behind before it is told to reload.
+const BUFFERED_UPDATES: usize = 256;
+/// Events read in one go.
+const BATCH: u32 = 200;
+/// Commits closer together than this are looked at once.
+const COALESCE: Duration = Duration::from_millis(20);
+/// How often another process's commits are looked for.
+const FOREIGN_POLL: Duration = Duration::from_secs(1);
+
+/// One update for every open list.
+pub struct Update {
+    /// The audit row it comes from.
+    pub id: AuditId,
+    /// The server-sent event's name.
+    pub event: &'static str,
+    /// The event's data.
+    pub data: serde_json::Value,
+}
+
+impl Update {
+    /// The update of an event; None when its row does not render, which is logged.
+    pub fn of(event: MessageEvent) -> Option<Self> {
+        let number = event.message.id.get();
+        let author = event.message.author.name.clone();
+        let html = row(event.message, None)
+            .render()
+            .inspect_err(|error| tracing::error!(%error, "a live update could not be made"))
+            .ok()?;
+        Some(Self {
+            id: event.id,
+            event: match event.change {
+                MessageChange::Sent => "sent",
+                MessageChange::Deleted => "deleted",
+            },
+            data: serde_json::json!({ "id": number, "author": author, "html": html }),
+        })
+    }
+}
+
+/// Hands updates to open lists.
+#[derive(Clone)]
+pub struct Feed(broadcast::Sender<Arc<Update>>);
+
+impl Feed {
+    /// A feed that nobody fills yet.
+    pub fn new() -> Self {
+        Self(broadcast::channel(BUFFERED_UPDATES).0)
+    }
+
+    /// All updates from now on. Whoever subscribes first and then reads what came before misses none.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Update>> {
+        self.0.subscribe()
+    }
+
+    /// Fills the feed for as long as the process lives.
+    pub async fn run(self, store: Store) {
+        let mut changes = store.changes();
+        let mut poll = interval(FOREIGN_POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = None;
+        loop {
+            match self.publish(&store, last).await {
+                Ok(newest) => last = Some(newest),
+                Err(error) => tracing::warn!(%error, "live updates are held up"),
+            }
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    sleep(COALESCE).await;
+                }
+                _ = poll.tick() => {
+                    if let Err(error) = store.poll_foreign_commits().await {
+                        tracing::warn!(%error, "could not look for other programs' commits");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes what came after `last`, and gives the newest row that was looked at.
+    async fn publish(&self, store: &Store, last: Option<AuditId>) -> Result<AuditId, StoreError> {
+        // The head is read before the receivers are counted: whoever subscribes after the count reads the rows up
+        // to this head itself.
+        let head = store.audit_head().await?.id;
+        let Some(mut last) = last.filter(|_| self.0.receiver_count() > 0) else {
+            return Ok(head);
+        };
+        while last < head {
+            let events = store.message_events_after(last, BATCH).await?;
+            let Some(newest) = events.last().map(|event| event.id) else {
+                break;
+            };
+            for update in events.into_iter().filter_map(Update::of) {
+                // An error means that the last list was closed meanwhile.
+                let _ = self.0.send(Arc::new(update));
+            }
+            last = newest;
+        }
+        Ok(head.max(last))
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,27 @@
+//! Messages: the list, one message, writing, deleting, drafts, and live updates.
+
+pub mod compose;
+pub mod delete;
+pub mod draft;
+pub mod feed;
+pub mod list;
+pub mod updates;
+pub mod view;
+
+use store::{MessageSummary, PersonId, SummaryContent};
+
+use crate::pages::{MessageRow, RowContent};
+
+/// A line of the list as `reader` sees it; None for a line that everybody sees alike.
+fn row(message: MessageSummary, reader: Option<PersonId>) -> MessageRow {
+    MessageRow {
+        id: message.id.get(),
+        own: reader == Some(message.author.id),
+        author_name: message.author.name,
+        sent: message.sent_at.into(),
+        content: match message.content {
+            SummaryContent::Live { subject } => RowContent::Live { subject },
+            SummaryContent::Deleted { at } => RowContent::Deleted { at: at.into() },
+        },
+    }
+}

@@ -1,0 +1,136 @@
+//! `GET /messages/updates`: new and deleted messages as server-sent events, for as long as the session lives.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header;
+use store::{AuditId, SessionState, SessionToken, Timestamp};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use warp::sse::Event;
+
+use super::feed::Update;
+use crate::access::Member;
+use crate::reply::{PageError, Reply};
+use crate::request::Request;
+use crate::site::Site;
+
+/// More events than this since a list was read: reading it again is cheaper.
+const CATCH_UP_LIMIT: u32 = 100;
+/// Events waiting for a slow browser.
+const WAITING_EVENTS: usize = 32;
+/// How often an idle stream looks whether its session still lives.
+const SESSION_CHECK: Duration = Duration::from_secs(5);
+/// Keeps proxies from closing an idle stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Opens the stream after the row in Last-Event-ID, or `after` in the address.
+pub async fn stream(request: Request, _: Member) -> Result<Reply, PageError> {
+    let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let after = resumed
+        .or(request.query.get("after"))
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(AuditId::ZERO);
+    let token = request.session_token().ok_or(PageError::NotWatching)?;
+    let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
+    let stream = OpenStream {
+        site: Arc::clone(&request.site),
+        token,
+        last: after,
+        browser: sender,
+    };
+    tokio::spawn(stream.run());
+    let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
+    Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))
+}
+
+struct OpenStream {
+    site: Arc<Site>,
+    token: SessionToken,
+    last: AuditId,
+    browser: mpsc::Sender<Result<Event, Infallible>>,
+}
+
+/// Why a stream ends: the browser is gone, the session is over, or the site stops.
+struct Closed;
+
+impl OpenStream {
+    async fn run(mut self) {
+        let site = Arc::clone(&self.site);
+        tokio::select! {
+            _ = self.forward() => {}
+            () = site.stopping() => {}
+        }
+    }
+
+    async fn forward(&mut self) -> Result<Infallible, Closed> {
+        let mut updates = self.site.feed.subscribe();
+        self.catch_up().await?;
+        let mut check = tokio::time::interval(SESSION_CHECK);
+        loop {
+            tokio::select! {
+                update = updates.recv() => match update {
+                    Ok(update) => self.send(&update).await?,
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.ask_to_reload().await?,
+                    Err(broadcast::error::RecvError::Closed) => return Err(Closed),
+                },
+                _ = check.tick() => self.check_session().await?,
+                () = self.browser.closed() => return Err(Closed),
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Closed> {
+        let events = self.site.store.message_events_after(self.last, CATCH_UP_LIMIT).await;
+        let events = events.map_err(|error| {
+            tracing::warn!(%error, "a live stream could not catch up");
+            Closed
+        })?;
+        if events.len() >= CATCH_UP_LIMIT as usize {
+            return self.ask_to_reload().await;
+        }
+        for update in events.into_iter().filter_map(Update::of) {
+            self.send(&update).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends an update once, and only to a session that still lives.
+    async fn send(&mut self, update: &Update) -> Result<(), Closed> {
+        if update.id <= self.last {
+            return Ok(());
+        }
+        self.check_session().await?;
+        self.last = update.id;
+        let event = Event::default()
+            .id(update.id.to_string())
+            .event(update.event)
+            .data(update.data.to_string());
+        self.push(event).await
+    }
+
+    async fn ask_to_reload(&self) -> Result<(), Closed> {
+        self.push(Event::default().event("reload").data("{}")).await
+    }
+
+    async fn check_session(&self) -> Result<(), Closed> {
+        let limits = self.site.config.session_limits;
+        let state = self.site.store.session(&self.token, limits, Timestamp::now()).await;
+        match state {
+            Ok(SessionState::Live(_)) => Ok(()),
+            Ok(_) => {
+                self.push(Event::default().event("ended").data("{}")).await?;
+                Err(Closed)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a live stream could not look at its session");
+                Err(Closed)
+            }
+        }
+    }
+
+    async fn push(&self, event: Event) -> Result<(), Closed> {
+        self.browser.send(Ok(event)).await.map_err(|_| Closed)
+    }
+}

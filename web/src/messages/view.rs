@@ -1,0 +1,39 @@
+//! `GET /messages/{}`: one message. That it was opened is on disk before its text leaves the server.
+
+use store::{MessageSummary, Opened, SummaryContent};
+
+use crate::access::Member;
+use crate::pages::{Frame, MessagePage, TombstonePage};
+use crate::reply::{PageError, Reply};
+use crate::request::Request;
+
+/// The message, or what is left of it.
+pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+    let id = request.id().ok_or(PageError::NotFound)?;
+    match request.site.store.open_message(member.actor(), id, request.at).await? {
+        Opened::Message(message) => Reply::page(&MessagePage {
+            frame: Frame::of(&member, &request),
+            id: message.id.get(),
+            own: message.author.id == member.actor().person,
+            author_name: message.author.name,
+            author_email: message.author.email,
+            sent: message.sent_at.into(),
+            subject: message.subject,
+            body: message.body,
+        }),
+        Opened::Deleted(summary) => tombstone(&request, &member, summary),
+        Opened::Missing => Err(PageError::NotFound),
+    }
+}
+
+fn tombstone(request: &Request, member: &Member, summary: MessageSummary) -> Result<Reply, PageError> {
+    let SummaryContent::Deleted { at } = summary.content else {
+        return Err(PageError::NotFound);
+    };
+    Reply::page(&TombstonePage {
+        frame: Frame::of(member, request),
+        author_name: summary.author.name,
+        sent: summary.sent_at.into(),
+        deleted: at.into(),
+    })
+}

@@ -1,0 +1,157 @@
+//! The pages around messages: the list, one message, writing and deleting.
+//!
+//! A row of the list is a template of its own, since live updates send single rows to pages that are already open.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::{Choice, Frame, Time};
+
+/// `/messages`: everybody's messages, newest first.
+#[derive(Template)]
+#[template(path = "inbox.html")]
+pub struct InboxPage {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The messages of this page, newest first.
+    pub rows: Vec<MessageRow>,
+    /// Whose messages can be picked; "Everyone" is added by the template, with the empty value.
+    pub authors: Vec<Choice>,
+    /// The next page, where there is one.
+    pub older_url: Option<String>,
+    /// The first page, given on every other page.
+    pub newest_url: Option<String>,
+    /// The stream of live updates, given on the unfiltered first page only.
+    pub updates_url: Option<String>,
+    /// Only one person's messages are shown.
+    pub filtered: bool,
+}
+
+/// One line of the list: an `<li>` with the id `message-N`, which also travels alone as a live update.
+#[derive(Template)]
+#[template(path = "row.html")]
+pub struct MessageRow {
+    /// The message's number.
+    pub id: i64,
+    /// Who wrote it.
+    pub author_name: String,
+    /// The reader wrote it. False in live updates, which are the same for everybody.
+    pub own: bool,
+    /// When it was sent.
+    pub sent: Time,
+    /// The subject, or that it is gone.
+    pub content: RowContent,
+}
+
+/// Its template escapes every field.
+impl HtmlSafe for MessageRow {}
+
+/// What a line of the list still has to say.
+pub enum RowContent {
+    /// The message can be opened.
+    Live {
+        /// Its subject.
+        subject: String,
+    },
+    /// Its author deleted it; subject and body are gone.
+    Deleted {
+        /// When that was.
+        at: Time,
+    },
+}
+
+/// `/messages/ID`: one message.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub struct MessagePage {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The message's number.
+    pub id: i64,
+    /// Who wrote it.
+    pub author_name: String,
+    /// The author's e-mail address.
+    pub author_email: String,
+    /// When it was sent.
+    pub sent: Time,
+    /// Its subject.
+    pub subject: String,
+    /// Its text, with line breaks as typed.
+    pub body: String,
+    /// The reader wrote it and may delete it.
+    pub own: bool,
+}
+
+/// `/messages/ID` of a deleted message: who and when, nothing else is left.
+#[derive(Template)]
+#[template(path = "tombstone.html")]
+pub struct TombstonePage {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// Who wrote the message, and deleted it.
+    pub author_name: String,
+    /// When it was sent.
+    pub sent: Time,
+    /// When it was deleted.
+    pub deleted: Time,
+}
+
+/// `/messages/ID/delete`: asks before a message goes for good.
+#[derive(Template)]
+#[template(path = "delete.html")]
+pub struct DeletePage {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The message's number.
+    pub id: i64,
+    /// Its subject.
+    pub subject: String,
+    /// When it was sent.
+    pub sent: Time,
+}
+
+/// `/messages/new`, and the same form again with what was typed and what is wrong with it.
+#[derive(Template)]
+#[template(path = "compose.html")]
+pub struct ComposePage {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// Makes sending idempotent: the same key never makes a second message.
+    pub key: String,
+    /// The subject as typed.
+    pub subject: String,
+    /// The body as typed.
+    pub body: String,
+    /// What is wrong with the subject.
+    pub subject_error: Option<String>,
+    /// What is wrong with the body.
+    pub body_error: Option<String>,
+    /// What is wrong with the whole, for example that the message could not be stored.
+    pub problem: Option<String>,
+    /// The form holds a draft that was saved at this moment.
+    pub draft_saved: Option<Time>,
+    /// The longest subject, in Unicode characters.
+    pub max_subject: usize,
+    /// The longest body, in Unicode characters.
+    pub max_body: usize,
+}
+
+impl ComposePage {
+    /// Whether the form came back with anything to put right.
+    fn has_errors(&self) -> bool {
+        self.subject_error.is_some() || self.body_error.is_some() || self.problem.is_some()
+    }
+}
+
+/// A number as people read it: `20,000`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

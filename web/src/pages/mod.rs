@@ -1,0 +1,83 @@
+//! The pages as data: one struct for each page, turned into HTML by the template of the same name in `web/templates`.
+//!
+//! Handlers fill these structs and do no string building; templates are compiled, and escape whatever they are given.
+//! The fields are plain text, numbers and switches, so that a page can be rendered and looked at without a database. No
+//! struct here has `Debug`: most of them carry message text or a CSRF token, and neither may reach a log.
+
+mod audit;
+mod messages;
+mod plain;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+pub use audit::{AuditPage, AuditRowView, ChainBanner};
+pub use messages::{ComposePage, DeletePage, InboxPage, MessagePage, MessageRow, RowContent, TombstonePage};
+pub use plain::{ErrorPage, HelpPage};
+pub use sign_in::{RefusedPage, SignInPage};
+
+/// What stands around every page.
+#[derive(Clone)]
+pub struct Frame {
+    /// Where the static files are.
+    pub assets: AssetUrls,
+    /// Who is signed in; without it the page has no navigation.
+    pub member: Option<MemberFrame>,
+    /// What was just done, for example "Message sent."
+    pub notice: Option<&'static str>,
+}
+
+/// The addresses of the static files, each with the hash of its content: `/static/site.0a1b2c3d.css`.
+#[derive(Clone)]
+pub struct AssetUrls {
+    /// The stylesheet.
+    pub css: String,
+    /// The script, an ES module.
+    pub js: String,
+    /// The icon, an SVG.
+    pub icon: String,
+}
+
+/// The signed-in member, and how long the session still lasts.
+#[derive(Clone)]
+pub struct MemberFrame {
+    /// The name the provider gave.
+    pub name: String,
+    /// The e-mail address the provider gave.
+    pub email: String,
+    /// The session's CSRF token, for every form of the page.
+    pub csrf: String,
+    /// The idle limit, in seconds.
+    pub idle_seconds: u64,
+    /// Seconds from now until the session ends if nothing happens.
+    pub ends_in_seconds: u64,
+    /// The absolute limit comes before the idle one: staying longer is not possible.
+    pub stays_until_absolute: bool,
+}
+
+/// A moment. In a template `{{ time }}` gives a whole `<time>` element, which the script turns to the reader's zone.
+#[derive(Clone, Template)]
+#[template(path = "time.html")]
+pub struct Time {
+    /// RFC 3339 in UTC: `2026-11-22T21:10:05Z`.
+    pub iso: String,
+    /// For people: `22 Nov 2026, 21:10 UTC`.
+    pub text: String,
+}
+
+/// Its template escapes both fields.
+impl HtmlSafe for Time {}
+
+/// One line of a drop-down list. The line for "no filter" stands in the templates and has the empty value.
+#[derive(Clone)]
+pub struct Choice {
+    /// What the form sends.
+    pub value: String,
+    /// What people read.
+    pub label: String,
+    /// Whether the list shows it now.
+    pub selected: bool,
+}

@@ -1,0 +1,33 @@
+//! Pages that only say something: the help, and every error.
+
+use askama::Template;
+
+use super::Frame;
+
+/// `/help`: the keyboard, what is written down, how sessions end.
+#[derive(Template)]
+#[template(path = "help.html")]
+pub struct HelpPage {
+    /// What stands around the page.
+    pub frame: Frame,
+}
+
+/// Anything that went wrong: what happened, what to do next, and a number to tell.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The HTTP status.
+    pub status: u16,
+    /// The heading: what happened.
+    pub title: String,
+    /// Why, as far as the reader can know, and what it means for them.
+    pub explanation: String,
+    /// Where to go next.
+    pub action_url: String,
+    /// What that is called.
+    pub action_label: String,
+    /// What to tell whoever looks into it.
+    pub request_id: String,
+}

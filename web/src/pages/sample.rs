@@ -1,0 +1,239 @@
+//! Pages filled with made-up people and messages, for the tests and for looking at.
+
+use super::*;
+
+/// Text that breaks a page whose template forgets to escape.
+pub(super) const HOSTILE: &str = "</title><script>alert(1)</script>\"'><b onclick=x>&amp;";
+/// A subject that no title may show.
+pub(super) const SUBJECT: &str = "Ward 3: handover for tonight";
+
+const LONG_WORD: &str = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftsvorstandsmitgliedsversammlung";
+const ARABIC: &str = "تم نقل المريض إلى الغرفة 12 (MRI في الساعة 14:30)";
+const BODY: &str = "Hello all,\n\nBed 4 moves to room 12 before the round. The MRI slot is at 14:30; please have the consent form ready.\n\n\tOn call: Dr Haddad\n\tPhone:   4411\n\nThank you \u{1f64f}\n\nمساء الخير، يرجى تأكيد الاستلام.\nA last line, left to right again.";
+
+pub(super) fn time(text: &str, iso: &str) -> Time {
+    Time { iso: iso.into(), text: text.into() }
+}
+
+fn now() -> Time {
+    time("22 Nov 2026, 21:10 UTC", "2026-11-22T21:10:05Z")
+}
+
+fn earlier() -> Time {
+    time("21 Nov 2026, 08:02 UTC", "2026-11-21T08:02:41Z")
+}
+
+pub(super) fn frame_of(name: &str) -> Frame {
+    let member = MemberFrame {
+        name: name.into(),
+        email: "amina.haddad@clinic.example".into(),
+        csrf: "0123456789abcdef".repeat(4),
+        idle_seconds: 24 * 60,
+        ends_in_seconds: 24 * 60,
+        stays_until_absolute: false,
+    };
+    Frame { member: Some(member), ..signed_out() }
+}
+
+pub(super) fn frame() -> Frame {
+    frame_of("Amina Haddad")
+}
+
+pub(super) fn signed_out() -> Frame {
+    let assets =
+        AssetUrls { css: "/static/site.css".into(), js: "/static/site.js".into(), icon: "/static/icon.svg".into() };
+    Frame { assets, member: None, notice: None }
+}
+
+pub(super) fn choices(selected: Option<usize>) -> Vec<Choice> {
+    ["Amina Haddad", "Bruno Keller", "Chiara Rossi", HOSTILE]
+        .iter()
+        .enumerate()
+        .map(|(at, name)| Choice { value: at.to_string(), label: (*name).into(), selected: selected == Some(at) })
+        .collect()
+}
+
+pub(super) fn row(id: i64, author_name: &str, subject: &str) -> MessageRow {
+    let content = RowContent::Live { subject: subject.into() };
+    MessageRow { id, author_name: author_name.into(), own: author_name == "Amina Haddad", sent: now(), content }
+}
+
+fn rows(count: i64) -> Vec<MessageRow> {
+    let mut rows = vec![
+        row(990, "Bruno Keller", SUBJECT),
+        row(989, "Amina Haddad", "Autoclave 2 is out of order until Tuesday"),
+        row(988, "فاطمة الزهراء", ARABIC),
+        row(987, "Chiara Rossi", "\u{1f489} Flu shots for staff: Thursday 07:00–09:00, room 2 \u{1f469}\u{1f3fd}\u{200d}\u{2695}\u{fe0f}"),
+        row(986, LONG_WORD, LONG_WORD),
+        row(984, "Dr Maximilian von und zu Hohenberg-Schwarzenstein", &"A subject that goes on and on. ".repeat(8)),
+        row(983, HOSTILE, HOSTILE),
+        row(982, "李小龙", "新的值班表已发布"),
+    ];
+    rows.insert(
+        5,
+        MessageRow { content: RowContent::Deleted { at: now() }, sent: earlier(), ..row(985, "Bruno Keller", "") },
+    );
+    rows.extend((0..count - 9).map(|at| row(900 - at, "Chiara Rossi", &format!("Stock count, shelf {at}"))));
+    rows.truncate(usize::try_from(count).unwrap());
+    rows
+}
+
+pub(super) fn inbox(count: i64) -> InboxPage {
+    InboxPage {
+        frame: frame(),
+        rows: rows(count),
+        authors: choices(None),
+        older_url: (count > 9).then(|| "/messages?before=850".into()),
+        newest_url: None,
+        updates_url: Some("/messages/updates?after=990".into()),
+        filtered: false,
+    }
+}
+
+pub(super) fn message(subject: &str, body: &str, own: bool) -> MessagePage {
+    MessagePage {
+        frame: frame(),
+        id: 990,
+        author_name: "Bruno Keller".into(),
+        author_email: "bruno.keller@clinic.example".into(),
+        sent: now(),
+        subject: subject.into(),
+        body: body.into(),
+        own,
+    }
+}
+
+pub(super) fn compose(subject: &str, body: &str) -> ComposePage {
+    ComposePage {
+        frame: frame(),
+        key: "5f0c".repeat(8),
+        subject: subject.into(),
+        body: body.into(),
+        subject_error: None,
+        body_error: None,
+        problem: None,
+        draft_saved: None,
+        max_subject: 255,
+        max_body: 20_000,
+    }
+}
+
+fn audit_row(id: i64, action: &str, words: &str, label: Option<&str>) -> AuditRowView {
+    AuditRowView {
+        id,
+        at: now(),
+        person: "Bruno Keller".into(),
+        email: "bruno.keller@clinic.example".into(),
+        action: action.into(),
+        words: words.into(),
+        message_url: label.filter(|label| !label.contains("deleted")).map(|_| "/messages/990".into()),
+        message_label: label.map(Into::into),
+        detail: String::new(),
+        ip: "192.0.2.17".into(),
+        hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+    }
+}
+
+pub(super) fn audit(chain: ChainBanner) -> AuditPage {
+    let mut rows = vec![
+        audit_row(12_410, "AUDIT_VIEW", "opened the audit log", None),
+        audit_row(12_409, "MESSAGE_VIEW", "opened a message", Some(SUBJECT)),
+        audit_row(12_408, "MESSAGE_DELETE", "deleted a message", Some("message 985 (deleted)")),
+        audit_row(12_407, "MESSAGE_CREATE", "sent a message", Some(ARABIC)),
+        audit_row(12_406, "MESSAGE_VIEW", "opened a message", Some(LONG_WORD)),
+        AuditRowView {
+            person: "Nobody signed in".into(),
+            email: String::new(),
+            detail: "eve@elsewhere.example: not on the staff list".into(),
+            ip: "2001:db8:85a3:1234:5678:8a2e:370:7334".into(),
+            ..audit_row(12_405, "LOGIN_DENIED", "was refused", None)
+        },
+        AuditRowView { detail: HOSTILE.into(), person: HOSTILE.into(), ..audit_row(12_404, "LOGIN", "signed in", None) },
+    ];
+    rows.extend((0..20).map(|at| audit_row(12_400 - at, "MESSAGE_VIEW", "opened a message", Some("Stock count"))));
+    AuditPage {
+        frame: frame(),
+        chain,
+        rows,
+        people: choices(Some(1)),
+        actions: choices(None),
+        from: "2026-11-01T00:00".into(),
+        to: String::new(),
+        filter_error: None,
+        older_url: Some("/audit?before=12000&person=1".into()),
+        newest_url: Some("/audit?person=1".into()),
+        csv_url: "/audit/export.csv?person=1".into(),
+        jsonl_url: "/audit/export.jsonl?person=1".into(),
+        filtered: true,
+    }
+}
+
+fn refused(email: Option<&str>) -> RefusedPage {
+    RefusedPage {
+        frame: signed_out(),
+        email: email.map(Into::into),
+        title: "This account is not on the staff list".into(),
+        explanation: "Wardpost is for the staff of this clinic. If you belong to it, sign in with your work account; if this is your work account, ask the person who runs Wardpost to add it.".into(),
+        start_url: "/sign-in/start?next=%2Fmessages&again=1".into(),
+        request_id: "7f3k-29ab".into(),
+    }
+}
+
+fn sign_in(ended: Option<&'static str>, kept_draft: bool) -> SignInPage {
+    SignInPage { frame: signed_out(), start_url: "/sign-in/start?next=%2Fmessages".into(), ended, kept_draft }
+}
+
+fn error(frame: Frame, status: u16, title: &str) -> ErrorPage {
+    ErrorPage {
+        frame,
+        status,
+        title: title.into(),
+        explanation: "The address may be mistyped, or the message may never have existed.".into(),
+        action_url: "/messages".into(),
+        action_label: "Go to the messages".into(),
+        request_id: "7f3k-29ab".into(),
+    }
+}
+
+/// Every page in every state worth looking at, by the name of its file.
+pub(super) fn all() -> Vec<(&'static str, String)> {
+    let sound = || ChainBanner::Sound { up_to: 12_410, checked: now() };
+    let html = |page: &dyn askama::DynTemplate| page.dyn_render().unwrap();
+    let said = Frame { notice: Some("Message sent."), ..frame() };
+    vec![
+        ("sign-in", html(&sign_in(None, false))),
+        ("sign-in-ended", html(&sign_in(Some("You were signed out because nothing had happened for 24 minutes."), true))),
+        ("sign-in-draft", html(&sign_in(None, true))),
+        ("refused", html(&refused(Some("eve@elsewhere.example")))),
+        ("refused-hostile", html(&RefusedPage { title: HOSTILE.into(), explanation: HOSTILE.into(), ..refused(Some(HOSTILE)) })),
+        ("refused-nameless", html(&refused(None))),
+        ("inbox-0", html(&InboxPage { authors: vec![], ..inbox(0) })),
+        ("inbox-1", html(&InboxPage { frame: said, ..inbox(1) })),
+        ("inbox-9", html(&inbox(9))),
+        ("inbox-50", html(&inbox(50))),
+        ("inbox-older", html(&InboxPage { newest_url: Some("/messages".into()), updates_url: None, ..inbox(20) })),
+        ("inbox-end", html(&InboxPage { newest_url: Some("/messages".into()), updates_url: None, ..inbox(0) })),
+        ("inbox-filtered", html(&InboxPage { authors: choices(Some(2)), filtered: true, updates_url: None, ..inbox(3) })),
+        ("inbox-filtered-0", html(&InboxPage { authors: choices(Some(2)), filtered: true, updates_url: None, ..inbox(0) })),
+        ("message", html(&message(SUBJECT, BODY, false))),
+        ("message-own", html(&message(ARABIC, ARABIC, true))),
+        ("message-long", html(&message(LONG_WORD, &format!("{LONG_WORD}\n\n{}", "All work and no play. ".repeat(200)), true))),
+        ("message-hostile", html(&MessagePage { frame: frame_of(HOSTILE), author_name: HOSTILE.into(), author_email: HOSTILE.into(), ..message(HOSTILE, HOSTILE, true) })),
+        ("tombstone", html(&TombstonePage { frame: frame(), author_name: HOSTILE.into(), sent: earlier(), deleted: now() })),
+        ("delete", html(&DeletePage { frame: frame(), id: 990, subject: HOSTILE.into(), sent: now() })),
+        ("compose", html(&compose("", ""))),
+        ("compose-draft", html(&ComposePage { draft_saved: Some(now()), ..compose(SUBJECT, BODY) })),
+        ("compose-errors", html(&ComposePage { subject_error: Some("Write a subject.".into()), body_error: Some("The message may have 20,000 characters; this one has 20,412.".into()), ..compose("", BODY) })),
+        ("compose-problem", html(&ComposePage { problem: Some("The message could not be stored just now. Nothing was lost: it is all still here. Try again in a moment.".into()), ..compose(HOSTILE, HOSTILE) })),
+        ("audit", html(&audit(sound()))),
+        ("audit-checking", html(&audit(ChainBanner::Checking { up_to: 4_096, head: 12_410 }))),
+        ("audit-broken", html(&audit(ChainBanner::Broken { row: 733, what: "Its content does not match its hash.".into() }))),
+        ("audit-empty", html(&AuditPage { rows: vec![], older_url: None, ..audit(sound()) })),
+        ("audit-end", html(&AuditPage { rows: vec![], older_url: None, filtered: false, ..audit(sound()) })),
+        ("audit-error", html(&AuditPage { filter_error: Some("“From” is later than “Until”. Swap them, or leave one empty.".into()), rows: vec![], ..audit(sound()) })),
+        ("help", html(&HelpPage { frame: frame() })),
+        ("error", html(&error(frame(), 404, "There is no such page"))),
+        ("error-signed-out", html(&error(signed_out(), 503, "Wardpost cannot store anything right now"))),
+        ("error-hostile", html(&ErrorPage { explanation: HOSTILE.into(), ..error(frame(), 400, HOSTILE) })),
+    ]
+}

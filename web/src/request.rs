@@ -1,0 +1,110 @@
+//! What a handler is given of a request, and the cookies it came with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, header};
+use store::{Client, SessionState, SessionToken, StoreError, Timestamp};
+
+use crate::form::Form;
+use crate::site::Site;
+
+/// The session's cookie. The prefix makes browsers insist on Secure, no Domain and Path=/.
+pub const SESSION_COOKIE: &str = "__Host-wardpost";
+
+/// Who knocks: put into the request's extensions by the server before routing.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The browser's address, as far as trusted proxies tell.
+    pub ip: IpAddr,
+    /// Names this request in the log and on error pages.
+    pub request_id: Arc<str>,
+}
+
+/// One request, as handlers see it.
+pub struct Request {
+    /// The site that answers.
+    pub site: Arc<Site>,
+    /// Who knocks.
+    pub visitor: Visitor,
+    /// GET (HEAD arrives as GET) or POST.
+    pub method: Method,
+    /// The path, without the query.
+    pub path: String,
+    /// The text that stands where the route's pattern has a `{}`; empty when there is none.
+    pub path_argument: String,
+    /// The decoded query string.
+    pub query: Form,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// When it arrived.
+    pub at: Timestamp,
+}
+
+impl Request {
+    /// The id in the path. None when it is not a positive integer.
+    pub fn id<T: std::str::FromStr>(&self) -> Option<T> {
+        self.path_argument.parse().ok()
+    }
+
+    /// A cookie's value.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// The token in the session's cookie.
+    pub fn session_token(&self) -> Option<SessionToken> {
+        SessionToken::parse(self.cookie(SESSION_COOKIE)?)
+    }
+
+    /// The state of the session that the cookie names; Unknown without a cookie.
+    pub async fn session(&self) -> Result<SessionState, StoreError> {
+        match self.session_token() {
+            Some(token) => {
+                let limits = self.site.config.session_limits;
+                self.site.store.session(&token, limits, self.at).await
+            }
+            None => Ok(SessionState::Unknown),
+        }
+    }
+
+    /// The browser, as the database keeps it.
+    pub fn client(&self) -> Client {
+        let user_agent = self
+            .headers
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        Client {
+            ip: self.visitor.ip,
+            // Enough for any browser; a longer one is somebody's joke.
+            user_agent: user_agent.chars().take(300).collect(),
+        }
+    }
+
+    /// The path and query, for coming back after sign-in.
+    pub fn path_and_query(&self) -> String {
+        if self.query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, self.query.encode())
+        }
+    }
+}
+
+/// A Set-Cookie value for a cookie that ends with the browser, or after `max_age` seconds.
+pub fn set_cookie(name: &str, value: &str, max_age: Option<u64>) -> String {
+    let age = max_age.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}")
+}
+
+/// A Set-Cookie value that removes a cookie.
+pub fn clear_cookie(name: &str) -> String {
+    set_cookie(name, "", Some(0))
+}

@@ -1,0 +1,250 @@
+//! One row of the route table: how path, method, access, body and handler become a warp filter.
+//!
+//! The path is matched first, so that an unknown path is 404 and a wrong method on a known one 405. A POST row
+//! always checks where the form comes from and its CSRF token: there is no way to write one that does not.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, Method, header};
+use store::Timestamp;
+use subtle::ConstantTimeEq;
+use warp::filters::BoxedFilter;
+use warp::filters::path::FullPath;
+use warp::{Filter, Rejection};
+
+use crate::access::{Access, Member};
+use crate::form::Form;
+use crate::reply::{PageError, Reply};
+use crate::request::{Request, Visitor};
+use crate::site::Site;
+
+/// The largest form: a message of 20,000 characters of four bytes each, percent-encoded, and its subject.
+pub const MAX_FORM_BYTES: usize = 256 * 1024;
+/// How long a form may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A route of the site.
+pub struct Route {
+    /// GET or POST.
+    pub method: Method,
+    /// Segments between slashes; `{}` stands for one segment of any text.
+    pub path: &'static str,
+    /// The name of the access rule.
+    pub access: &'static str,
+    filter: BoxedFilter<(warp::reply::Response,)>,
+}
+
+impl Route {
+    /// The filter that answers it.
+    pub fn filter(&self) -> BoxedFilter<(warp::reply::Response,)> {
+        self.filter.clone()
+    }
+}
+
+/// A form whose CSRF token is the session's. Only a POST row makes one.
+pub struct CsrfChecked<T>(T);
+
+impl<T> CsrfChecked<T> {
+    /// What was checked.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// A GET route.
+pub fn get<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
+where
+    A: Access,
+    H: Fn(Request, A::Proof) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    let filter = matched(site, path)
+        .and(warp::get())
+        .then(move |request: Request| {
+            let handler = handler.clone();
+            async move {
+                let context = request.error_context();
+                let answer = async {
+                    let proof = access.admit(&request, None).await?;
+                    handler(request, proof).await
+                };
+                answer.await.unwrap_or_else(|error| context.page(error)).into_response()
+            }
+        })
+        .boxed();
+    Route { method: Method::GET, path, access: A::NAME, filter }
+}
+
+/// A POST route.
+pub fn post<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
+where
+    A: Access<Proof = Member>,
+    H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    let filter = matched(site, path)
+        .and(warp::post())
+        .and(warp::body::stream())
+        .then(move |request: Request, body| {
+            let handler = handler.clone();
+            // The stream of a body cannot be shared between threads; reading it on its own can.
+            async move {
+                let context = request.error_context();
+                let answer = async {
+                    check_origin(&request.headers, &request.site.config.public_url.origin())?;
+                    let form = read_form(&request.headers, body).await?;
+                    let member = access.admit(&request, Some(&form)).await?;
+                    check_csrf(&form, &member)?;
+                    handler(request, member, CsrfChecked(form)).await
+                };
+                answer.await.unwrap_or_else(|error| context.page(error)).into_response()
+            }
+        })
+        .boxed();
+    Route { method: Method::POST, path, access: A::NAME, filter }
+}
+
+/// Matches the path and collects what handlers need.
+fn matched(
+    site: &Arc<Site>,
+    pattern: &'static str,
+) -> impl Filter<Extract = (Request,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let site = Arc::clone(site);
+    warp::path::full()
+        .and_then(move |path: FullPath| {
+            let argument = path_argument(pattern, path.as_str()).map(str::to_owned);
+            async move { argument.ok_or_else(warp::reject::not_found) }
+        })
+        .and(warp::path::full())
+        .and(warp::method())
+        .and(warp::filters::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Visitor>())
+        .map(move |path_argument, path: FullPath, method, query: String, headers, visitor| Request {
+            site: Arc::clone(&site),
+            visitor,
+            method,
+            path: path.as_str().to_owned(),
+            path_argument,
+            query: Form::parse(query.as_bytes()),
+            headers,
+            at: Timestamp::now(),
+        })
+}
+
+/// Whether a path is one of a pattern's.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    path_argument(pattern, path).is_some()
+}
+
+/// The segment that stands where the pattern has `{}`, empty without one; None when the path is another.
+fn path_argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let Some((before, after)) = pattern.split_once("{}") else {
+        return (pattern == path).then_some("");
+    };
+    let argument = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!argument.is_empty() && !argument.contains('/')).then_some(argument)
+}
+
+/// A form must come from a page of this site. Browsers say so in Sec-Fetch-Site, older ones in Origin; where both
+/// are missing it is no browser, and the CSRF token alone decides.
+fn check_origin(headers: &HeaderMap, own: &str) -> Result<(), PageError> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let foreign_site = text("sec-fetch-site").is_some_and(|site| site != "same-origin");
+    let foreign_origin = text(header::ORIGIN.as_str()).is_some_and(|origin| origin != own);
+    if foreign_site || foreign_origin {
+        return Err(PageError::ForeignForm);
+    }
+    Ok(())
+}
+
+fn check_csrf(form: &Form, member: &Member) -> Result<(), PageError> {
+    let expected = member.session().csrf_token.as_bytes();
+    let given = form.text("csrf").as_bytes();
+    if bool::from(expected.ct_eq(given)) {
+        Ok(())
+    } else {
+        Err(PageError::StaleForm)
+    }
+}
+
+async fn read_form<S, B>(headers: &HeaderMap, body: S) -> Result<Form, PageError>
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf,
+{
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(PageError::UnsupportedForm);
+    }
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, read_limited(body))
+        .await
+        .map_err(|_| PageError::SlowForm)??;
+    Ok(Form::parse(&bytes))
+}
+
+async fn read_limited<S, B>(body: S) -> Result<Vec<u8>, PageError>
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf,
+{
+    let mut body = std::pin::pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| PageError::BrokenForm)?;
+        if bytes.len() + chunk.remaining() > MAX_FORM_BYTES {
+            return Err(PageError::LargeForm);
+        }
+        while chunk.has_remaining() {
+            let part = chunk.chunk();
+            bytes.extend_from_slice(part);
+            let read = part.len();
+            chunk.advance(read);
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_whole_segments_only() {
+        assert_eq!(path_argument("/messages", "/messages"), Some(""));
+        assert_eq!(path_argument("/messages", "/messages/"), None);
+        assert_eq!(path_argument("/messages/{}", "/messages/12"), Some("12"));
+        assert_eq!(path_argument("/messages/{}/delete", "/messages/12/delete"), Some("12"));
+        for path in ["/messages/", "/messages/1/2", "/messages", "/messages//delete"] {
+            assert_eq!(path_argument("/messages/{}", path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_form_from_another_site_is_refused_whichever_header_tells() {
+        let own = "https://messages.clinic.example";
+        let check = |pairs: &[(&'static str, &str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+                .collect();
+            check_origin(&headers, own).is_ok()
+        };
+        assert!(check(&[]));
+        assert!(check(&[("origin", own), ("sec-fetch-site", "same-origin")]));
+        assert!(!check(&[("origin", "https://evil.example")]));
+        assert!(!check(&[("origin", "null")]));
+        for site in ["cross-site", "same-site", "none"] {
+            assert!(!check(&[("sec-fetch-site", site)]), "{site}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The route table. Every address of the site stands here, with who may use it; a row cannot be written without.
+
+use std::sync::Arc;
+
+use http::{Method, header};
+use warp::filters::BoxedFilter;
+use warp::filters::path::FullPath;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use crate::access::{Anyone, SignedIn, Watching};
+use crate::reply::{ErrorContext, PageError};
+use crate::request::Visitor;
+use crate::route::{Route, get, post};
+use crate::site::Site;
+use crate::{assets, audit, health, help, messages, session_time, sign_in};
+
+/// All routes. Literal paths stand before those with a `{}` that would match them too.
+pub fn table(s: &Arc<Site>) -> Vec<Route> {
+    vec![
+        // Signing in and out.
+        get(s, "/", Anyone, sign_in::page),
+        get(s, "/sign-in/start", Anyone, sign_in::start),
+        get(s, "/sign-in/callback", Anyone, sign_in::callback),
+        post(s, "/sign-out", SignedIn, sign_in::sign_out),
+        get(s, "/session", Watching, session_time::show),
+        post(s, "/session/stay", SignedIn, session_time::stay),
+        // Messages.
+        get(s, "/messages", SignedIn, messages::list::show),
+        post(s, "/messages", SignedIn, messages::compose::send),
+        get(s, "/messages/new", SignedIn, messages::compose::show),
+        get(s, "/messages/updates", Watching, messages::updates::stream),
+        get(s, "/messages/{}", SignedIn, messages::view::show),
+        get(s, "/messages/{}/delete", SignedIn, messages::delete::confirm),
+        post(s, "/messages/{}/delete", SignedIn, messages::delete::delete),
+        post(s, "/draft", SignedIn, messages::draft::save),
+        post(s, "/draft/discard", SignedIn, messages::draft::discard),
+        // The audit log.
+        get(s, "/audit", SignedIn, audit::page::show),
+        get(s, "/audit/export.csv", SignedIn, audit::export::csv),
+        get(s, "/audit/export.jsonl", SignedIn, audit::export::json_lines),
+        // The rest.
+        get(s, "/help", SignedIn, help::show),
+        get(s, "/static/{}", Anyone, assets::file),
+        get(s, "/healthz", Anyone, health::alive),
+        get(s, "/readyz", Anyone, health::ready),
+    ]
+}
+
+/// The whole site as one filter: the table, and a page for what it does not have.
+pub fn site(site: &Arc<Site>) -> BoxedFilter<(Response,)> {
+    let rows = table(site);
+    let methods: Arc<Vec<(&'static str, Method)>> =
+        Arc::new(rows.iter().map(|row| (row.path, row.method.clone())).collect());
+    let nothing = warp::any()
+        .and_then(|| async { Err::<Response, Rejection>(warp::reject::not_found()) })
+        .boxed();
+    let table = rows
+        .into_iter()
+        .rev()
+        .fold(nothing, |rest, row| row.filter().or(rest).unify().boxed());
+    let fallback = refusal(site, methods);
+    table.or(fallback).unify().boxed()
+}
+
+/// The page for an unknown path or a wrong method.
+fn refusal(site: &Arc<Site>, methods: Arc<Vec<(&'static str, Method)>>) -> BoxedFilter<(Response,)> {
+    let site = Arc::clone(site);
+    warp::path::full()
+        .and(warp::ext::get::<Visitor>())
+        .map(move |path: FullPath, visitor: Visitor| {
+            let context = ErrorContext {
+                site: Arc::clone(&site),
+                request_id: visitor.request_id,
+                next: None,
+            };
+            let allowed: Vec<&str> = methods
+                .iter()
+                .filter(|(pattern, _)| crate::route::matches(pattern, path.as_str()))
+                .flat_map(|(_, method)| if method == Method::GET { vec!["GET", "HEAD"] } else { vec!["POST"] })
+                .collect();
+            let reply = if allowed.is_empty() {
+                context.page(PageError::NotFound)
+            } else {
+                context.page(PageError::WrongMethod).with(header::ALLOW, &allowed.join(", "))
+            };
+            reply.into_response()
+        })
+        .boxed()
+}

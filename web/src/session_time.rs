@@ -1,0 +1,27 @@
+//! How long a session still lasts, for the page that warns before its end. Asking is no activity; staying is.
+
+use serde_json::json;
+
+use crate::access::Member;
+use crate::form::Form;
+use crate::frame::SessionLeft;
+use crate::reply::{PageError, Reply};
+use crate::request::Request;
+use crate::route::CsrfChecked;
+
+/// `GET /session`
+pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+    Ok(left(&request, &member))
+}
+
+/// `POST /session/stay`
+pub async fn stay(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
+    request.site.store.touch_session(member.actor().session, request.at).await?;
+    let member = member.active_at(request.at);
+    Ok(left(&request, &member))
+}
+
+fn left(request: &Request, member: &Member) -> Reply {
+    let left = SessionLeft::of(member, request);
+    Reply::json(&json!({ "ends_in_seconds": left.seconds, "absolute": left.absolute }))
+}

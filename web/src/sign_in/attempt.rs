@@ -1,0 +1,151 @@
+//! A sign-in on its way: what ties the callback to the browser that started it.
+//!
+//! It travels in a cookie sealed with a key derived from APP_SECRET, so that a flood of started sign-ins costs the
+//! server nothing and a restart in between loses none.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use store::Timestamp;
+use zeroize::Zeroize;
+
+/// The cookie's name.
+pub const COOKIE: &str = "__Host-wardpost-signin";
+/// How long a sign-in may take, in seconds.
+pub const MAX_AGE_SECONDS: u64 = 600;
+
+const KEY_LABEL: &[u8] = b"wardpost sign-in attempt v1";
+const NONCE_BYTES: usize = 24;
+
+/// What the callback must be held against.
+#[derive(Serialize, Deserialize)]
+pub struct Attempt {
+    /// The `state` parameter.
+    pub state: String,
+    /// The ID token's nonce.
+    pub nonce: String,
+    /// The PKCE code verifier.
+    pub verifier: String,
+    /// Where to go when it has worked: a path of this site.
+    pub next: String,
+    /// When it started, in UTC milliseconds.
+    pub started_at: i64,
+}
+
+/// Seals and opens attempts.
+pub struct Sealer(XChaCha20Poly1305);
+
+impl Sealer {
+    /// A sealer under a key derived from APP_SECRET.
+    pub fn new(app_secret: &SecretString) -> Self {
+        let mut key = [0; 32];
+        let derived = Hkdf::<Sha256>::new(None, app_secret.expose_secret().as_bytes())
+            .expand(KEY_LABEL, &mut key);
+        debug_assert!(derived.is_ok(), "32 bytes are within HKDF's limit of 255 blocks");
+        let sealer = Self(XChaCha20Poly1305::new(&key.into()));
+        key.zeroize();
+        sealer
+    }
+
+    /// The cookie's value; None when the machine gives no randomness.
+    pub fn seal(&self, attempt: &Attempt) -> Option<String> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).ok()?;
+        let plain = serde_json::to_vec(attempt).ok()?;
+        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), plain.as_slice()).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+    }
+
+    /// The attempt in a cookie that this site sealed at most ten minutes before `now`.
+    pub fn open(&self, cookie: &str, now: Timestamp) -> Option<Attempt> {
+        let bytes = URL_SAFE_NO_PAD.decode(cookie).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
+        let plain = self.0.decrypt(XNonce::from_slice(nonce), sealed).ok()?;
+        let attempt: Attempt = serde_json::from_slice(&plain).ok()?;
+        let age = now.as_millis().checked_sub(attempt.started_at)?;
+        let fresh = (0..=i64::try_from(MAX_AGE_SECONDS * 1000).ok()?).contains(&age);
+        fresh.then_some(attempt)
+    }
+}
+
+/// A path of this site to go to after sign-in. Anything else, an address of another site above all, becomes the
+/// messages.
+pub fn safe_next(next: Option<&str>) -> String {
+    let allowed = |path: &str| {
+        let own = path == "/messages" || path.starts_with("/messages/") || path.starts_with("/messages?")
+            || path == "/audit" || path.starts_with("/audit?") || path == "/help";
+        own && path.len() <= 500 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    };
+    next.filter(|path| allowed(path)).unwrap_or("/messages").to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sealer(secret: &str) -> Sealer {
+        Sealer::new(&SecretString::from(secret))
+    }
+
+    fn attempt(started: Timestamp) -> Attempt {
+        Attempt {
+            state: "state".into(),
+            nonce: "nonce".into(),
+            verifier: "verifier".into(),
+            next: "/messages".into(),
+            started_at: started.as_millis(),
+        }
+    }
+
+    #[test]
+    fn a_sealed_attempt_opens_with_the_same_secret_alone_and_shows_nothing() {
+        let now = Timestamp::now();
+        let cookie = sealer("one").seal(&attempt(now)).unwrap();
+        assert_eq!(sealer("one").open(&cookie, now).unwrap().verifier, "verifier");
+        assert!(sealer("two").open(&cookie, now).is_none());
+        let bytes = URL_SAFE_NO_PAD.decode(&cookie).unwrap();
+        assert!(!bytes.windows(8).any(|window| window == b"verifier"));
+    }
+
+    #[test]
+    fn an_attempt_ends_after_ten_minutes_and_cannot_come_from_the_future() {
+        let now = Timestamp::now();
+        let sealer = sealer("one");
+        let cookie = sealer.seal(&attempt(now)).unwrap();
+        let limit = Duration::from_secs(MAX_AGE_SECONDS);
+        assert!(sealer.open(&cookie, now.plus(limit)).is_some());
+        assert!(sealer.open(&cookie, now.plus(limit + Duration::from_millis(1))).is_none());
+        assert!(sealer.open(&cookie, now.minus(Duration::from_millis(1))).is_none());
+    }
+
+    #[test]
+    fn a_changed_or_cut_cookie_does_not_open() {
+        let now = Timestamp::now();
+        let sealer = sealer("one");
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealer.seal(&attempt(now)).unwrap()).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes), now).is_none());
+        assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes[..10]), now).is_none());
+        assert!(sealer.open("", now).is_none());
+        assert!(sealer.open("not base64!", now).is_none());
+    }
+
+    #[test]
+    fn only_paths_of_this_site_are_gone_to_after_sign_in() {
+        for path in ["/messages", "/messages/12", "/messages?before=5", "/audit?action=LOGIN", "/help"] {
+            assert_eq!(safe_next(Some(path)), path);
+        }
+        for path in ["https://evil.example", "//evil.example", "/\\evil.example", "/messages/\\evil", "/sign-out", "/messages/\r\nX: y", ""] {
+            assert_eq!(safe_next(Some(path)), "/messages", "{path}");
+        }
+        assert_eq!(safe_next(None), "/messages");
+    }
+}

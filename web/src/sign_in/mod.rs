@@ -1,0 +1,248 @@
+//! Signing in and out: the sign-in page, the way to the identity provider and back, and the end of a session.
+
+pub mod attempt;
+pub mod fault;
+pub mod provider;
+pub mod session_end;
+pub mod staff_rule;
+pub mod transport;
+
+use http::{StatusCode, header};
+use store::{EndReason, Identity, RefusedSignIn, SessionState, SignIn};
+use subtle::ConstantTimeEq;
+
+use self::attempt::{Attempt, safe_next};
+use self::fault::SignInFault;
+use self::provider::VerifiedAccount;
+use self::staff_rule::Account;
+use crate::access::Member;
+use crate::form::{self, Form};
+use crate::pages::{Frame, RefusedPage, SignInPage};
+use crate::reply::{PageError, Reply};
+use crate::request::{Request, SESSION_COOKIE, clear_cookie, set_cookie};
+use crate::route::CsrfChecked;
+
+/// `GET /`: the sign-in page, with the reason why one was signed out; the messages for who is signed in.
+pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
+    let ended = match request.session().await? {
+        SessionState::Live(_) => return Ok(Reply::see_other("/messages")),
+        SessionState::Ended(reason) => Some(reason),
+        SessionState::Unknown => {
+            (request.query.get("ended") == Some("signed-out")).then_some(EndReason::SignedOut)
+        }
+    };
+    let next = safe_next(request.query.get("next"));
+    let reply = Reply::page(&SignInPage {
+        frame: Frame::signed_out(&request.site.assets),
+        start_url: start_url(&next),
+        ended: ended.map(|reason| session_end::sentence(Some(reason))),
+        kept_draft: false,
+    })?;
+    Ok(if request.cookie(SESSION_COOKIE).is_some() {
+        reply.with(header::SET_COOKIE, &clear_cookie(SESSION_COOKIE))
+    } else {
+        reply
+    })
+}
+
+/// `GET /sign-in/start`: off to the identity provider, with a sealed cookie that the callback is held against.
+pub async fn start(request: Request, _: ()) -> Result<Reply, PageError> {
+    let next = safe_next(request.query.get("next"));
+    let departure = match request.site.provider.depart().await {
+        Ok(departure) => departure,
+        Err(fault) => return unavailable(&request, &fault, &next),
+    };
+    let attempt = Attempt {
+        state: departure.state,
+        nonce: departure.nonce,
+        verifier: departure.verifier,
+        next,
+        started_at: request.at.as_millis(),
+    };
+    let Some(sealed) = request.site.sealer.seal(&attempt) else {
+        return unavailable(&request, &fault::internal("no randomness"), &attempt.next);
+    };
+    let cookie = set_cookie(attempt::COOKIE, &sealed, Some(attempt::MAX_AGE_SECONDS));
+    Ok(Reply::see_other(&departure.url).with(header::SET_COOKIE, &cookie))
+}
+
+/// `GET /sign-in/callback`: back from the identity provider.
+pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
+    let Some(attempt) = held_attempt(&request) else {
+        // Anybody can call this address, so a call that no sign-in of this browser explains is worth a log line,
+        // not a row in a log that is kept for ever.
+        tracing::warn!(request_id = %request.visitor.request_id, ip = %request.visitor.ip, "a sign-in callback belongs to no sign-in of its browser");
+        return refused(&request, StatusCode::BAD_REQUEST, Refusal {
+            title: "This sign-in took too long, or began elsewhere",
+            explanation: "It may have been started in another tab or more than ten minutes ago. Nothing is wrong with your account: sign in again.".to_owned(),
+            email: None,
+            next: "/messages".to_owned(),
+        });
+    };
+    let next = safe_next(Some(&attempt.next));
+    let account = match prove(&request, attempt).await {
+        Ok(account) => account,
+        Err(fault) => return failed(&request, &fault, &next).await,
+    };
+    let rule = Account {
+        issuer: &account.issuer,
+        email: &account.email,
+        email_verified: account.email_verified,
+        hosted_domain: account.hosted_domain.as_deref(),
+    };
+    if let Err(not_staff) = request.site.config.sign_in.staff.check(&rule) {
+        return denied(&request, account, not_staff.reason(), not_staff.to_string(), next).await;
+    }
+    let email = account.email.clone();
+    let signed_in = request
+        .site
+        .store
+        .sign_in(identity(account), request.session_token(), request.client(), request.at)
+        .await?;
+    match signed_in {
+        SignIn::SignedIn { token, session } => {
+            let draft = request.site.store.draft(session.person).await?;
+            let landing = match (next.as_str(), draft) {
+                ("/messages", Some(_)) => "/messages?notice=draft",
+                _ => next.as_str(),
+            };
+            Ok(Reply::see_other(landing)
+                .with(header::SET_COOKIE, &set_cookie(SESSION_COOKIE, &token.reveal(), None))
+                .with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
+        }
+        SignIn::Disabled => refused(&request, StatusCode::FORBIDDEN, Refusal {
+            title: "This account is switched off",
+            explanation: "Somebody at your clinic has switched it off here. Ask the person who runs Wardpost if that is a mistake.".to_owned(),
+            email: Some(email),
+            next,
+        }),
+    }
+}
+
+/// `POST /sign-out`
+pub async fn sign_out(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
+    request.site.store.sign_out(member.actor(), request.at).await?;
+    Ok(Reply::see_other("/?ended=signed-out").with(header::SET_COOKIE, &clear_cookie(SESSION_COOKIE)))
+}
+
+/// The attempt in this browser's cookie, when the callback carries its state.
+fn held_attempt(request: &Request) -> Option<Attempt> {
+    let attempt = request.site.sealer.open(request.cookie(attempt::COOKIE)?, request.at)?;
+    let state = request.query.text("state").as_bytes();
+    bool::from(attempt.state.as_bytes().ct_eq(state)).then_some(attempt)
+}
+
+async fn prove(request: &Request, attempt: Attempt) -> Result<VerifiedAccount, SignInFault> {
+    match (request.query.get("code"), request.query.get("error")) {
+        (Some(code), None) => {
+            let provider = &request.site.provider;
+            provider.arrive(code.to_owned(), &attempt.nonce, attempt.verifier).await
+        }
+        (_, Some("access_denied")) => Err(SignInFault::Refused("access_denied")),
+        (_, Some(_)) => Err(SignInFault::Refused("authorization_refused")),
+        (None, None) => Err(SignInFault::Unproven("no_code")),
+    }
+}
+
+fn identity(account: VerifiedAccount) -> Identity {
+    Identity {
+        issuer: account.issuer,
+        subject: account.subject,
+        email: account.email,
+        name: account.name,
+    }
+}
+
+async fn denied(
+    request: &Request,
+    account: VerifiedAccount,
+    reason: &'static str,
+    explanation: String,
+    next: String,
+) -> Result<Reply, PageError> {
+    let email = account.email.clone();
+    let refusal = RefusedSignIn {
+        verified_account: Some(identity(account)),
+        reason,
+        ip: request.visitor.ip,
+    };
+    request.site.store.record_refused_sign_in(refusal, request.at).await?;
+    refused(request, StatusCode::FORBIDDEN, Refusal {
+        title: "This account cannot sign in here",
+        explanation,
+        email: Some(email),
+        next,
+    })
+}
+
+async fn failed(request: &Request, fault: &SignInFault, next: &str) -> Result<Reply, PageError> {
+    let refusal = RefusedSignIn {
+        verified_account: None,
+        reason: fault.reason(),
+        ip: request.visitor.ip,
+    };
+    request.site.store.record_refused_sign_in(refusal, request.at).await?;
+    match fault {
+        SignInFault::Refused("access_denied") => refused(request, StatusCode::FORBIDDEN, Refusal {
+            title: "You stopped the sign-in",
+            explanation: "Nothing has happened. Sign in when you are ready.".to_owned(),
+            email: None,
+            next: next.to_owned(),
+        }),
+        fault => unavailable(request, fault, next),
+    }
+}
+
+/// The provider is down, slow, or talks nonsense: the site is up, and says so.
+fn unavailable(request: &Request, fault: &SignInFault, next: &str) -> Result<Reply, PageError> {
+    tracing::error!(request_id = %request.visitor.request_id, %fault, "a sign-in failed");
+    let (status, explanation) = match fault {
+        SignInFault::Unreachable(_) => (
+            StatusCode::BAD_GATEWAY,
+            "The sign-in service does not answer. Wardpost itself is up, and whoever is signed in can go on. Try again in a minute.",
+        ),
+        SignInFault::Nonsense(_) => (
+            StatusCode::BAD_GATEWAY,
+            "The sign-in service gave an answer that cannot be used. Try again in a minute; if it happens again, tell the person who runs Wardpost.",
+        ),
+        SignInFault::Refused(_) | SignInFault::Unproven(_) => (
+            StatusCode::FORBIDDEN,
+            "The answer of the sign-in service did not pass our checks, so nobody was signed in. Try again; if it happens again, tell the person who runs Wardpost.",
+        ),
+        SignInFault::Internal(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Signing in does not work because of a fault on our side. Tell the person who runs Wardpost the reference below.",
+        ),
+    };
+    refused(request, status, Refusal {
+        title: "Signing in did not work",
+        explanation: explanation.to_owned(),
+        email: None,
+        next: next.to_owned(),
+    })
+}
+
+struct Refusal {
+    title: &'static str,
+    explanation: String,
+    email: Option<String>,
+    next: String,
+}
+
+fn refused(request: &Request, status: StatusCode, refusal: Refusal) -> Result<Reply, PageError> {
+    let reply = Reply::page(&RefusedPage {
+        frame: Frame::signed_out(&request.site.assets),
+        email: refusal.email,
+        title: refusal.title.to_owned(),
+        explanation: refusal.explanation,
+        start_url: start_url(&refusal.next),
+        request_id: request.visitor.request_id.to_string(),
+    })?;
+    Ok(reply
+        .with_status(status)
+        .with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
+}
+
+fn start_url(next: &str) -> String {
+    format!("/sign-in/start?{}", form::encode([("next", next)]))
+}

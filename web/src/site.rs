@@ -1,0 +1,96 @@
+//! Everything that answering a request can need, built once.
+
+use std::sync::Arc;
+
+use process::Shutdown;
+use store::{Store, Timestamp};
+
+use crate::assets::Assets;
+use crate::audit::chain_watch::ChainWatch;
+use crate::config::Config;
+use crate::health::Readiness;
+use crate::messages::feed::Feed;
+use crate::sign_in::attempt::Sealer;
+use crate::sign_in::fault::SignInFault;
+use crate::sign_in::provider::Provider;
+
+/// How often ended sessions are written down as such.
+const SESSION_SWEEP: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// The site.
+pub struct Site {
+    /// Its settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// Stylesheet, script, icon.
+    pub assets: Assets,
+    /// The identity provider.
+    pub provider: Provider,
+    /// Seals the cookie of a sign-in on its way.
+    pub sealer: Sealer,
+    /// Live updates.
+    pub feed: Feed,
+    /// How far the audit chain verifies.
+    pub chain: ChainWatch,
+    /// The last answer of `/readyz`.
+    pub readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+/// Why a site cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The static files could not be compressed.
+    #[error("the static files could not be prepared: {0}")]
+    Assets(#[from] std::io::Error),
+    /// The identity provider's settings do not work together.
+    #[error(transparent)]
+    Provider(#[from] SignInFault),
+}
+
+impl Site {
+    /// A site over an open database.
+    pub fn build(config: Config, store: Store, shutdown: Shutdown) -> Result<Arc<Self>, BuildError> {
+        Ok(Arc::new(Self {
+            assets: Assets::load()?,
+            provider: Provider::new(&config.sign_in, &config.public_url)?,
+            sealer: Sealer::new(&config.sign_in.app_secret),
+            feed: Feed::new(),
+            chain: ChainWatch::new(store.clone()),
+            readiness: Readiness::default(),
+            config,
+            store,
+            shutdown,
+        }))
+    }
+
+    /// Resolves when the process has been asked to stop.
+    pub async fn stopping(&self) {
+        self.shutdown.requested().await;
+    }
+
+    /// The work that goes on beside requests; ends when the process is asked to stop.
+    pub async fn work(self: Arc<Self>) {
+        let feed = self.feed.clone().run(self.store.clone());
+        let chain = self.chain.run();
+        let sweep = self.sweep_sessions();
+        tokio::select! {
+            () = self.stopping() => {}
+            () = feed => {}
+            () = chain => {}
+            () = sweep => {}
+        }
+    }
+
+    async fn sweep_sessions(&self) {
+        let mut tick = tokio::time::interval(SESSION_SWEEP);
+        loop {
+            tick.tick().await;
+            let limits = self.config.session_limits;
+            if let Err(error) = self.store.expire_sessions(limits, Timestamp::now()).await {
+                tracing::warn!(%error, "ended sessions could not be written down");
+            }
+        }
+    }
+}

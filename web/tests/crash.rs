@@ -1,0 +1,159 @@
+//! The real program, killed without warning again and again while people send: nothing acknowledged is lost.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use store::{ChainVerdict, IdempotencyKey, IfMissing, ListQuery, SignIn, Store, SummaryContent, Timestamp};
+use support::{KEY, client, identity, key};
+use testkit::{Http, Launch, Program};
+use tokio::task::JoinSet;
+use wardpost_web::request::SESSION_COOKIE;
+
+const KILLS: usize = 100;
+const SENDERS: usize = 8;
+
+fn launch(database: &Path) -> Launch {
+    Launch::new(env!("CARGO_BIN_EXE_web"))
+        .env("WARDPOST_DB", database)
+        .env("WARDPOST_LISTEN", "127.0.0.1:0")
+        .env("WARDPOST_PUBLIC_URL", "http://localhost")
+        .env("WARDPOST_OIDC_ISSUER", "http://localhost:1")
+        .env("WARDPOST_STAFF_DOMAINS", "clinic.example")
+        .secret("GOOGLE_CLIENT_ID", "client")
+        .secret("GOOGLE_CLIENT_SECRET", "secret of the client")
+        .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
+        .secret("DB_ENCRYPTION_KEY", KEY)
+}
+
+struct Sender {
+    token: String,
+    csrf: String,
+}
+
+async fn sign_in(database: &Path, name: &str) -> Sender {
+    let store = Store::open(database, &key(), IfMissing::Create).await.unwrap();
+    let signed_in = store.sign_in(identity(name), None, client(), Timestamp::now()).await.unwrap();
+    let SignIn::SignedIn { token, session } = signed_in else { panic!("disabled") };
+    store.close().await;
+    Sender { token: token.reveal(), csrf: session.csrf_token }
+}
+
+fn browser(site: &str, sender: &Sender) -> Http {
+    let http = Http::new(site);
+    http.set_cookie(SESSION_COOKIE, &sender.token);
+    http
+}
+
+/// Sends with new subjects until the site is gone, and notes what it acknowledged. No headers of a browser: the
+/// public address is not the one of this run.
+async fn send_until_gone(http: Http, csrf: String, acknowledged: Arc<Mutex<HashSet<String>>>) {
+    loop {
+        let subject = IdempotencyKey::random().to_string();
+        let fields = [("csrf", csrf.as_str()), ("key", &subject), ("subject", &subject), ("body", "Text")];
+        match http.request(http::Method::POST, "/messages").form(&fields).try_send().await {
+            Ok(reply) if reply.status == 303 => {
+                acknowledged.lock().unwrap().insert(subject);
+            }
+            Ok(reply) => panic!("a send was answered with {}: {}", reply.status, reply.text()),
+            Err(_) => return,
+        }
+    }
+}
+
+async fn subjects(store: &Store) -> HashSet<String> {
+    let mut found = HashSet::new();
+    let mut before = None;
+    loop {
+        let list = store.list_messages(ListQuery { before, author: None, limit: 500 }).await.unwrap();
+        for message in &list.messages {
+            if let SummaryContent::Live { subject } = &message.content {
+                assert!(found.insert(subject.clone()), "a message is there twice");
+            }
+        }
+        before = list.messages.last().map(|message| message.id);
+        if !list.older {
+            return found;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("wardpost.db");
+    let sender = sign_in(&database, "sender").await;
+    let acknowledged = Arc::new(Mutex::new(HashSet::new()));
+    for round in 0..KILLS {
+        let mut program = launch(&database).start();
+        let site = format!("http://{}", program.address().await);
+        let mut senders = JoinSet::new();
+        for _ in 0..SENDERS {
+            senders.spawn(send_until_gone(browser(&site, &sender), sender.csrf.clone(), Arc::clone(&acknowledged)));
+        }
+        // The moment of the kill must not follow the program's own rhythm: it is spread over the round.
+        tokio::time::sleep(Duration::from_millis(5 + (round as u64 * 37) % 120)).await;
+        program.kill().await;
+        while let Some(done) = senders.join_next().await {
+            done.unwrap();
+        }
+    }
+
+    let mut program = launch(&database).start();
+    let site = format!("http://{}", program.address().await);
+    program.wait_until_ready(&format!("{site}/readyz")).await;
+    let list = browser(&site, &sender).get("/messages").await;
+    assert_eq!(list.status, 200, "the program starts again and serves");
+    assert!(program.terminate().await.success());
+
+    let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
+    let stored = subjects(&store).await;
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    assert!(acknowledged.len() > KILLS, "only {} sends were acknowledged in all", acknowledged.len());
+    let lost: Vec<_> = acknowledged.difference(&stored).collect();
+    assert!(lost.is_empty(), "{} of {} acknowledged messages are gone", lost.len(), acknowledged.len());
+    // The chain ties every message to its MESSAGE_CREATE row.
+    let verdict = store.verify_chain(None, |_| {}).await.unwrap();
+    assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_programs_on_one_database_never_show_that_it_is_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("wardpost.db");
+    let sender = sign_in(&database, "sender").await;
+    let programs: Vec<Program> = (0..2).map(|_| launch(&database).start()).collect();
+    let mut senders = JoinSet::new();
+    for program in &programs {
+        let site = format!("http://{}", program.address().await);
+        for number in 0..SENDERS {
+            let http = browser(&site, &sender);
+            let csrf = sender.csrf.clone();
+            senders.spawn(async move {
+                for round in 0..40 {
+                    let key = IdempotencyKey::random().to_string();
+                    let fields = [("csrf", csrf.as_str()), ("key", &key), ("subject", &key), ("body", "Text")];
+                    let reply = http.request(http::Method::POST, "/messages").form(&fields).send().await;
+                    assert_eq!(reply.status, 303, "sender {number}, message {round}: {}", reply.text());
+                    assert_eq!(http.get("/messages").await.status, 200);
+                }
+            });
+        }
+    }
+    while let Some(done) = senders.join_next().await {
+        done.unwrap();
+    }
+    for mut program in programs {
+        let complaints: Vec<_> = program.log().into_iter().filter(|line| line.field("level") == "ERROR").map(|line| line.message().to_owned()).collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        assert!(program.terminate().await.success());
+    }
+    let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
+    assert_eq!(subjects(&store).await.len(), 2 * SENDERS * 40);
+    let verdict = store.verify_chain(None, |_| {}).await.unwrap();
+    assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");
+}

@@ -1,0 +1,198 @@
+//! Sending, opening, deleting and drafting, over HTTP, and what each leaves in the audit log.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use store::IdempotencyKey;
+use support::{Clinic, IDLE, SignedIn};
+use testkit::{Reply, SOON};
+
+async fn send(member: &SignedIn, key: &str, subject: &str, body: &str) -> Reply {
+    let fields = [("csrf", member.csrf.as_str()), ("key", key), ("subject", subject), ("body", body)];
+    member.http.post_form("/messages", &fields).await
+}
+
+fn key() -> String {
+    IdempotencyKey::random().to_string()
+}
+
+/// The address of the newest message.
+async fn newest(member: &SignedIn) -> String {
+    let list = member.http.get("/messages").await;
+    let id: String = list
+        .text()
+        .split_once("id=\"message-")
+        .expect("a message in the list")
+        .1
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    format!("/messages/{id}")
+}
+
+#[tokio::test]
+async fn a_message_is_sent_read_and_deleted_and_each_act_has_its_row() {
+    let clinic = Clinic::open().await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    assert_eq!(send(&amina, &key(), "Bed 4", "Quiet <night> & all well.\r\nSee you").await.status, 303);
+    let address = newest(&tomas).await;
+    let page = tomas.http.get(&address).await;
+    assert!(page.text().contains("Quiet &lt;night&gt; &amp; all well.") || page.text().contains("Quiet &#60;night&#62; &#38; all well."), "{}", page.text());
+    assert_eq!(tomas.http.post_form(&format!("{address}/delete"), &[("csrf", &tomas.csrf)]).await.status, 403);
+    assert_eq!(amina.http.post_form(&format!("{address}/delete"), &[("csrf", &amina.csrf)]).await.status, 303);
+    let tombstone = tomas.http.get(&address).await;
+    assert_eq!(tombstone.status, 200);
+    assert!(!tombstone.text().contains("Quiet") && !tombstone.text().contains("Bed 4"));
+
+    let log = clinic.audit().await;
+    let acts: Vec<_> = log.iter().map(|(action, _)| action.as_str()).filter(|action| action.starts_with("MESSAGE")).collect();
+    assert_eq!(acts, ["MESSAGE_CREATE", "MESSAGE_VIEW", "MESSAGE_DELETE"]);
+    for (action, details) in &log {
+        assert!(!details.contains("Bed 4") && !details.contains("Quiet"), "{action} shows what was written");
+    }
+}
+
+#[tokio::test]
+async fn sending_the_same_form_twice_makes_one_message_and_an_edited_one_asks() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let key = key();
+    let double = tokio::join!(send(&amina, &key, "Once", "Text"), send(&amina, &key, "Once", "Text"));
+    assert_eq!((double.0.status, double.1.status), (303, 303));
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
+    let edited = send(&amina, &key, "Once", "Another text").await;
+    assert_eq!(edited.status, 409);
+    assert!(edited.text().contains("Another text"), "what was typed is lost");
+    assert!(!edited.text().contains(&key), "the form has a new key");
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
+}
+
+#[tokio::test]
+async fn a_bad_form_comes_back_with_what_was_typed_and_what_is_wrong() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let long = "ä".repeat(256);
+    for (subject, body) in [("", "My text"), ("   ", "My text"), (long.as_str(), "My text"), ("A subject", ""), ("A subject", " \n "), ("A\u{0}b", "My text"), ("A subject", &"x".repeat(20_001))] {
+        let reply = send(&amina, &key(), subject, body).await;
+        assert_eq!(reply.status, 422, "{subject:.20} / {body:.20}");
+        assert!(reply.text().contains("aria-invalid=\"true\""), "{subject:.20} / {body:.20}");
+        if body == "My text" {
+            assert!(reply.text().contains("My text"));
+        }
+    }
+    assert_eq!(send(&amina, "not a key", "A subject", "My text").await.status, 400);
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 0);
+    let fits = send(&amina, &key(), &"ä".repeat(255), &"🩺".repeat(20_000)).await;
+    assert_eq!(fits.status, 303, "{}", fits.text());
+}
+
+#[tokio::test]
+async fn what_was_typed_when_the_session_ran_out_waits_for_the_next_sign_in() {
+    let clinic = Clinic::open().await;
+    let late = clinic.sign_in_ago("amina", IDLE + Duration::from_secs(5)).await;
+    let reply = send(&late, &key(), "Half a message", "that must not be lost").await;
+    assert_eq!(reply.status, 401);
+    assert!(!reply.text().contains("must not be lost"), "nothing stays on the screen of a shared computer");
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 0);
+
+    let other = clinic.sign_in("tomas").await;
+    assert!(!other.http.get("/messages/new").await.text().contains("must not be lost"));
+    let back = clinic.sign_in("amina").await;
+    let form = back.http.get("/messages/new").await;
+    assert!(form.text().contains("Half a message") && form.text().contains("that must not be lost"));
+}
+
+#[tokio::test]
+async fn a_draft_is_kept_until_it_is_sent_or_discarded() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let key = key();
+    let save = async |text: &str| {
+        let fields = [("csrf", amina.csrf.as_str()), ("key", &key), ("subject", ""), ("body", text)];
+        amina.http.post_form("/draft", &fields).await.status
+    };
+    assert_eq!(save("First thought").await, 204);
+    assert_eq!(save("Second thought").await, 204);
+    let form = amina.http.get("/messages/new").await;
+    assert!(form.text().contains("Second thought") && form.text().contains(&key));
+    assert_eq!(send(&amina, &key, "Done", "Second thought, finished").await.status, 303);
+    assert!(!amina.http.get("/messages/new").await.text().contains("Second thought"));
+    assert_eq!(save("Too late").await, 204);
+    assert!(!amina.http.get("/messages/new").await.text().contains("Too late"), "an autosave overtaken by the send");
+}
+
+#[tokio::test]
+async fn open_lists_learn_of_new_and_deleted_messages_and_close_with_the_session() {
+    let clinic = Clinic::open().await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    assert_eq!(send(&amina, &key(), "Before", "Text").await.status, 303);
+    let mut stream = tomas.http.open_stream("/messages/updates?after=0").await;
+    assert!(stream.read_until("Before", SOON).await.contains("event:sent"));
+    assert_eq!(send(&amina, &key(), "After", "Text").await.status, 303);
+    let update = stream.read_until("After", SOON).await;
+    assert!(update.contains("event:sent") && update.contains("id:"), "{update}");
+    let address = newest(&amina).await;
+    amina.http.post_form(&format!("{address}/delete"), &[("csrf", &amina.csrf)]).await.expect_status(303);
+    stream.read_until("event:deleted", SOON).await;
+
+    clinic.store.sign_out(tomas.actor, store::Timestamp::now()).await.unwrap();
+    assert_eq!(send(&amina, &key(), "Secret from here on", "Text").await.status, 303);
+    let rest = stream.read_to_end(SOON).await;
+    assert!(rest.contains("event:ended"), "{rest}");
+    assert!(!rest.contains("Secret from here on"));
+}
+
+#[tokio::test]
+async fn looking_at_the_time_left_or_at_live_updates_is_no_activity_and_staying_is() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in_ago("amina", IDLE - Duration::from_secs(60)).await;
+    let left = async || -> u64 {
+        let reply = amina.http.get("/session").await;
+        let value: serde_json::Value = serde_json::from_str(reply.text()).unwrap();
+        value["ends_in_seconds"].as_u64().unwrap()
+    };
+    let _stream = amina.http.open_stream("/messages/updates?after=0").await;
+    assert!(left().await <= 60);
+    assert!(left().await <= 60);
+    amina.http.post_form("/session/stay", &[("csrf", &amina.csrf)]).await.expect_status(200);
+    assert!(left().await > 60);
+}
+
+#[tokio::test]
+async fn the_audit_page_filters_exports_and_records_that_it_was_looked_at() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("=amina").await;
+    assert_eq!(send(&amina, &key(), "Bed 4", "Text").await.status, 303);
+    let page = amina.http.get("/audit?action=MESSAGE_CREATE").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Bed 4"), "the page shows the subject of a message that exists");
+    assert_eq!(clinic.count("AUDIT_VIEW").await, 1);
+    assert_eq!(amina.http.get("/audit?action=NONSENSE&from=x").await.status, 200);
+
+    let csv = amina.http.get("/audit/export.csv?action=MESSAGE_CREATE").await;
+    let lines: Vec<_> = csv.text().lines().collect();
+    assert_eq!(lines.len(), 2, "{}", csv.text());
+    assert!(lines[0].starts_with("id,timestamp,user_id"));
+    assert!(lines[1].contains("'=amina"), "a name is no formula: {}", lines[1]);
+    let json = amina.http.get("/audit/export.jsonl").await;
+    let rows: Vec<serde_json::Value> = json.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<_> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, (1..=ids.len() as u64).collect::<Vec<_>>());
+    for field in ["timestamp", "user_id", "action", "details", "ip_address", "hash", "previous_hash"] {
+        assert!(rows[0].get(field).is_some(), "{field}");
+    }
+    assert_eq!(clinic.count("AUDIT_EXPORT").await, 2);
+}
+
+#[tokio::test]
+async fn the_audit_log_names_the_address_behind_a_trusted_proxy() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let request = amina.http.request(http::Method::GET, "/audit").header("x-forwarded-for", "203.0.113.9");
+    request.send().await.expect_status(200);
+    let head = clinic.store.audit_head().await.unwrap().id;
+    let rows = clinic.store.audit_rows(&store::AuditFilter::default(), store::AuditId::ZERO, head, 100).await.unwrap();
+    assert_eq!(rows.last().unwrap().ip.as_deref(), Some("203.0.113.9"));
+}

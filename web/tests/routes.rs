@@ -1,0 +1,241 @@
+//! The route table as a test: every address, for everybody who may not use it. A new route joins by itself, and fails
+//! here until somebody says what it must do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use http::Method;
+use store::{Body, IdempotencyKey, NewMessage, Sent, Subject, Timestamp};
+use support::{Clinic, IDLE, SignedIn};
+use testkit::{Reply, Request};
+use wardpost_web::routes;
+
+/// The routes that the world may use. Adding to this list is a decision.
+const PUBLIC: [&str; 6] = ["/", "/sign-in/start", "/sign-in/callback", "/static/{}", "/healthz", "/readyz"];
+
+/// Where a signed-in GET does not simply give a page.
+fn expected_status(path: &str) -> u16 {
+    match path {
+        "/" => 303,                  // on to the messages
+        "/sign-in/start" => 303,     // off to the provider
+        "/sign-in/callback" => 400,  // nobody started
+        _ => 200,
+    }
+}
+
+struct Row {
+    method: Method,
+    pattern: &'static str,
+    path: String,
+    access: &'static str,
+}
+
+async fn rows(clinic: &Clinic, author: &SignedIn) -> Vec<Row> {
+    let asset = clinic.site.assets.urls().css.clone();
+    let mut rows = Vec::new();
+    for route in routes::table(&clinic.site) {
+        let path = match route.path {
+            "/static/{}" => asset.clone(),
+            pattern if pattern.starts_with("/messages/{}") => {
+                let id = send(clinic, author).await;
+                pattern.replace("{}", &id)
+            }
+            pattern => {
+                assert!(!pattern.contains("{}"), "say here what stands in {pattern}");
+                pattern.to_owned()
+            }
+        };
+        rows.push(Row { method: route.method, pattern: route.path, path, access: route.access });
+    }
+    rows
+}
+
+async fn send(clinic: &Clinic, author: &SignedIn) -> String {
+    let message = NewMessage {
+        subject: Subject::parse("Handover").unwrap(),
+        body: Body::parse("All quiet.").unwrap(),
+        key: IdempotencyKey::random(),
+    };
+    match clinic.store.send_message(author.actor, message, Timestamp::now()).await.unwrap() {
+        Sent::Created(id) => id.to_string(),
+        _ => panic!("a new key makes a new message"),
+    }
+}
+
+/// Fields that satisfy every form of the site.
+fn form<'a>(csrf: &'a str, key: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![("csrf", csrf), ("key", key), ("subject", "A subject"), ("body", "A body")]
+}
+
+fn request(member: &SignedIn, row: &Row) -> Request {
+    let request = member.http.request(row.method.clone(), &row.path);
+    if row.method == Method::POST {
+        let key = IdempotencyKey::random().to_string();
+        request.form(&form(&member.csrf, &key))
+    } else {
+        request
+    }
+}
+
+fn assert_guarded(row: &Row, reply: &Reply) {
+    let name = format!("{} {}", row.method, row.path);
+    for header in [
+        "content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy",
+        "strict-transport-security", "permissions-policy", "cache-control",
+    ] {
+        assert!(reply.header(header).is_some(), "{name} lacks {header}");
+    }
+    if row.access != "anyone" {
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{name}");
+    }
+}
+
+fn assert_signed_out(row: &Row, reply: &Reply) {
+    let name = format!("{} {} ({})", row.method, row.path, row.access);
+    match (row.access, &row.method) {
+        ("anyone", _) => assert_ne!(reply.status, 401, "{name}"),
+        ("signed in", &Method::GET) => {
+            assert_eq!(reply.status, 303, "{name}");
+            assert!(reply.location().unwrap().contains("/?next="), "{name}");
+        }
+        ("signed in" | "watching", _) => assert_eq!(reply.status, 401, "{name}"),
+        (other, _) => panic!("say here what {other} means for somebody signed out"),
+    }
+    assert!(!reply.text().contains("Handover"), "{name} shows a message");
+}
+
+#[tokio::test]
+async fn only_the_listed_routes_are_public_and_every_post_needs_a_session() {
+    let clinic = Clinic::open().await;
+    for route in routes::table(&clinic.site) {
+        let public = PUBLIC.contains(&route.path);
+        assert_eq!(route.access == "anyone", public, "{} {}", route.method, route.path);
+        if route.method == Method::POST {
+            assert_eq!(route.access, "signed in", "{}", route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn signed_out_there_is_the_sign_in_page_and_nothing_else() {
+    let clinic = Clinic::open().await;
+    let author = clinic.sign_in("author").await;
+    let before = clinic.count("MESSAGE_CREATE").await;
+    let rows = rows(&clinic, &author).await;
+    let created = clinic.count("MESSAGE_CREATE").await;
+    for row in &rows {
+        let stranger = SignedIn { http: clinic.browser(), ..clinic.sign_in("stranger").await };
+        let reply = request(&stranger, row).send().await;
+        assert_guarded(row, &reply);
+        assert_signed_out(row, &reply);
+    }
+    assert!(created > before);
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, created);
+    assert_eq!(clinic.count("MESSAGE_DELETE").await, 0);
+    assert_eq!(clinic.count("MESSAGE_VIEW").await, 0);
+}
+
+#[tokio::test]
+async fn signed_in_every_route_answers() {
+    let clinic = Clinic::open().await;
+    let author = clinic.sign_in("author").await;
+    for row in rows(&clinic, &author).await {
+        let member = SignedIn { actor: author.actor, ..clinic.sign_in("author").await };
+        if row.pattern == "/messages/updates" {
+            // This one goes on for ever.
+            assert_eq!(member.http.open_stream(&row.path).await.status, 200);
+            continue;
+        }
+        let reply = request(&member, &row).send().await;
+        assert_guarded(&row, &reply);
+        if row.method == Method::POST {
+            assert!(reply.status < 400, "POST {} gave {}: {}", row.path, reply.status, reply.text());
+        } else {
+            assert_eq!(reply.status, expected_status(row.pattern), "GET {}", row.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ended_session_is_no_session() {
+    let clinic = Clinic::open().await;
+    let author = clinic.sign_in("author").await;
+    let rows = rows(&clinic, &author).await;
+    for row in &rows {
+        let idle = clinic.sign_in_ago("idle", IDLE + Duration::from_secs(1)).await;
+        assert_signed_out(row, &request(&idle, row).send().await);
+        let revoked = clinic.sign_in("revoked").await;
+        clinic.store.sign_out(revoked.actor, Timestamp::now()).await.unwrap();
+        assert_signed_out(row, &request(&revoked, row).send().await);
+        let invented = clinic.sign_in("invented").await;
+        invented.http.set_cookie(wardpost_web::request::SESSION_COOKIE, &"0".repeat(64));
+        assert_signed_out(row, &request(&invented, row).send().await);
+    }
+}
+
+#[tokio::test]
+async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing() {
+    let clinic = Clinic::open().await;
+    let author = clinic.sign_in("author").await;
+    let rows = rows(&clinic, &author).await;
+    let quiet = clinic.audit().await.len();
+    for row in rows.iter().filter(|row| row.method == Method::POST) {
+        let post = || author.http.request(Method::POST, &row.path);
+        let key = IdempotencyKey::random().to_string();
+        let right = form(&author.csrf, &key);
+        let wrong = form("0000000000000000000000000000000000000000000000000000000000000000", &key);
+        let refused = [
+            ("a foreign Origin", post().form(&right).header("origin", "https://evil.example")),
+            ("an opaque Origin", post().form(&right).header("origin", "null")),
+            ("Sec-Fetch-Site: cross-site", post().form(&right).header("sec-fetch-site", "cross-site")),
+            ("Sec-Fetch-Site: same-site", post().form(&right).header("sec-fetch-site", "same-site")),
+            ("no token", post().form(&right[1..])),
+            ("a wrong token", post().form(&wrong)),
+        ];
+        for (why, request) in refused {
+            let reply = request.send().await;
+            assert_eq!(reply.status, 403, "POST {} with {why}", row.path);
+            assert_guarded(row, &reply);
+        }
+        let json = post().header("content-type", "application/json").body("{}").send().await;
+        assert_eq!(json.status, 415, "POST {} with JSON", row.path);
+    }
+    assert_eq!(clinic.audit().await.len(), quiet, "a refused form changed something");
+}
+
+#[tokio::test]
+async fn unknown_paths_are_404_and_wrong_methods_405_and_head_is_get_without_a_body() {
+    let clinic = Clinic::open().await;
+    let member = clinic.sign_in("member").await;
+    for path in ["/nothing", "/messages/0", "/messages/-1", "/messages/x", "/messages/1/2", "/messages/99999", "/messages/9999999999999999999", "/static/x", "/MESSAGES"] {
+        let reply = member.http.get(path).await;
+        assert_eq!(reply.status, 404, "{path}");
+        assert!(reply.text().contains(reply.header("x-request-id").unwrap()), "{path} names its request");
+    }
+    assert_eq!(member.http.request(Method::POST, "/nothing").send().await.status, 404);
+    let row_methods: Vec<_> = routes::table(&clinic.site).into_iter().map(|row| (row.method, row.path)).collect();
+    for (method, path) in &row_methods {
+        let reply = member.http.request(Method::DELETE, path).send().await;
+        assert_eq!(reply.status, 405, "DELETE {path}");
+        let allow = reply.header("allow").unwrap();
+        assert!(allow.contains(method.as_str()), "{path} allows {allow}");
+    }
+    let get = member.http.get("/messages").await;
+    let head = member.http.request(Method::HEAD, "/messages").send().await;
+    assert_eq!((get.status, head.status), (200, 200));
+    assert_eq!(head.text(), "");
+    assert_eq!(head.header("content-type"), get.header("content-type"));
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_large_is_refused_with_or_without_a_length() {
+    let clinic = Clinic::open().await;
+    let member = clinic.sign_in("member").await;
+    let text = "x".repeat(300 * 1024);
+    let key = IdempotencyKey::random().to_string();
+    let reply = member.http.post_form("/messages", &[("csrf", &member.csrf), ("key", &key), ("subject", "s"), ("body", &text)]).await;
+    assert_eq!(reply.status, 413);
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 0);
+}

@@ -1,0 +1,173 @@
+//! A whole site in this process, over a temporary database and a real OpenID provider.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use demo::{Provider, ProviderOptions};
+use process::{Settings, Shutdown};
+use store::{Actor, Client, DatabaseKey, Identity, IfMissing, SessionToken, SignIn, Store, Timestamp};
+use tempfile::TempDir;
+use testkit::{Http, SOON};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use wardpost_web::config;
+use wardpost_web::request::SESSION_COOKIE;
+use wardpost_web::{routes, server};
+use wardpost_web::site::Site;
+
+pub const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const IDLE: Duration = Duration::from_secs(24 * 60);
+const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The site, its provider and its database; all of it goes when this is dropped.
+pub struct Clinic {
+    pub url: String,
+    pub site: Arc<Site>,
+    pub store: Store,
+    pub provider: Provider,
+    pub folder: TempDir,
+    trigger: process::shutdown::ShutdownTrigger,
+    server: JoinHandle<()>,
+    work: JoinHandle<()>,
+}
+
+/// A member with a live session, and a browser that has its cookie.
+pub struct SignedIn {
+    pub http: Http,
+    pub actor: Actor,
+    pub csrf: String,
+    pub token: String,
+}
+
+impl Clinic {
+    pub async fn open() -> Self {
+        Self::open_with(routes::site).await
+    }
+
+    /// A site that answers with other routes.
+    pub async fn open_with(routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = TcpListener::bind((IP, 0)).await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut options = ProviderOptions::new("client", "secret of the client");
+        options.auto_login = true;
+        options.redirect_uris = vec![format!("{url}/sign-in/callback")];
+        let provider = Provider::start(options).await.expect("a provider");
+
+        let database = folder.path().join("wardpost.db");
+        let settings = [
+            ("WARDPOST_DB", database.to_str().expect("UTF-8")),
+            ("WARDPOST_PUBLIC_URL", url.as_str()),
+            ("WARDPOST_OIDC_ISSUER", &provider.issuer()),
+            ("WARDPOST_STAFF_DOMAINS", "clinic.example"),
+            ("GOOGLE_CLIENT_ID", "client"),
+            ("GOOGLE_CLIENT_SECRET", "secret of the client"),
+            ("APP_SECRET", "an app secret that is at least 32 bytes long"),
+            ("DB_ENCRYPTION_KEY", KEY),
+        ]
+        .map(|(name, value)| (name.into(), value.into()));
+        let (config, _) = config::read(Settings::from_parts(settings, None)).expect("good settings");
+
+        let store = Store::open(&database, &key(), IfMissing::Create).await.expect("a database");
+        let (trigger, shutdown) = Shutdown::by_hand();
+        let site = Site::build(config, store.clone(), shutdown).expect("a site");
+        Self {
+            server: tokio::spawn(server::run(listener, Arc::clone(&site), routes(&site))),
+            work: tokio::spawn(Arc::clone(&site).work()),
+            url,
+            site,
+            store,
+            provider,
+            folder,
+            trigger,
+        }
+    }
+
+    /// A browser that nobody has signed in with.
+    pub fn browser(&self) -> Http {
+        Http::new(&self.url)
+    }
+
+    /// Signs somebody in through the store, `ago` before now.
+    pub async fn sign_in_ago(&self, name: &str, ago: Duration) -> SignedIn {
+        let signed_in = self
+            .store
+            .sign_in(identity(name), None, client(), Timestamp::now().minus(ago))
+            .await
+            .expect("a sign-in");
+        let SignIn::SignedIn { token, session } = signed_in else {
+            panic!("{name} is disabled");
+        };
+        let http = self.browser();
+        http.set_cookie(SESSION_COOKIE, &token.reveal());
+        SignedIn {
+            http,
+            actor: Actor { person: session.person, session: session.id, ip: IP },
+            csrf: session.csrf_token,
+            token: token.reveal(),
+        }
+    }
+
+    pub async fn sign_in(&self, name: &str) -> SignedIn {
+        self.sign_in_ago(name, Duration::ZERO).await
+    }
+
+    /// Signs somebody in as a browser does, through the provider, and gives the last page's reply.
+    pub async fn sign_in_through_provider(&self, http: &Http, email: &str) -> testkit::Reply {
+        let start = http.get("/sign-in/start").await;
+        let Some(provider) = start.location().filter(|_| start.status == 303) else {
+            return start;
+        };
+        let hint: String = email.replace('@', "%40");
+        let callback = http.get(&format!("{provider}&login_hint={hint}")).await;
+        let callback = callback.location().expect("the provider sends the browser back");
+        http.get(&callback).await
+    }
+
+    /// The actions in the audit log with their details, oldest first.
+    pub async fn audit(&self) -> Vec<(String, String)> {
+        let head = self.store.audit_head().await.expect("a head").id;
+        let rows = self
+            .store
+            .audit_rows(&store::AuditFilter::default(), store::AuditId::ZERO, head, 10_000)
+            .await
+            .expect("rows");
+        rows.into_iter().map(|row| (row.action, row.details)).collect()
+    }
+
+    pub async fn count(&self, action: &str) -> usize {
+        self.audit().await.iter().filter(|(found, _)| found == action).count()
+    }
+
+    /// Stops the site as SIGTERM does.
+    pub async fn stop(self) {
+        self.trigger.request(process::Signal::Terminate);
+        tokio::time::timeout(SOON, self.server).await.expect("the server stops").expect("no panic");
+        self.work.abort();
+    }
+}
+
+pub fn key() -> DatabaseKey {
+    DatabaseKey::from_hex(KEY).expect("a key")
+}
+
+pub fn identity(name: &str) -> Identity {
+    Identity {
+        issuer: "https://id.clinic.example".into(),
+        subject: name.into(),
+        email: format!("{name}@clinic.example"),
+        name: name.into(),
+    }
+}
+
+pub fn client() -> Client {
+    Client { ip: IP, user_agent: "test".into() }
+}
+
+pub fn token(text: &str) -> SessionToken {
+    SessionToken::parse(text).expect("a token")
+}
