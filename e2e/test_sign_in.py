@@ -53,7 +53,7 @@ def test_an_outsider_is_refused_by_name_and_offered_another_account(window, visi
 
 # What the provider does wrong, what the page says, and the row it leaves: LOGIN_FAILED where the answer did not hold,
 # LOGIN_DENIED where it held and the account is not staff.
-STOPPED, FAILED, DENIED = "You stopped the sign-in", "Signing in did not work", "This account cannot sign in here"
+FAILED, DENIED = "Signing in did not work", "This account cannot sign in here"
 MISBEHAVIOURS = [
     ("wrong_nonce", FAILED, "LOGIN_FAILED", "nonce"),
     ("wrong_audience", FAILED, "LOGIN_FAILED", "audience"),
@@ -69,7 +69,6 @@ MISBEHAVIOURS = [
     ("token500", FAILED, "LOGIN_FAILED", "provider_"),
     ("malformed_token", FAILED, "LOGIN_FAILED", "provider_nonsense"),
     ("huge_reply", FAILED, "LOGIN_FAILED", "provider_nonsense"),
-    ("access_denied", STOPPED, "LOGIN_FAILED", "access_denied"),
     ("unverified_email", DENIED, "LOGIN_DENIED", "unverified_email"),
     ("wrong_domain", DENIED, "LOGIN_DENIED", "not_staff"),
 ]
@@ -105,6 +104,21 @@ def test_a_provider_that_misbehaves_lets_nobody_in_and_the_site_stays_up(
 
     site.provider.script("none")
     sign_in(page, "amina")
+
+
+@pytest.mark.parametrize("way", ["button", "at once"])
+def test_who_stops_half_way_is_told_that_nothing_happened(way, window, visitor, site, good_again):
+    if way == "at once":
+        site.provider.script("access_denied")
+    page = window()
+    page.goto("/")
+    page.get_by_role("link", name="Sign in", exact=True).click()
+    if way == "button":
+        page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="You stopped the sign-in")).to_be_visible()
+    assert page.context.cookies(page.url) == []
+    site.provider.script("none")
+    assert latest(visitor("tomas"), "LOGIN_FAILED")["details"]["reason"] == "access_denied"
 
 
 @pytest.mark.parametrize(

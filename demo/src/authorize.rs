@@ -52,10 +52,7 @@ pub(crate) fn answer(state: &State, method: &Method, encoded: &[u8]) -> Reply {
     let parameters = match Parameters::parse(encoded) {
         Ok(parameters) => parameters,
         Err(twice) => {
-            return reply::page(
-                StatusCode::BAD_REQUEST,
-                page::refused(&format!("It is unclear: {twice}.")),
-            );
+            return reply::page(StatusCode::BAD_REQUEST, page::refused(&format!("It is unclear: {twice}.")));
         }
     };
     match check(state, &parameters) {
@@ -66,11 +63,8 @@ pub(crate) fn answer(state: &State, method: &Method, encoded: &[u8]) -> Reply {
 }
 
 fn proceed(state: &State, method: &Method, parameters: &Parameters, sign_in: SignIn) -> Reply {
-    if state.misbehaviour() == Misbehaviour::AccessDenied || parameters.get(page::CANCEL).is_some()
-    {
-        return sign_in
-            .back
-            .with_error("access_denied", "the person did not agree");
+    if state.misbehaviour() == Misbehaviour::AccessDenied || parameters.get(page::CANCEL).is_some() {
+        return sign_in.back.with_error("access_denied", "the person did not agree");
     }
     let people = state.changeable().people.clone();
     let chosen = match parameters.get("login_hint") {
@@ -78,17 +72,13 @@ fn proceed(state: &State, method: &Method, parameters: &Parameters, sign_in: Sig
             let id = parameters.get(page::PERSON).unwrap_or_default();
             people.iter().find(|person| person.id == id)
         }
-        Some(hint) if state.auto_login => people
-            .iter()
-            .find(|person| person.email == hint || person.id == hint),
+        Some(hint) if state.auto_login => people.iter().find(|person| person.email == hint || person.id == hint),
         _ => None,
     };
     match chosen {
         Some(person) => match give_code(state, person, &sign_in) {
             Ok(code) => sign_in.back.with(&[("code", &code)]),
-            Err(_) => sign_in
-                .back
-                .with_error("server_error", "the provider has no random numbers"),
+            Err(_) => sign_in.back.with_error("server_error", "the provider has no random numbers"),
         },
         None => {
             let site = sign_in.back.url.origin().ascii_serialization();
@@ -97,11 +87,7 @@ fn proceed(state: &State, method: &Method, parameters: &Parameters, sign_in: Sig
     }
 }
 
-fn give_code(
-    state: &State,
-    person: &DemoPerson,
-    sign_in: &SignIn,
-) -> Result<String, getrandom::Error> {
+fn give_code(state: &State, person: &DemoPerson, sign_in: &SignIn) -> Result<String, getrandom::Error> {
     let mut code = [0_u8; 32];
     getrandom::fill(&mut code)?;
     let code = hex::encode(code);
@@ -111,10 +97,7 @@ fn give_code(
         nonce: sign_in.nonce.clone(),
         challenge: sign_in.challenge.clone(),
     };
-    state
-        .changeable()
-        .grants
-        .give(code.clone(), grant, Instant::now());
+    state.changeable().grants.give(code.clone(), grant, Instant::now());
     Ok(code)
 }
 
@@ -122,9 +105,7 @@ fn check(state: &State, parameters: &Parameters) -> Result<SignIn, Fault> {
     match parameters.get("client_id") {
         Some(id) if id == state.client.id => {}
         Some(id) => {
-            return Err(Fault::Page(format!(
-                "The client_id {id} is not known here."
-            )));
+            return Err(Fault::Page(format!("The client_id {id} is not known here.")));
         }
         None => return Err(Fault::Page("The client_id is missing.".to_owned())),
     }
@@ -132,29 +113,18 @@ fn check(state: &State, parameters: &Parameters) -> Result<SignIn, Fault> {
         return Err(Fault::Page("The redirect_uri is missing.".to_owned()));
     };
     if !state.changeable().redirect_uris.contains(uri) {
-        return Err(Fault::Page(format!(
-            "The redirect_uri {uri} is not registered for this client."
-        )));
+        return Err(Fault::Page(format!("The redirect_uri {uri} is not registered for this client.")));
     }
     let Ok(url) = Url::parse(uri) else {
-        return Err(Fault::Page(format!(
-            "The redirect_uri {uri} is not an absolute URL."
-        )));
+        return Err(Fault::Page(format!("The redirect_uri {uri} is not an absolute URL.")));
     };
-    let back = Back {
-        uri: uri.to_owned(),
-        url,
-        state: parameters.get("state").map(str::to_owned),
-    };
+    let back = Back { uri: uri.to_owned(), url, state: parameters.get("state").map(str::to_owned) };
     match fault_for_the_site(parameters) {
         Some((code, why)) => Err(Fault::Redirect(Box::new(back), code, why)),
         None => Ok(SignIn {
             back,
             nonce: parameters.get("nonce").map(str::to_owned),
-            challenge: parameters
-                .get("code_challenge")
-                .unwrap_or_default()
-                .to_owned(),
+            challenge: parameters.get("code_challenge").unwrap_or_default().to_owned(),
         }),
     }
 }
@@ -168,10 +138,7 @@ fn fault_for_the_site(parameters: &Parameters) -> Option<(&'static str, &'static
         return Some(("request_not_supported", "request objects are not supported"));
     }
     if parameters.get("request_uri").is_some() {
-        return Some((
-            "request_uri_not_supported",
-            "request objects are not supported",
-        ));
+        return Some(("request_uri_not_supported", "request objects are not supported"));
     }
     if parameters.get("response_type") != Some("code") {
         return Some(("unsupported_response_type", "response_type must be code"));
@@ -183,22 +150,13 @@ fn fault_for_the_site(parameters: &Parameters) -> Option<(&'static str, &'static
         return Some(("invalid_scope", "the scope must include openid"));
     }
     if parameters.get("code_challenge_method") != Some("S256") {
-        return Some((
-            "invalid_request",
-            "PKCE is required: code_challenge_method must be S256",
-        ));
+        return Some(("invalid_request", "PKCE is required: code_challenge_method must be S256"));
     }
     if challenge.len() != CHALLENGE_LENGTH || !challenge.bytes().all(base64url) {
-        return Some((
-            "invalid_request",
-            "PKCE is required: code_challenge must be base64url of a SHA-256",
-        ));
+        return Some(("invalid_request", "PKCE is required: code_challenge must be base64url of a SHA-256"));
     }
     if words("prompt").any(|prompt| prompt == "none") {
-        return Some((
-            "login_required",
-            "nobody is signed in here: the demo asks every time",
-        ));
+        return Some(("login_required", "nobody is signed in here: the demo asks every time"));
     }
     None
 }

@@ -58,30 +58,17 @@ pub(crate) fn rename(state: &State, headers: &HeaderMap, body: &[u8]) -> Reply {
         Ok(rename) => rename,
         Err(refusal) => return *refusal,
     };
-    match state.rename(
-        &rename.person,
-        rename.email.as_deref(),
-        rename.name.as_deref(),
-    ) {
+    match state.rename(&rename.person, rename.email.as_deref(), rename.name.as_deref()) {
         Ok(()) => reply::no_content(),
-        Err(unknown) => reply::json(
-            StatusCode::NOT_FOUND,
-            &json!({"error": unknown.to_string()}),
-        ),
+        Err(unknown) => reply::json(StatusCode::NOT_FOUND, &json!({"error": unknown.to_string()})),
     }
 }
 
 fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<Reply>> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let refuse = |status, why: String| Err(Box::new(reply::json(status, &json!({"error": why}))));
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
-        return refuse(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be application/json".to_owned(),
-        );
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json".to_owned());
     }
     serde_json::from_slice(body).or_else(|fault| refuse(StatusCode::BAD_REQUEST, fault.to_string()))
 }

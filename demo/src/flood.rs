@@ -24,10 +24,7 @@ impl Body {
 
     /// JSON that begins well and goes on for 50 MB without a Content-Length.
     pub(crate) fn flood() -> Body {
-        Body::Flood {
-            left: FLOOD_BYTES,
-            begun: false,
-        }
+        Body::Flood { left: FLOOD_BYTES, begun: false }
     }
 }
 
@@ -35,10 +32,7 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let next = match self.get_mut() {
             Body::Whole(bytes) => bytes.take(),
             Body::Flood { left: 0, .. } => None,
@@ -60,9 +54,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Body::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Body::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Body::Flood { .. } => SizeHint::default(),
         }
     }

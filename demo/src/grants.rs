@@ -25,8 +25,7 @@ pub(crate) struct Grants(HashMap<String, (Instant, Grant)>);
 impl Grants {
     /// Keeps `grant` under `code` and forgets those that ran out.
     pub(crate) fn give(&mut self, code: String, grant: Grant, now: Instant) {
-        self.0
-            .retain(|_, (given, _)| now.duration_since(*given) < LIFETIME);
+        self.0.retain(|_, (given, _)| now.duration_since(*given) < LIFETIME);
         self.0.insert(code, (now, grant));
     }
 
@@ -63,11 +62,7 @@ mod tests {
         let (mut grants, now) = (Grants::default(), Instant::now());
         grants.give("early".to_owned(), grant(), now);
         grants.give("late".to_owned(), grant(), now);
-        assert!(
-            grants
-                .take("early", now + LIFETIME - Duration::from_millis(1))
-                .is_some()
-        );
+        assert!(grants.take("early", now + LIFETIME - Duration::from_millis(1)).is_some());
         assert_eq!(grants.take("late", now + LIFETIME), None);
     }
 }

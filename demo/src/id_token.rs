@@ -19,24 +19,13 @@ const LIFETIME: TimeDelta = TimeDelta::hours(1);
 /// A signed ID token for `grant`, with all the faults that were asked for.
 pub(crate) async fn mint(state: &State, grant: &Grant, access_token: &str) -> io::Result<String> {
     let misbehaviour = state.misbehaviour();
-    let claims = claims(
-        &state.issuer,
-        &state.client.id,
-        grant,
-        access_token,
-        Utc::now(),
-        misbehaviour,
-    );
+    let claims = claims(&state.issuer, &state.client.id, grant, access_token, Utc::now(), misbehaviour);
     let payload = Value::Object(claims);
     match misbehaviour {
-        Misbehaviour::AlgNone => Ok(format!(
-            "{}.",
-            unsigned(&json!({"alg": "none", "typ": "JWT"}), &payload)
-        )),
+        Misbehaviour::AlgNone => Ok(format!("{}.", unsigned(&json!({"alg": "none", "typ": "JWT"}), &payload))),
         Misbehaviour::SymmetricAlg => {
             let input = unsigned(&json!({"alg": "HS256", "typ": "JWT"}), &payload);
-            let mut mac = Hmac::<Sha256>::new_from_slice(state.client.secret.as_bytes())
-                .map_err(io::Error::other)?;
+            let mut mac = Hmac::<Sha256>::new_from_slice(state.client.secret.as_bytes()).map_err(io::Error::other)?;
             mac.update(input.as_bytes());
             let signature = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
             Ok(format!("{input}.{signature}"))
@@ -65,16 +54,8 @@ fn claims(
     misbehaviour: Misbehaviour,
 ) -> Map<String, Value> {
     let person = &grant.person;
-    let issuer = if misbehaviour == Misbehaviour::WrongIssuer {
-        "https://issuer.elsewhere.example"
-    } else {
-        issuer
-    };
-    let audience = if misbehaviour == Misbehaviour::WrongAudience {
-        "another-client"
-    } else {
-        client_id
-    };
+    let issuer = if misbehaviour == Misbehaviour::WrongIssuer { "https://issuer.elsewhere.example" } else { issuer };
+    let audience = if misbehaviour == Misbehaviour::WrongAudience { "another-client" } else { client_id };
     let issued = match misbehaviour {
         Misbehaviour::ExpiredToken => now - LIFETIME * 2,
         Misbehaviour::FutureIssuedAt => now + TimeDelta::days(1),
@@ -90,10 +71,7 @@ fn claims(
     say("sub", person.subject.clone().into());
     say("iat", issued.timestamp().into());
     say("exp", (issued + LIFETIME).timestamp().into());
-    say(
-        "at_hash",
-        URL_SAFE_NO_PAD.encode(&access_token_hash[..16]).into(),
-    );
+    say("at_hash", URL_SAFE_NO_PAD.encode(&access_token_hash[..16]).into());
     say("name", person.name.clone().into());
     match (misbehaviour, &grant.nonce) {
         (Misbehaviour::WrongNonce, _) => say("nonce", "a-nonce-that-nobody-sent".into()),
@@ -106,10 +84,7 @@ fn claims(
             _ => person.email.clone(),
         };
         say("email", email.into());
-        say(
-            "email_verified",
-            (misbehaviour != Misbehaviour::UnverifiedEmail).into(),
-        );
+        say("email_verified", (misbehaviour != Misbehaviour::UnverifiedEmail).into());
     }
     match (misbehaviour, &person.hosted_domain) {
         (Misbehaviour::WrongDomain, _) => say("hd", "other.example".into()),
@@ -132,72 +107,33 @@ mod tests {
             challenge: String::new(),
         };
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-        claims(
-            "http://issuer",
-            "client",
-            &grant,
-            "access",
-            now,
-            misbehaviour,
-        )
+        claims("http://issuer", "client", &grant, "access", now, misbehaviour)
     }
 
     /// The claims that differ from a good token's, a claim that went missing included.
     fn changed(misbehaviour: Misbehaviour) -> Vec<(String, Value)> {
         let (good, bad) = (claims_under(Misbehaviour::None), claims_under(misbehaviour));
-        let names = good
-            .keys()
-            .chain(bad.keys().filter(|name| !good.contains_key(*name)));
+        let names = good.keys().chain(bad.keys().filter(|name| !good.contains_key(*name)));
         let differ = names.filter(|name| good.get(*name) != bad.get(*name));
-        differ
-            .map(|name| (name.clone(), bad.get(name).cloned().unwrap_or(Value::Null)))
-            .collect()
+        differ.map(|name| (name.clone(), bad.get(name).cloned().unwrap_or(Value::Null))).collect()
     }
 
     #[test]
     fn each_fault_changes_the_claims_it_names_and_no_others() {
         let expect = |misbehaviour, claims: Value| {
-            assert_eq!(
-                Value::Object(changed(misbehaviour).into_iter().collect()),
-                claims,
-                "{misbehaviour:?}"
-            );
+            assert_eq!(Value::Object(changed(misbehaviour).into_iter().collect()), claims, "{misbehaviour:?}");
         };
         let day = 86_400;
         let now = 20_000 * day;
-        expect(
-            Misbehaviour::WrongNonce,
-            json!({"nonce": "a-nonce-that-nobody-sent"}),
-        );
-        expect(
-            Misbehaviour::WrongAudience,
-            json!({"aud": "another-client", "azp": "another-client"}),
-        );
-        expect(
-            Misbehaviour::WrongIssuer,
-            json!({"iss": "https://issuer.elsewhere.example"}),
-        );
-        expect(
-            Misbehaviour::ExpiredToken,
-            json!({"iat": now - 7200, "exp": now - 3600}),
-        );
-        expect(
-            Misbehaviour::FutureIssuedAt,
-            json!({"iat": now + day, "exp": now + day + 3600}),
-        );
-        expect(
-            Misbehaviour::UnverifiedEmail,
-            json!({"email_verified": false}),
-        );
-        expect(
-            Misbehaviour::WrongDomain,
-            json!({"email": "amina@other.example", "hd": "other.example"}),
-        );
+        expect(Misbehaviour::WrongNonce, json!({"nonce": "a-nonce-that-nobody-sent"}));
+        expect(Misbehaviour::WrongAudience, json!({"aud": "another-client", "azp": "another-client"}));
+        expect(Misbehaviour::WrongIssuer, json!({"iss": "https://issuer.elsewhere.example"}));
+        expect(Misbehaviour::ExpiredToken, json!({"iat": now - 7200, "exp": now - 3600}));
+        expect(Misbehaviour::FutureIssuedAt, json!({"iat": now + day, "exp": now + day + 3600}));
+        expect(Misbehaviour::UnverifiedEmail, json!({"email_verified": false}));
+        expect(Misbehaviour::WrongDomain, json!({"email": "amina@other.example", "hd": "other.example"}));
         expect(Misbehaviour::MissingHostedDomain, json!({"hd": null}));
-        expect(
-            Misbehaviour::NoEmail,
-            json!({"email": null, "email_verified": null}),
-        );
+        expect(Misbehaviour::NoEmail, json!({"email": null, "email_verified": null}));
         expect(Misbehaviour::WrongKey, json!({}));
     }
 
@@ -209,9 +145,6 @@ mod tests {
         assert_eq!(claims["email"], "amina@clinic.example");
         assert_eq!(claims["email_verified"], true);
         assert_eq!(claims["hd"], "clinic.example");
-        assert_eq!(
-            claims["exp"].as_i64(),
-            claims["iat"].as_i64().map(|issued| issued + 3600)
-        );
+        assert_eq!(claims["exp"].as_i64(), claims["iat"].as_i64().map(|issued| issued + 3600));
     }
 }

@@ -30,11 +30,7 @@ impl Key {
             let private = RsaPrivateKey::new(&mut OsRng, BITS).map_err(io::Error::other)?;
             let mut id = [0_u8; 6];
             getrandom::fill(&mut id).map_err(io::Error::other)?;
-            Ok(Key {
-                id: hex::encode(id),
-                public: private.to_public_key(),
-                signer: SigningKey::new(private),
-            })
+            Ok(Key { id: hex::encode(id), public: private.to_public_key(), signer: SigningKey::new(private) })
         })
         .await?
     }
@@ -66,10 +62,7 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     pub(crate) fn new(first: Key) -> KeyRing {
-        KeyRing {
-            current: Arc::new(first),
-            previous: None,
-        }
+        KeyRing { current: Arc::new(first), previous: None }
     }
 
     pub(crate) fn current(&self) -> Arc<Key> {
@@ -83,10 +76,7 @@ impl KeyRing {
 
     /// The JWK set, newest key first.
     pub(crate) fn jwks(&self) -> Value {
-        let keys: Vec<Value> = std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|key| key.jwk())
-            .collect();
+        let keys: Vec<Value> = std::iter::once(&self.current).chain(&self.previous).map(|key| key.jwk()).collect();
         json!({ "keys": keys })
     }
 }

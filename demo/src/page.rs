@@ -15,13 +15,7 @@ pub(crate) fn choose(people: &[DemoPerson], site: &str, request: &Parameters) ->
     let hidden: String = request
         .iter()
         .filter(|(name, _)| ![PERSON, CANCEL].contains(name))
-        .map(|(name, value)| {
-            format!(
-                "<input type=\"hidden\" name=\"{}\" value=\"{}\">\n",
-                escape(name),
-                escape(value)
-            )
-        })
+        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escape(name), escape(value)))
         .collect();
     let buttons: String = people.iter().map(button).collect();
     let body = format!(
@@ -93,24 +87,10 @@ mod tests {
         let request = Parameters::parse(b"state=%22%3E%3Cscript%3E&person=amina").unwrap();
         let html = choose(&DemoPerson::everyone(), "http://127.0.0.1:8080", &request);
         for person in DemoPerson::everyone() {
-            assert!(
-                html.contains(&format!("<button name=\"person\" value=\"{}\">", person.id)),
-                "{html}"
-            );
-            assert!(
-                html.contains(&person.name) && html.contains(&person.email),
-                "{html}"
-            );
+            assert!(html.contains(&format!("<button name=\"person\" value=\"{}\">", person.id)), "{html}");
+            assert!(html.contains(&person.name) && html.contains(&person.email), "{html}");
         }
-        assert!(
-            html.contains(
-                "<input type=\"hidden\" name=\"state\" value=\"&quot;&gt;&lt;script&gt;\">"
-            ),
-            "{html}"
-        );
-        assert!(
-            !html.contains("<script") && !html.contains("<input type=\"hidden\" name=\"person\""),
-            "{html}"
-        );
+        assert!(html.contains("<input type=\"hidden\" name=\"state\" value=\"&quot;&gt;&lt;script&gt;\">"), "{html}");
+        assert!(!html.contains("<script") && !html.contains("<input type=\"hidden\" name=\"person\""), "{html}");
     }
 }

@@ -18,10 +18,7 @@ impl Parameters {
     pub(crate) fn parse(encoded: &[u8]) -> Result<Parameters, GivenTwice> {
         let mut found = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(encoded) {
-            if found
-                .insert(name.clone().into_owned(), value.into_owned())
-                .is_some()
-            {
+            if found.insert(name.clone().into_owned(), value.into_owned()).is_some() {
                 return Err(GivenTwice(name.into_owned()));
             }
         }
@@ -36,9 +33,7 @@ impl Parameters {
 
     /// Every name with its value, in the order of the names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -49,14 +44,8 @@ mod tests {
 
     #[test]
     fn a_parameter_given_twice_is_refused() {
-        assert_eq!(
-            Parameters::parse(b"state=a&state=b").unwrap_err(),
-            GivenTwice("state".to_owned())
-        );
-        assert_eq!(
-            Parameters::parse(b"state=&state=b").unwrap_err(),
-            GivenTwice("state".to_owned())
-        );
+        assert_eq!(Parameters::parse(b"state=a&state=b").unwrap_err(), GivenTwice("state".to_owned()));
+        assert_eq!(Parameters::parse(b"state=&state=b").unwrap_err(), GivenTwice("state".to_owned()));
     }
 
     #[test]

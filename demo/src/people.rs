@@ -59,25 +59,10 @@ impl DemoPerson {
     #[must_use]
     pub fn everyone() -> Vec<DemoPerson> {
         vec![
-            DemoPerson::member(
-                "amina",
-                "108400000000000000001",
-                "Amina Diallo",
-                "Charge nurse",
-            ),
-            DemoPerson::member(
-                "tomas",
-                "108400000000000000002",
-                "Tomáš Dvořák",
-                "Physician",
-            ),
+            DemoPerson::member("amina", "108400000000000000001", "Amina Diallo", "Charge nurse"),
+            DemoPerson::member("tomas", "108400000000000000002", "Tomáš Dvořák", "Physician"),
             DemoPerson::member("noor", "108400000000000000003", "نور الحداد", "Pharmacist"),
-            DemoPerson::member(
-                "huong",
-                "108400000000000000004",
-                "Nguyễn Thị Hương",
-                "Reception",
-            ),
+            DemoPerson::member("huong", "108400000000000000004", "Nguyễn Thị Hương", "Reception"),
             DemoPerson::outsider(),
         ]
     }

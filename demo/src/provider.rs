@@ -79,10 +79,7 @@ impl Provider {
     /// The address is not a loopback address or cannot be bound, or there are no random numbers for a key.
     pub async fn start(options: ProviderOptions) -> io::Result<Provider> {
         if !options.listen.ip().is_loopback() {
-            let why = format!(
-                "{}: a provider without passwords listens on loopback only",
-                options.listen
-            );
+            let why = format!("{}: a provider without passwords listens on loopback only", options.listen);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let listener = TcpListener::bind(options.listen).await?;
@@ -95,10 +92,7 @@ impl Provider {
             grants: Grants::default(),
             keys: KeyRing::new(Key::generate().await?),
         };
-        let client = Client {
-            id: options.client_id,
-            secret: options.client_secret,
-        };
+        let client = Client { id: options.client_id, secret: options.client_secret };
         let state = Arc::new(State::new(issuer, client, options.auto_login, changeable));
         let mut server = JoinSet::new();
         server.spawn(serve(listener, Arc::clone(&state)));
@@ -169,28 +163,16 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) {
         async move { Ok::<_, Infallible>(answer(&state, request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(10));
+    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
     // The other side went away or spoke no HTTP; in a demo there is nobody to tell.
-    let _ = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// The endpoints. A path answers the methods listed and no others.
 const ENDPOINTS: [(&str, &[Method], Endpoint); 7] = [
-    (
-        "/.well-known/openid-configuration",
-        &[Method::GET],
-        Endpoint::Discovery,
-    ),
+    ("/.well-known/openid-configuration", &[Method::GET], Endpoint::Discovery),
     ("/jwks", &[Method::GET], Endpoint::Jwks),
-    (
-        "/authorize",
-        &[Method::GET, Method::POST],
-        Endpoint::Authorize,
-    ),
+    ("/authorize", &[Method::GET, Method::POST], Endpoint::Authorize),
     ("/token", &[Method::POST], Endpoint::Token),
     ("/style.css", &[Method::GET], Endpoint::Style),
     ("/script", &[Method::GET, Method::POST], Endpoint::Script),
@@ -210,14 +192,8 @@ enum Endpoint {
 
 async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let Some((_, methods, endpoint)) = ENDPOINTS
-        .iter()
-        .find(|(path, ..)| *path == parts.uri.path())
-    else {
-        return reply::text(
-            StatusCode::NOT_FOUND,
-            "The demo's sign-in provider has nothing here.\n",
-        );
+    let Some((_, methods, endpoint)) = ENDPOINTS.iter().find(|(path, ..)| *path == parts.uri.path()) else {
+        return reply::text(StatusCode::NOT_FOUND, "The demo's sign-in provider has nothing here.\n");
     };
     if !methods.contains(&parts.method) {
         return method_not_allowed(methods);
@@ -225,10 +201,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(_) => {
-            return reply::text(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large, or was cut off.\n",
-            );
+            return reply::text(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large, or was cut off.\n");
         }
     };
     let posted = parts.method == Method::POST;
@@ -248,15 +221,8 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
 }
 
 fn method_not_allowed(methods: &[Method]) -> Reply {
-    let allowed = methods
-        .iter()
-        .map(Method::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let mut refusal = reply::text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("This address takes {allowed}.\n"),
-    );
+    let allowed = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let mut refusal = reply::text(StatusCode::METHOD_NOT_ALLOWED, format!("This address takes {allowed}.\n"));
     if let Ok(allowed) = HeaderValue::from_str(&allowed) {
         refusal.headers_mut().insert(ALLOW, allowed);
     }
@@ -267,10 +233,9 @@ async fn discovery(state: &State) -> Reply {
     state.counters.discovery.fetch_add(1, Ordering::Relaxed);
     let document = document(&state.issuer);
     match state.misbehaviour() {
-        Misbehaviour::Discovery500 => reply::text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The provider was told to fail.\n",
-        ),
+        Misbehaviour::Discovery500 => {
+            reply::text(StatusCode::INTERNAL_SERVER_ERROR, "The provider was told to fail.\n")
+        }
         Misbehaviour::MalformedDiscovery => reply::broken_json(&document),
         Misbehaviour::HugeReply => reply::huge(),
         Misbehaviour::SlowDiscovery => {
@@ -306,10 +271,7 @@ fn document(issuer: &str) -> Value {
 fn jwks(state: &State) -> Reply {
     state.counters.jwks.fetch_add(1, Ordering::Relaxed);
     match state.misbehaviour() {
-        Misbehaviour::Jwks500 => reply::text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The provider was told to fail.\n",
-        ),
+        Misbehaviour::Jwks500 => reply::text(StatusCode::INTERNAL_SERVER_ERROR, "The provider was told to fail.\n"),
         Misbehaviour::HugeReply => reply::huge(),
         _ => reply::json(StatusCode::OK, &state.changeable().keys.jwks()),
     }

@@ -54,9 +54,7 @@ pub(crate) fn no_content() -> Reply {
 pub(crate) fn page(status: StatusCode, html: String) -> Reply {
     let mut reply = of(status, "text/html; charset=utf-8", html);
     let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-    reply
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     reply
 }
 
@@ -64,17 +62,10 @@ pub(crate) fn page(status: StatusCode, html: String) -> Reply {
 pub(crate) fn redirect(location: &str) -> Reply {
     match HeaderValue::from_str(location) {
         Ok(location) => {
-            let mut reply = of(
-                StatusCode::SEE_OTHER,
-                "text/plain; charset=utf-8",
-                Bytes::new(),
-            );
+            let mut reply = of(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
             reply.headers_mut().insert(LOCATION, location);
             reply
         }
-        Err(_) => text(
-            StatusCode::BAD_REQUEST,
-            "The address to return to cannot stand in a header.\n",
-        ),
+        Err(_) => text(StatusCode::BAD_REQUEST, "The address to return to cannot stand in a header.\n"),
     }
 }

@@ -74,12 +74,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(
-        issuer: String,
-        client: Client,
-        auto_login: bool,
-        changeable: Changeable,
-    ) -> State {
+    pub(crate) fn new(issuer: String, client: Client, auto_login: bool, changeable: Changeable) -> State {
         State {
             issuer,
             client,
@@ -92,9 +87,7 @@ impl State {
 
     /// A panic elsewhere leaves nothing half-changed here, so that a poisoned lock is as good as another.
     pub(crate) fn changeable(&self) -> MutexGuard<'_, Changeable> {
-        self.changeable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changeable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn misbehaviour(&self) -> Misbehaviour {
@@ -107,12 +100,7 @@ impl State {
         changeable.rotation_due = misbehaviour == Misbehaviour::UnknownKeyThenRotated;
     }
 
-    pub(crate) fn rename(
-        &self,
-        id: &str,
-        email: Option<&str>,
-        name: Option<&str>,
-    ) -> Result<(), UnknownPerson> {
+    pub(crate) fn rename(&self, id: &str, email: Option<&str>, name: Option<&str>) -> Result<(), UnknownPerson> {
         let mut changeable = self.changeable();
         let person = changeable.people.iter_mut().find(|person| person.id == id);
         let person = person.ok_or_else(|| UnknownPerson(id.to_owned()))?;
@@ -137,10 +125,7 @@ impl State {
         if self.misbehaviour() != Misbehaviour::WrongKey {
             return Ok((current, id));
         }
-        let impostor = self
-            .impostor
-            .get_or_try_init(|| async { Key::generate().await.map(Arc::new) })
-            .await?;
+        let impostor = self.impostor.get_or_try_init(|| async { Key::generate().await.map(Arc::new) }).await?;
         Ok((Arc::clone(impostor), id))
     }
 }

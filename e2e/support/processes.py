@@ -33,8 +33,9 @@ class Process:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        for line in self._child.stdout:
-            self._lines.put(line.decode(errors="replace"))
+        with self._child.stdout as output:
+            for line in output:
+                self._lines.put(line.decode(errors="replace"))
         self._lines.put(None)
 
     def announced(self):

@@ -257,7 +257,10 @@ fn statement(
     let newest_first = order == Order::NewestFirst;
     if let Some((at, id)) = beyond {
         if filtered {
-            and(if newest_first { " AND (a.at, a.id) < (?," } else { " AND (a.at, a.id) > (?," }, at.as_millis().into());
+            and(
+                if newest_first { " AND (a.at, a.id) < (?," } else { " AND (a.at, a.id) > (?," },
+                at.as_millis().into(),
+            );
             and(" ?)", id.get().into());
         } else {
             and(if newest_first { " AND a.id < ?" } else { " AND a.id > ?" }, id.get().into());

@@ -142,10 +142,15 @@ impl Walk {
             Some(hash) if hash == from.hash => {}
             Some(_) => return Ok(broken(from.id, ChainFault::Altered)),
             None => {
-                let end: i64 = snapshot.query_row("SELECT coalesce(max(id), 0) FROM audit_log", (), |row| row.get(0))?;
+                let end: i64 =
+                    snapshot.query_row("SELECT coalesce(max(id), 0) FROM audit_log", (), |row| row.get(0))?;
                 let gone = end < from.id.get();
                 let first_gone = AuditId::new(end).unwrap_or(AuditId::ZERO).next();
-                return Ok(if gone { broken(first_gone, ChainFault::CutOff) } else { broken(from.id, ChainFault::Missing) });
+                return Ok(if gone {
+                    broken(first_gone, ChainFault::CutOff)
+                } else {
+                    broken(from.id, ChainFault::Missing)
+                });
             }
         }
         // Straight from the index; the rows up to `from` were checked before.
@@ -182,7 +187,12 @@ impl Walk {
         if passed < ROWS { self.finish(&snapshot) } else { Ok(Step::More(*self)) }
     }
 
-    fn check(&mut self, snapshot: &Connection, row: &StoredRow, expected: AuditId) -> Result<Option<ChainFault>, StoreError> {
+    fn check(
+        &mut self,
+        snapshot: &Connection,
+        row: &StoredRow,
+        expected: AuditId,
+    ) -> Result<Option<ChainFault>, StoreError> {
         if row.id != expected.get() {
             return Ok(Some(ChainFault::Missing));
         }

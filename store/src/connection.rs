@@ -27,6 +27,9 @@ pub(crate) enum Role {
 
 /// The checks of the build itself that need no file.
 pub(crate) fn check_build() -> Result<(), OpenError> {
+    // OpenSSL would tear itself down when main returns, under the feet of threads that still decrypt: a process that
+    // ends without closing its store crashed. This initialisation leaves that out, and must come before SQLCipher's.
+    openssl_sys::init();
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
     }

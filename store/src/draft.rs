@@ -86,8 +86,8 @@ impl Store {
             let Some((EndReason::Idle | EndReason::Absolute, ended_at)) = ended else {
                 return Ok(false);
             };
-            let newer = current(write, session.person)?
-                .is_some_and(|kept| kept.saved_at > ended_at && kept.key != draft.key);
+            let newer =
+                current(write, session.person)?.is_some_and(|kept| kept.saved_at > ended_at && kept.key != draft.key);
             if at.since(ended_at) > AFTER_END || newer {
                 return Ok(false);
             }
@@ -124,8 +124,8 @@ fn current(write: &Write<'_>, person: PersonId) -> Result<Option<Draft>, StoreEr
 }
 
 fn find(connection: &rusqlite::Connection, person: PersonId) -> Result<Option<Draft>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT idempotency_key, subject, body, saved_at FROM draft WHERE person_id = ?1")?;
+    let mut select =
+        connection.prepare_cached("SELECT idempotency_key, subject, body, saved_at FROM draft WHERE person_id = ?1")?;
     let draft = select.query_row([person], |row| {
         let key = IdempotencyKey(row.get(0)?);
         Ok(Draft { key, subject: row.get(1)?, body: row.get(2)?, saved_at: row.get(3)? })
@@ -133,20 +133,13 @@ fn find(connection: &rusqlite::Connection, person: PersonId) -> Result<Option<Dr
     Ok(draft.optional()?)
 }
 
-fn keep(
-    write: &mut Write<'_>,
-    person: PersonId,
-    ip: IpAddr,
-    draft: &Draft,
-    details: Value,
-) -> Result<(), StoreError> {
+fn keep(write: &mut Write<'_>, person: PersonId, ip: IpAddr, draft: &Draft, details: Value) -> Result<(), StoreError> {
     let subject = clip(&draft.subject, Draft::MAX_SUBJECT_CHARS);
     let body = clip(&draft.body, Draft::MAX_BODY_CHARS);
     let unchanged = current(write, person)?
         .is_some_and(|kept| kept.key == draft.key && kept.subject == subject && kept.body == body);
-    let mut sent = write
-        .connection
-        .prepare_cached("SELECT 1 FROM message WHERE author_id = ?1 AND idempotency_key = ?2")?;
+    let mut sent =
+        write.connection.prepare_cached("SELECT 1 FROM message WHERE author_id = ?1 AND idempotency_key = ?2")?;
     if unchanged || sent.exists((person, draft.key.0))? {
         return Ok(());
     }

@@ -2,8 +2,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::testing::*;
 use crate::Draft;
+use crate::testing::*;
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -105,6 +105,32 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
     let found = marks(&pages);
     let left: Vec<_> = found.difference(&expected).collect();
     let lost: Vec<_> = expected.difference(&found).collect();
+    for mark in &left {
+        for (n, page) in pages.chunks(4096).enumerate() {
+            let needle = format!("<{mark}>");
+            let at: Vec<_> = page
+                .windows(needle.len())
+                .enumerate()
+                .filter(|(_, w)| *w == needle.as_bytes())
+                .map(|(i, _)| i)
+                .collect();
+            if !at.is_empty() {
+                println!(
+                    "page {} header {:02x?} offsets {}..{} of {}",
+                    n + 1,
+                    &page[..40],
+                    at[0],
+                    at[at.len() - 1],
+                    at.len()
+                );
+                println!(
+                    "around {:?}",
+                    String::from_utf8_lossy(&page[at[0].saturating_sub(40)..at[at.len() - 1] + 20])
+                );
+                println!("marks in page {:?}", marks(page));
+            }
+        }
+    }
     assert!(left.is_empty() && lost.is_empty(), "left behind: {left:?}, not found: {lost:?}");
     assert_sound(store).await;
 }

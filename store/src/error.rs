@@ -23,13 +23,17 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory that would hold the database is not there.
-    #[error("the directory {directory} for the database does not exist: make it, owned by the service's user, mode 0700")]
+    #[error(
+        "the directory {directory} for the database does not exist: make it, owned by the service's user, mode 0700"
+    )]
     NoDirectory {
         /// The directory.
         directory: PathBuf,
     },
     /// The file cannot be read with this key, or is another program's.
-    #[error("{path} is no Wardpost database under this key: check DB_ENCRYPTION_KEY and WARDPOST_DB; nothing was changed")]
+    #[error(
+        "{path} is no Wardpost database under this key: check DB_ENCRYPTION_KEY and WARDPOST_DB; nothing was changed"
+    )]
     NotOurs {
         /// The file.
         path: PathBuf,

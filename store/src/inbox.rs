@@ -163,10 +163,8 @@ fn list(connection: &Connection, query: ListQuery) -> Result<MessageList, StoreE
     let mut messages = Vec::with_capacity(query.limit.min(1_000) as usize + 1);
     match query.author {
         None => {
-            let mut select = snapshot.prepare_cached(summary!(
-                " FROM message m",
-                "WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2"
-            ))?;
+            let mut select =
+                snapshot.prepare_cached(summary!(" FROM message m", "WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2"))?;
             for found in select.query_map((before, asked), summary)? {
                 messages.push(found?);
             }

@@ -334,17 +334,18 @@ pub(crate) fn end_session(
     reason: EndReason,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut update = write.connection.prepare_cached(
-        "UPDATE session SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL",
-    )?;
+    let mut update = write
+        .connection
+        .prepare_cached("UPDATE session SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL")?;
     update.execute((id, at, reason.as_str()))?;
     Ok(())
 }
 
 /// The live sessions of a person.
 pub(crate) fn live_sessions(write: &Write<'_>, person: PersonId) -> Result<Vec<SessionId>, StoreError> {
-    let mut select =
-        write.connection.prepare_cached("SELECT id FROM session WHERE person_id = ?1 AND ended_at IS NULL ORDER BY id")?;
+    let mut select = write
+        .connection
+        .prepare_cached("SELECT id FROM session WHERE person_id = ?1 AND ended_at IS NULL ORDER BY id")?;
     let ids = select.query_map([person], |row| row.get(0))?;
     Ok(ids.collect::<Result<_, _>>()?)
 }

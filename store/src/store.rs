@@ -104,8 +104,7 @@ impl Store {
         let looked = tokio::task::spawn_blocking(move || {
             let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
             let watch = watch.as_mut().ok_or(StoreError::Closed)?;
-            let version =
-                watch.connection.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))?;
+            let version = watch.connection.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))?;
             if version != watch.seen {
                 announce(&changes, read_head(&watch.connection)?);
                 watch.seen = version;

@@ -51,9 +51,7 @@ impl Timestamp {
 
     /// As `2026-11-22T21:10:05.123Z`.
     pub fn to_rfc3339(self) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0)
-            .unwrap_or_default()
-            .to_rfc3339_opts(SecondsFormat::Millis, true)
+        DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
     /// Reads any RFC 3339 time, whatever its offset; what is finer than a millisecond is dropped.

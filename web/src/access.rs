@@ -48,11 +48,7 @@ pub struct Member {
 
 impl Member {
     fn new(session: Session, request: &Request) -> Self {
-        let actor = Actor {
-            person: session.person,
-            session: session.id,
-            ip: request.visitor.ip,
-        };
+        let actor = Actor { person: session.person, session: session.id, ip: request.visitor.ip };
         Self { session, actor }
     }
 
@@ -93,14 +89,10 @@ impl Access for SignedIn {
                 touch(&mut member, request.at, request).await;
                 Ok(member)
             }
-            SessionState::Ended(reason) => Err(PageError::SignedOut {
-                kept_draft: keep_draft(request, form, reason).await,
-                ended: Some(reason),
-            }),
-            SessionState::Unknown => Err(PageError::SignedOut {
-                kept_draft: false,
-                ended: None,
-            }),
+            SessionState::Ended(reason) => {
+                Err(PageError::SignedOut { kept_draft: keep_draft(request, form, reason).await, ended: Some(reason) })
+            }
+            SessionState::Unknown => Err(PageError::SignedOut { kept_draft: false, ended: None }),
         }
     }
 }

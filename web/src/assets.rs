@@ -35,14 +35,7 @@ impl Assets {
         let css = Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../static/site.css"))?;
         let js = Asset::new("site", "js", "text/javascript; charset=utf-8", include_bytes!("../static/site.js"))?;
         let icon = Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../static/icon.svg"))?;
-        Ok(Self {
-            urls: AssetUrls {
-                css: css.url(),
-                js: js.url(),
-                icon: icon.url(),
-            },
-            files: vec![css, js, icon],
-        })
+        Ok(Self { urls: AssetUrls { css: css.url(), js: js.url(), icon: icon.url() }, files: vec![css, js, icon] })
     }
 
     /// Where pages find them.
@@ -72,18 +65,13 @@ impl Asset {
 /// `GET /static/{}`
 pub async fn file(request: Request, _: ()) -> Result<Reply, PageError> {
     let files = &request.site.assets.files;
-    let asset = files
-        .iter()
-        .find(|asset| asset.name == request.path_argument)
-        .ok_or(PageError::NotFound)?;
+    let asset = files.iter().find(|asset| asset.name == request.path_argument).ok_or(PageError::NotFound)?;
     let reply = if accepts_gzip(&request) {
         Reply::bytes(asset.content_type, asset.gzip.clone()).with(header::CONTENT_ENCODING, "gzip")
     } else {
         Reply::bytes(asset.content_type, asset.plain.clone())
     };
-    Ok(reply
-        .with(header::CACHE_CONTROL, FOR_EVER)
-        .with(header::VARY, "Accept-Encoding"))
+    Ok(reply.with(header::CACHE_CONTROL, FOR_EVER).with(header::VARY, "Accept-Encoding"))
 }
 
 fn accepts_gzip(request: &Request) -> bool {

@@ -82,11 +82,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
     let absolute = settings.or_default("WARDPOST_SESSION_MAX_HOURS", "12", |text| {
         whole_number(text, 1, 24).map(|hours| Duration::from_secs(hours * 3600))
     });
-    let trusted_proxies = settings.or_default(
-        "WARDPOST_TRUSTED_PROXIES",
-        "127.0.0.1/32,::1/128",
-        parse_networks,
-    );
+    let trusted_proxies = settings.or_default("WARDPOST_TRUSTED_PROXIES", "127.0.0.1/32,::1/128", parse_networks);
     let sign_in = read_sign_in(&mut settings);
     let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
@@ -96,10 +92,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
             database,
             database_key,
             public_url: public_url?,
-            session_limits: SessionLimits {
-                idle: idle?,
-                absolute: absolute?,
-            },
+            session_limits: SessionLimits { idle: idle?, absolute: absolute? },
             trusted_proxies: trusted_proxies?,
             sign_in: sign_in?,
             log: log?,
@@ -108,9 +101,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
 }
 
 /// The settings of the commands that need the database and nothing else.
-pub fn read_database(
-    mut settings: Settings,
-) -> Result<((PathBuf, DatabaseKey), Vec<Effective>), ConfigFaults> {
+pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), Vec<Effective>), ConfigFaults> {
     let database = database(&mut settings);
     settings.finish(move || database)
 }
@@ -123,29 +114,19 @@ pub fn read_listen(mut settings: Settings) -> Result<(SocketAddr, Vec<Effective>
 
 fn listen(settings: &mut Settings) -> Option<SocketAddr> {
     settings.or_default("WARDPOST_LISTEN", "127.0.0.1:8080", |text| {
-        text.parse()
-            .map_err(|_| format!("`{text}` is not an address and port such as 127.0.0.1:8080"))
+        text.parse().map_err(|_| format!("`{text}` is not an address and port such as 127.0.0.1:8080"))
     })
 }
 
 fn database(settings: &mut Settings) -> Option<(PathBuf, DatabaseKey)> {
-    let path = settings.or_default(
-        "WARDPOST_DB",
-        "/var/lib/wardpost/wardpost.db",
-        |text| Ok(PathBuf::from(text)),
-    );
-    let key = settings.secret("DB_ENCRYPTION_KEY", |text| {
-        DatabaseKey::from_hex(text).map_err(|error| error.to_string())
-    });
+    let path = settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
+    let key =
+        settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
     Some((path?, key?))
 }
 
 fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
-    let issuer = settings.or_default(
-        "WARDPOST_OIDC_ISSUER",
-        "https://accounts.google.com",
-        parse_trustworthy_url,
-    );
+    let issuer = settings.or_default("WARDPOST_OIDC_ISSUER", "https://accounts.google.com", parse_trustworthy_url);
     let client_id = settings.required("GOOGLE_CLIENT_ID", |text| Ok(text.to_owned()));
     let client_secret = settings.secret("GOOGLE_CLIENT_SECRET", |text| Ok(SecretString::from(text)));
     let app_secret = settings.secret("APP_SECRET", |text| {
@@ -175,8 +156,8 @@ fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
 
 /// https, or http where nothing leaves the machine.
 fn parse_trustworthy_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|_| format!("`{text}` is not an address such as https://messages.clinic.example"))?;
+    let url =
+        Url::parse(text).map_err(|_| format!("`{text}` is not an address such as https://messages.clinic.example"))?;
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
@@ -186,9 +167,7 @@ fn parse_trustworthy_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        _ => Err(format!(
-            "`{text}` must begin with https:// (http:// serves loopback addresses alone)"
-        )),
+        _ => Err(format!("`{text}` must begin with https:// (http:// serves loopback addresses alone)")),
     }
 }
 
@@ -212,10 +191,7 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
 
 /// A comma-separated list; names are compared in lower case.
 fn parse_names(text: &str) -> Result<Vec<String>, String> {
-    let names: Vec<_> = text
-        .split(',')
-        .map(|name| name.trim().to_lowercase())
-        .collect();
+    let names: Vec<_> = text.split(',').map(|name| name.trim().to_lowercase()).collect();
     if names.iter().any(String::is_empty) {
         return Err("has an empty entry between its commas".to_owned());
     }
@@ -233,11 +209,10 @@ mod tests {
             PublicUrl::parse("https://messages.clinic.example").unwrap().origin(),
             "https://messages.clinic.example"
         );
-        assert_eq!(
-            PublicUrl::parse("http://127.0.0.1:8080/").unwrap().join("/x"),
-            "http://127.0.0.1:8080/x"
-        );
-        for bad in ["http://clinic.example", "ftp://clinic.example", "clinic", "https://a.example/b", "https://a.example/?x"] {
+        assert_eq!(PublicUrl::parse("http://127.0.0.1:8080/").unwrap().join("/x"), "http://127.0.0.1:8080/x");
+        for bad in
+            ["http://clinic.example", "ftp://clinic.example", "clinic", "https://a.example/b", "https://a.example/?x"]
+        {
             assert!(PublicUrl::parse(bad).is_err(), "{bad}");
         }
     }

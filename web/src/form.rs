@@ -20,10 +20,7 @@ impl Form {
 
     /// The first value of a name. Empty fields count as not there.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find_map(|(key, value)| (key == name).then_some(value.as_str()))
-            .filter(|value| !value.is_empty())
+        self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str())).filter(|value| !value.is_empty())
     }
 
     /// The value of a text field as it was typed; empty when it is not there.
@@ -44,9 +41,7 @@ impl Form {
 
 /// A query string from pairs.
 pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 #[cfg(test)]

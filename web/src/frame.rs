@@ -11,11 +11,7 @@ use crate::request::Request;
 impl Frame {
     /// Around a page for whoever comes.
     pub fn signed_out(assets: &Assets) -> Self {
-        Self {
-            assets: assets.urls().clone(),
-            member: None,
-            notice: None,
-        }
+        Self { assets: assets.urls().clone(), member: None, notice: None }
     }
 
     /// Around a member's page.
@@ -59,10 +55,7 @@ impl SessionLeft {
         let session = member.session();
         let idle_end = session.last_active_at.plus(limits.idle);
         let absolute_end = session.started_at.plus(limits.absolute);
-        Self {
-            seconds: idle_end.min(absolute_end).since(request.at).as_secs(),
-            absolute: absolute_end <= idle_end,
-        }
+        Self { seconds: idle_end.min(absolute_end).since(request.at).as_secs(), absolute: absolute_end <= idle_end }
     }
 }
 
@@ -71,9 +64,6 @@ impl From<Timestamp> for Time {
         let text = DateTime::from_timestamp_millis(at.as_millis())
             .map(|time| time.format("%-d %b %Y, %H:%M UTC").to_string())
             .unwrap_or_default();
-        Self {
-            iso: at.to_rfc3339(),
-            text,
-        }
+        Self { iso: at.to_rfc3339(), text }
     }
 }

@@ -7,7 +7,5 @@ use crate::request::Request;
 
 /// The page.
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
-    Reply::page(&HelpPage {
-        frame: Frame::of(&member, &request),
-    })
+    Reply::page(&HelpPage { frame: Frame::of(&member, &request) })
 }

@@ -66,9 +66,7 @@ impl Reply {
 
     /// Go and GET another path of this site, or the identity provider.
     pub fn see_other(location: &str) -> Self {
-        Self(warp::reply::Response::default())
-            .with_status(StatusCode::SEE_OTHER)
-            .with(header::LOCATION, location)
+        Self(warp::reply::Response::default()).with_status(StatusCode::SEE_OTHER).with(header::LOCATION, location)
     }
 
     /// The same with another status.
@@ -169,8 +167,9 @@ impl ErrorContext {
     pub fn page(&self, error: PageError) -> Reply {
         match error {
             PageError::SignedOut { ended, kept_draft } => self.signed_out(ended, kept_draft),
-            PageError::NotWatching => Reply::json(&serde_json::json!({ "signed_in": false }))
-                .with_status(StatusCode::UNAUTHORIZED),
+            PageError::NotWatching => {
+                Reply::json(&serde_json::json!({ "signed_in": false })).with_status(StatusCode::UNAUTHORIZED)
+            }
             error => {
                 self.log(&error);
                 let notice = notice(&error);
@@ -212,9 +211,8 @@ impl ErrorContext {
             action_label: "Go to messages".to_owned(),
             request_id: self.request_id.to_string(),
         };
-        let reply = Reply::page(&page).unwrap_or_else(|_| {
-            Reply::text("text/plain; charset=utf-8", notice.explanation.to_owned())
-        });
+        let reply = Reply::page(&page)
+            .unwrap_or_else(|_| Reply::text("text/plain; charset=utf-8", notice.explanation.to_owned()));
         reply.with_status(notice.status)
     }
 
@@ -240,11 +238,9 @@ struct Notice {
 
 fn notice(error: &PageError) -> Notice {
     let (status, title, explanation) = match error {
-        PageError::SignedOut { .. } | PageError::NotWatching => (
-            StatusCode::UNAUTHORIZED,
-            "You are signed out",
-            "Sign in to go on.",
-        ),
+        PageError::SignedOut { .. } | PageError::NotWatching => {
+            (StatusCode::UNAUTHORIZED, "You are signed out", "Sign in to go on.")
+        }
         PageError::NotFound => (
             StatusCode::NOT_FOUND,
             "There is no such page",
@@ -298,11 +294,9 @@ fn notice(error: &PageError) -> Notice {
             "There is no room left to store anything",
             "Nothing was changed and nothing is lost. Tell the person who runs Wardpost that its disk is full, then try again.",
         ),
-        PageError::Store(StoreError::Busy) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Very busy just now",
-            "Nothing was changed. Try again in a few seconds.",
-        ),
+        PageError::Store(StoreError::Busy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Very busy just now", "Nothing was changed. Try again in a few seconds.")
+        }
         PageError::Store(_) | PageError::Template(_) | PageError::Panicked => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something went wrong on our side",

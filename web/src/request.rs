@@ -76,11 +76,7 @@ impl Request {
 
     /// The browser, as the database keeps it.
     pub fn client(&self) -> Client {
-        let user_agent = self
-            .headers
-            .get(header::USER_AGENT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("");
+        let user_agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
         Client {
             ip: self.visitor.ip,
             // Enough for any browser; a longer one is somebody's joke.
@@ -90,11 +86,7 @@ impl Request {
 
     /// The path and query, for coming back after sign-in.
     pub fn path_and_query(&self) -> String {
-        if self.query.is_empty() {
-            self.path.clone()
-        } else {
-            format!("{}?{}", self.path, self.query.encode())
-        }
+        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query.encode()) }
     }
 }
 

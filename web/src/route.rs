@@ -165,11 +165,7 @@ fn check_origin(headers: &HeaderMap, own: &str) -> Result<(), PageError> {
 fn check_csrf(form: &Form, member: &Member) -> Result<(), PageError> {
     let expected = member.session().csrf_token.as_bytes();
     let given = form.text("csrf").as_bytes();
-    if bool::from(expected.ct_eq(given)) {
-        Ok(())
-    } else {
-        Err(PageError::StaleForm)
-    }
+    if bool::from(expected.ct_eq(given)) { Ok(()) } else { Err(PageError::StaleForm) }
 }
 
 async fn read_form<S, B>(headers: &HeaderMap, body: S) -> Result<Form, PageError>
@@ -177,17 +173,12 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf,
 {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(PageError::UnsupportedForm);
     }
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, read_limited(body))
-        .await
-        .map_err(|_| PageError::SlowForm)??;
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, read_limited(body)).await.map_err(|_| PageError::SlowForm)??;
     Ok(Form::parse(&bytes))
 }
 

@@ -52,13 +52,8 @@ pub fn site(site: &Arc<Site>) -> BoxedFilter<(Response,)> {
     let rows = table(site);
     let methods: Arc<Vec<(&'static str, Method)>> =
         Arc::new(rows.iter().map(|row| (row.path, row.method.clone())).collect());
-    let nothing = warp::any()
-        .and_then(|| async { Err::<Response, Rejection>(warp::reject::not_found()) })
-        .boxed();
-    let table = rows
-        .into_iter()
-        .rev()
-        .fold(nothing, |rest, row| row.filter().or(rest).unify().boxed());
+    let nothing = warp::any().and_then(|| async { Err::<Response, Rejection>(warp::reject::not_found()) }).boxed();
+    let table = rows.into_iter().rev().fold(nothing, |rest, row| row.filter().or(rest).unify().boxed());
     let fallback = refusal(site, methods);
     table.or(fallback).unify().boxed()
 }
@@ -69,11 +64,7 @@ fn refusal(site: &Arc<Site>, methods: Arc<Vec<(&'static str, Method)>>) -> Boxed
     warp::path::full()
         .and(warp::ext::get::<Visitor>())
         .map(move |path: FullPath, visitor: Visitor| {
-            let context = ErrorContext {
-                site: Arc::clone(&site),
-                request_id: visitor.request_id,
-                next: None,
-            };
+            let context = ErrorContext { site: Arc::clone(&site), request_id: visitor.request_id, next: None };
             let allowed: Vec<&str> = methods
                 .iter()
                 .filter(|(pattern, _)| crate::route::matches(pattern, path.as_str()))

@@ -91,7 +91,13 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, watcher: Watcher) {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+        watcher: Watcher,
+    ) {
         // Small replies must not wait for an acknowledgement of the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
@@ -136,13 +142,11 @@ impl Server {
         request.extensions_mut().insert(visitor.clone());
         let mut response = match AssertUnwindSafe(async { (self.routes)(request).await }).catch_unwind().await {
             Ok(response) => response,
-            Err(_) => ErrorContext {
-                site: Arc::clone(&self.site),
-                request_id: Arc::clone(&visitor.request_id),
-                next: None,
+            Err(_) => {
+                ErrorContext { site: Arc::clone(&self.site), request_id: Arc::clone(&visitor.request_id), next: None }
+                    .page(PageError::Panicked)
+                    .into_response()
             }
-            .page(PageError::Panicked)
-            .into_response(),
         };
         security_headers::add(response.headers_mut(), &visitor.request_id);
         tracing::debug!(

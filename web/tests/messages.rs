@@ -39,7 +39,12 @@ async fn a_message_is_sent_read_and_deleted_and_each_act_has_its_row() {
     assert_eq!(send(&amina, &key(), "Bed 4", "Quiet <night> & all well.\r\nSee you").await.status, 303);
     let address = newest(&tomas).await;
     let page = tomas.http.get(&address).await;
-    assert!(page.text().contains("Quiet &lt;night&gt; &amp; all well.") || page.text().contains("Quiet &#60;night&#62; &#38; all well."), "{}", page.text());
+    assert!(
+        page.text().contains("Quiet &lt;night&gt; &amp; all well.")
+            || page.text().contains("Quiet &#60;night&#62; &#38; all well."),
+        "{}",
+        page.text()
+    );
     assert_eq!(tomas.http.post_form(&format!("{address}/delete"), &[("csrf", &tomas.csrf)]).await.status, 403);
     assert_eq!(amina.http.post_form(&format!("{address}/delete"), &[("csrf", &amina.csrf)]).await.status, 303);
     let tombstone = tomas.http.get(&address).await;
@@ -47,7 +52,8 @@ async fn a_message_is_sent_read_and_deleted_and_each_act_has_its_row() {
     assert!(!tombstone.text().contains("Quiet") && !tombstone.text().contains("Bed 4"));
 
     let log = clinic.audit().await;
-    let acts: Vec<_> = log.iter().map(|(action, _)| action.as_str()).filter(|action| action.starts_with("MESSAGE")).collect();
+    let acts: Vec<_> =
+        log.iter().map(|(action, _)| action.as_str()).filter(|action| action.starts_with("MESSAGE")).collect();
     assert_eq!(acts, ["MESSAGE_CREATE", "MESSAGE_VIEW", "MESSAGE_DELETE"]);
     for (action, details) in &log {
         assert!(!details.contains("Bed 4") && !details.contains("Quiet"), "{action} shows what was written");
@@ -74,7 +80,15 @@ async fn a_bad_form_comes_back_with_what_was_typed_and_what_is_wrong() {
     let clinic = Clinic::open().await;
     let amina = clinic.sign_in("amina").await;
     let long = "ä".repeat(256);
-    for (subject, body) in [("", "My text"), ("   ", "My text"), (long.as_str(), "My text"), ("A subject", ""), ("A subject", " \n "), ("A\u{0}b", "My text"), ("A subject", &"x".repeat(20_001))] {
+    for (subject, body) in [
+        ("", "My text"),
+        ("   ", "My text"),
+        (long.as_str(), "My text"),
+        ("A subject", ""),
+        ("A subject", " \n "),
+        ("A\u{0}b", "My text"),
+        ("A subject", &"x".repeat(20_001)),
+    ] {
         let reply = send(&amina, &key(), subject, body).await;
         assert_eq!(reply.status, 422, "{subject:.20} / {body:.20}");
         assert!(reply.text().contains("aria-invalid=\"true\""), "{subject:.20} / {body:.20}");

@@ -18,9 +18,9 @@ const PUBLIC: [&str; 6] = ["/", "/sign-in/start", "/sign-in/callback", "/static/
 /// Where a signed-in GET does not simply give a page.
 fn expected_status(path: &str) -> u16 {
     match path {
-        "/" => 303,                  // on to the messages
-        "/sign-in/start" => 303,     // off to the provider
-        "/sign-in/callback" => 400,  // nobody started
+        "/" => 303,                 // on to the messages
+        "/sign-in/start" => 303,    // off to the provider
+        "/sign-in/callback" => 400, // nobody started
         _ => 200,
     }
 }
@@ -82,8 +82,13 @@ fn request(member: &SignedIn, row: &Row) -> Request {
 fn assert_guarded(row: &Row, reply: &Reply) {
     let name = format!("{} {}", row.method, row.path);
     for header in [
-        "content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy",
-        "strict-transport-security", "permissions-policy", "cache-control",
+        "content-security-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "referrer-policy",
+        "strict-transport-security",
+        "permissions-policy",
+        "cache-control",
     ] {
         assert!(reply.header(header).is_some(), "{name} lacks {header}");
     }
@@ -209,7 +214,17 @@ async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing()
 async fn unknown_paths_are_404_and_wrong_methods_405_and_head_is_get_without_a_body() {
     let clinic = Clinic::open().await;
     let member = clinic.sign_in("member").await;
-    for path in ["/nothing", "/messages/0", "/messages/-1", "/messages/x", "/messages/1/2", "/messages/99999", "/messages/9999999999999999999", "/static/x", "/MESSAGES"] {
+    for path in [
+        "/nothing",
+        "/messages/0",
+        "/messages/-1",
+        "/messages/x",
+        "/messages/1/2",
+        "/messages/99999",
+        "/messages/9999999999999999999",
+        "/static/x",
+        "/MESSAGES",
+    ] {
         let reply = member.http.get(path).await;
         assert_eq!(reply.status, 404, "{path}");
         assert!(reply.text().contains(reply.header("x-request-id").unwrap()), "{path} names its request");
@@ -235,7 +250,10 @@ async fn a_form_that_is_too_large_is_refused_with_or_without_a_length() {
     let member = clinic.sign_in("member").await;
     let text = "x".repeat(300 * 1024);
     let key = IdempotencyKey::random().to_string();
-    let reply = member.http.post_form("/messages", &[("csrf", &member.csrf), ("key", &key), ("subject", "s"), ("body", &text)]).await;
+    let reply = member
+        .http
+        .post_form("/messages", &[("csrf", &member.csrf), ("key", &key), ("subject", "s"), ("body", &text)])
+        .await;
     assert_eq!(reply.status, 413);
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 0);
 }

@@ -18,7 +18,13 @@ async fn a_member_signs_in_and_lands_where_she_wanted_to_go() {
     let landed = clinic.sign_in_through_provider(&http, "amina@clinic.example").await;
     assert_eq!(landed.status, 303);
     assert!(landed.location().unwrap().ends_with("/messages"));
-    let cookie = landed.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).find(|value| value.starts_with(SESSION_COOKIE)).unwrap();
+    let cookie = landed
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|value| value.to_str().unwrap())
+        .find(|value| value.starts_with(SESSION_COOKIE))
+        .unwrap();
     for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }

@@ -51,18 +51,13 @@ impl Arguments {
     /// Reads the command line. When there is nothing to run, says why (or shows the help) and gives the exit code.
     pub(crate) fn read() -> Result<Arguments, Exit> {
         let arguments = Arguments::try_parse().map_err(|fault| {
-            let asked_for = matches!(
-                fault.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            );
+            let asked_for = matches!(fault.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             // Standard output or error may be closed; there is nowhere else to say it.
             let _ = fault.print();
             if asked_for { Exit::Done } else { Exit::Usage }
         })?;
         if arguments.port == arguments.provider_port && arguments.port != 0 {
-            super::complain(
-                "--port and --provider-port must differ: the site and the provider are two servers",
-            );
+            super::complain("--port and --provider-port must differ: the site and the provider are two servers");
             return Err(Exit::Usage);
         }
         Ok(arguments)

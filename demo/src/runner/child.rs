@@ -42,14 +42,10 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the program beside the demo's own executable.
     pub(crate) fn start(program: Program, folder: &Folder) -> Result<Running, Fault> {
-        let own = std::env::current_exe()
-            .map_err(Fault::file("find the folder of", "the demo's executable"))?;
+        let own = std::env::current_exe().map_err(Fault::file("find the folder of", "the demo's executable"))?;
         let binary = own.with_file_name(program.name);
         if !binary.is_file() {
-            return Err(Fault::NotBuilt {
-                name: program.name,
-                path: binary,
-            });
+            return Err(Fault::NotBuilt { name: program.name, path: binary });
         }
         let (log, file) = folder.new_log(program.name)?;
         let errors = file.try_clone().map_err(Fault::file("share", &log))?;
@@ -64,12 +60,7 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .map_err(Fault::file("start", &binary))?;
-        Ok(Running {
-            name: program.name,
-            log,
-            ready: program.ready,
-            child,
-        })
+        Ok(Running { name: program.name, log, ready: program.ready, child })
     }
 
     /// The process id, until the program has ended.
@@ -86,20 +77,13 @@ impl Running {
 
     pub(crate) fn ended(&self, status: io::Result<ExitStatus>) -> Fault {
         let status = status.map_or_else(|fault| fault.to_string(), |status| status.to_string());
-        Fault::Ended {
-            name: self.name,
-            status,
-            tail: tail(&self.log),
-        }
+        Fault::Ended { name: self.name, status, tail: tail(&self.log) }
     }
 }
 
 /// Waits until one of the programs ends, and says which. Can be cancelled without loss.
 pub(crate) async fn first_to_end(programs: &mut [Running]) -> (usize, io::Result<ExitStatus>) {
-    let mut ends: Vec<_> = programs
-        .iter_mut()
-        .map(|program| Box::pin(program.child.wait()))
-        .collect();
+    let mut ends: Vec<_> = programs.iter_mut().map(|program| Box::pin(program.child.wait())).collect();
     poll_fn(|context| {
         for (index, end) in ends.iter_mut().enumerate() {
             if let Poll::Ready(status) = end.as_mut().poll(context) {
@@ -151,9 +135,7 @@ async fn probe(address: SocketAddr) -> io::Result<StatusCode> {
     let stream = TcpStream::connect(address).await?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(io::Error::other)?;
-    let request = Request::get("/readyz")
-        .header(HOST, address.to_string())
-        .body(Empty::<Bytes>::new());
+    let request = Request::get("/readyz").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
     let request = request.map_err(io::Error::other)?;
     let ask = async move {
         let response = sender.send_request(request).await;
@@ -175,17 +157,10 @@ pub(crate) fn tail(log: &Path) -> String {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
         return format!("Its log, {}, is empty", log.display());
     }
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    format!(
-        "The end of its log, {}:\n  {}",
-        log.display(),
-        last.join("\n  ")
-    )
+    format!("The end of its log, {}:\n  {}", log.display(), last.join("\n  "))
 }

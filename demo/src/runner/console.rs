@@ -58,13 +58,7 @@ impl Console {
         if !io::stdin().is_terminal() {
             return Err(Fault::NobodyToAsk(folder.to_owned()));
         }
-        self.write(
-            &format!(
-                "Remove all data of the demo in {}? [y/N] ",
-                folder.display()
-            ),
-            "",
-        );
+        self.write(&format!("Remove all data of the demo in {}? [y/N] ", folder.display()), "");
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
         match answer.trim() {

@@ -11,18 +11,10 @@ use thiserror::Error;
 /// What ends a demo early.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
-    #[error(
-        "{address} is taken by another program: stop that one, or choose another port with {flag}"
-    )]
-    PortTaken {
-        address: SocketAddr,
-        flag: &'static str,
-    },
+    #[error("{address} is taken by another program: stop that one, or choose another port with {flag}")]
+    PortTaken { address: SocketAddr, flag: &'static str },
     #[error("cannot listen on {address}: {source}")]
-    Listen {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     #[error("another demo is using {}: stop it, or choose another folder with --data", .0.display())]
     FolderInUse(PathBuf),
     #[error(
@@ -39,36 +31,17 @@ pub(crate) enum Fault {
     #[error("{} lacks {name}; `--reset` starts anew without the old data", path.display())]
     SecretMissing { path: PathBuf, name: &'static str },
     #[error("{} is there, but the file with its key, {}, is not; `--reset` starts anew", database.display(), env_file.display())]
-    KeyLost {
-        database: PathBuf,
-        env_file: PathBuf,
-    },
+    KeyLost { database: PathBuf, env_file: PathBuf },
     #[error("cannot {what} {}: {source}", path.display())]
-    File {
-        what: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    File { what: &'static str, path: PathBuf, source: io::Error },
     #[error("{name} is not built: {} does not exist. Build it with `cargo build --bin {name}`, as `make demo` does", path.display())]
     NotBuilt { name: &'static str, path: PathBuf },
     #[error("{name} ended by itself ({status}). {tail}")]
-    Ended {
-        name: &'static str,
-        status: String,
-        tail: String,
-    },
+    Ended { name: &'static str, status: String, tail: String },
     #[error("{name} was not ready after {seconds} seconds: {last_seen}. {tail}")]
-    NotReady {
-        name: &'static str,
-        seconds: u64,
-        last_seen: String,
-        tail: String,
-    },
+    NotReady { name: &'static str, seconds: u64, last_seen: String, tail: String },
     #[error("{what}: {source}")]
-    System {
-        what: &'static str,
-        source: io::Error,
-    },
+    System { what: &'static str, source: io::Error },
 }
 
 impl Fault {
@@ -80,10 +53,7 @@ impl Fault {
         }
     }
 
-    pub(crate) fn file(
-        what: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Fault {
+    pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Fault {
         let path = path.into();
         move |source| Fault::File { what, path, source }
     }

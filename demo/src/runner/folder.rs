@@ -15,7 +15,8 @@ use process::env_file::{EnvFile, render};
 use super::fault::Fault;
 
 const MARKER: &str = "made-by-wardpost-demo";
-const MARKER_TEXT: &str = "The demo of Wardpost keeps its data in this folder. `make demo ARGS=--reset` removes everything in it.\n";
+const MARKER_TEXT: &str =
+    "The demo of Wardpost keeps its data in this folder. `make demo ARGS=--reset` removes everything in it.\n";
 
 const CLIENT_ID: &str = "GOOGLE_CLIENT_ID";
 const CLIENT_SECRET: &str = "GOOGLE_CLIENT_SECRET";
@@ -39,17 +40,10 @@ impl Folder {
         make_private(path)?;
         let path = path.canonicalize().map_err(Fault::file("find", path))?;
         let directory = File::open(&path).map_err(Fault::file("open", &path))?;
-        let lock =
-            Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-                match errno {
-                    Errno::EWOULDBLOCK => Fault::FolderInUse(path.clone()),
-                    other => Fault::File {
-                        what: "lock",
-                        path: path.clone(),
-                        source: other.into(),
-                    },
-                }
-            })?;
+        let lock = Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => Fault::FolderInUse(path.clone()),
+            other => Fault::File { what: "lock", path: path.clone(), source: other.into() },
+        })?;
         let marker = path.join(MARKER);
         if !marker.exists() {
             let mut entries = fs::read_dir(&path).map_err(Fault::file("read", &path))?;
@@ -105,11 +99,7 @@ impl Folder {
                 continue;
             }
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let removed = if is_folder {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
+            let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Fault::file("remove", path))?;
         }
         Ok(())
@@ -121,10 +111,7 @@ impl Folder {
         let file = match EnvFile::read(&path) {
             Err(fault) if fault.is_missing() => {
                 if self.database().exists() {
-                    return Err(Fault::KeyLost {
-                        database: self.database(),
-                        env_file: path,
-                    });
+                    return Err(Fault::KeyLost { database: self.database(), env_file: path });
                 }
                 self.write_secrets(&path)?;
                 EnvFile::read(&path)
@@ -132,19 +119,11 @@ impl Folder {
             other => other,
         };
         let file = file.map_err(|source| Fault::EnvFile { source })?;
-        let get = |name| {
-            file.get(name).ok_or_else(|| Fault::SecretMissing {
-                path: path.clone(),
-                name,
-            })
-        };
+        let get = |name| file.get(name).ok_or_else(|| Fault::SecretMissing { path: path.clone(), name });
         for name in NEEDED {
             get(name)?;
         }
-        Ok(ClientSecrets {
-            id: get(CLIENT_ID)?.to_owned(),
-            secret: get(CLIENT_SECRET)?.to_owned(),
-        })
+        Ok(ClientSecrets { id: get(CLIENT_ID)?.to_owned(), secret: get(CLIENT_SECRET)?.to_owned() })
     }
 
     fn write_secrets(&self, path: &Path) -> Result<(), Fault> {
@@ -163,26 +142,15 @@ impl Folder {
         // Complete or not there at all: a demo killed here must not leave half a key.
         let unfinished = self.path.join("env.unfinished");
         let mut file = private_file(&unfinished).map_err(fault())?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(fault())?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fault())?;
         fs::rename(&unfinished, path).map_err(fault())
     }
 }
 
 fn make_private(path: &Path) -> Result<(), Fault> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(Fault::file("make", path))
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Fault::file("make", path))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }

@@ -86,33 +86,22 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
         () = stop.requested_again() => {}
     }
     for name in child::kill_the_rest(&mut running).await {
-        complain(&format!(
-            "{name} did not end when it was asked to, and was killed"
-        ));
+        complain(&format!("{name} did not end when it was asked to, and was killed"));
     }
     provider.stop().await;
     drop(reserved);
-    console.say(&format!(
-        "Stopped. The data stays in {}",
-        folder.path().display()
-    ));
+    console.say(&format!("Stopped. The data stays in {}", folder.path().display()));
     outcome
 }
 
-async fn start_provider(
-    arguments: &Arguments,
-    folder: &Folder,
-    site: SocketAddr,
-) -> Result<Provider, Fault> {
+async fn start_provider(arguments: &Arguments, folder: &Folder, site: SocketAddr) -> Result<Provider, Fault> {
     let secrets = folder.secrets()?;
     let mut options = ProviderOptions::new(secrets.id, secrets.secret);
     options.listen.set_port(arguments.provider_port);
     options.redirect_uris.push(programs::redirect_uri(site));
     options.auto_login = arguments.for_tests;
     let address = options.listen;
-    Provider::start(options)
-        .await
-        .map_err(|fault| port::not_bound(address, "--provider-port", fault))
+    Provider::start(options).await.map_err(|fault| port::not_bound(address, "--provider-port", fault))
 }
 
 /// Waits until all programs are ready, says so, and then until one ends, which none should.
@@ -154,24 +143,14 @@ async fn until_ready(console: Console, index: usize, running: &mut [Running]) ->
         (ended, status) = child::first_to_end(running) => return Err(running[ended].ended(status)),
         () = tokio::time::sleep(READY_DEADLINE) => {}
     }
-    Err(Fault::NotReady {
-        name,
-        seconds: READY_DEADLINE.as_secs(),
-        last_seen,
-        tail: child::tail(&log),
-    })
+    Err(Fault::NotReady { name, seconds: READY_DEADLINE.as_secs(), last_seen, tail: child::tail(&log) })
 }
 
 /// For the test that started the demo: where everything is.
 fn announce(console: Console, world: &World<'_>, running: &[Running]) -> Result<(), Fault> {
     let programs: serde_json::Map<_, _> = running
         .iter()
-        .map(|program| {
-            (
-                program.name.to_owned(),
-                json!({"pid": program.pid(), "log": program.log}),
-            )
-        })
+        .map(|program| (program.name.to_owned(), json!({"pid": program.pid(), "log": program.log})))
         .collect();
     let line = json!({
         "site": programs::public_url(world.site),
@@ -179,35 +158,18 @@ fn announce(console: Console, world: &World<'_>, running: &[Running]) -> Result<
         "data": world.folder.path(),
         "programs": programs,
     });
-    console.announce(&line).map_err(|source| Fault::System {
-        what: "cannot say where the site is",
-        source,
-    })
+    console.announce(&line).map_err(|source| Fault::System { what: "cannot say where the site is", source })
 }
 
 /// For a person: what to open, who to be, where things are, how to stop.
 fn greeting(world: &World<'_>, provider: &Provider, running: &[Running]) -> String {
     let people = provider.people();
-    let width = people
-        .iter()
-        .map(|person| person.email.len())
-        .max()
-        .unwrap_or_default();
+    let width = people.iter().map(|person| person.email.len()).max().unwrap_or_default();
     let people: String = people
         .iter()
-        .map(|person| {
-            format!(
-                "    {:width$}  {}, {}\n",
-                person.email,
-                person.name,
-                lower_first(&person.role)
-            )
-        })
+        .map(|person| format!("    {:width$}  {}, {}\n", person.email, person.name, lower_first(&person.role)))
         .collect();
-    let logs: String = running
-        .iter()
-        .map(|program| format!("    {}\n", program.log.display()))
-        .collect();
+    let logs: String = running.iter().map(|program| format!("    {}\n", program.log.display())).collect();
     format!(
         "\nWardpost is ready. Open  {}\n\nYou can sign in as\n{people}\nData, kept from run to run (--reset removes it)\n    {}\n\
          Logs\n{logs}Sign-in provider, standing in for Google\n    {}\n\nCtrl-C stops everything.",
@@ -219,10 +181,7 @@ fn greeting(world: &World<'_>, provider: &Provider, running: &[Running]) -> Stri
 
 fn lower_first(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map(|first| first.to_lowercase().chain(characters).collect())
-        .unwrap_or_default()
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 /// Everything that means: stop.
@@ -234,10 +193,7 @@ struct StopSignals {
 
 impl StopSignals {
     fn listen(for_tests: bool) -> Result<StopSignals, Fault> {
-        let fault = |source| Fault::System {
-            what: "cannot listen for signals",
-            source,
-        };
+        let fault = |source| Fault::System { what: "cannot listen for signals", source };
         Ok(StopSignals {
             shutdown: Shutdown::listen().map_err(fault)?,
             hang_up: signal(SignalKind::hangup()).map_err(fault)?,

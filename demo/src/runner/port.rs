@@ -24,10 +24,7 @@ impl ReservedPort {
             let socket = TcpSocket::new_v4()?;
             socket.set_reuseaddr(true)?;
             socket.bind(wanted)?;
-            Ok(ReservedPort {
-                address: socket.local_addr()?,
-                _socket: socket,
-            })
+            Ok(ReservedPort { address: socket.local_addr()?, _socket: socket })
         };
         bind().map_err(|fault| not_bound(wanted, flag, fault))
     }
@@ -41,10 +38,7 @@ impl ReservedPort {
 pub(crate) fn not_bound(address: SocketAddr, flag: &'static str, fault: io::Error) -> Fault {
     match fault.kind() {
         io::ErrorKind::AddrInUse => Fault::PortTaken { address, flag },
-        _ => Fault::Listen {
-            address,
-            source: fault,
-        },
+        _ => Fault::Listen { address, source: fault },
     }
 }
 
@@ -62,10 +56,7 @@ mod tests {
         for _ in 0..2000 {
             by_chance.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
             if by_chance.len() == 200 {
-                let ports: BTreeSet<_> = by_chance
-                    .iter()
-                    .map(|taken| taken.local_addr().unwrap())
-                    .collect();
+                let ports: BTreeSet<_> = by_chance.iter().map(|taken| taken.local_addr().unwrap()).collect();
                 assert!(!ports.contains(&reserved.address()));
                 by_chance.clear();
             }
@@ -76,12 +67,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_somebody_listens_on_is_refused_with_the_flag_that_helps() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let fault = ReservedPort::take(taken.local_addr().unwrap().port(), "--port")
-            .err()
-            .unwrap();
-        assert!(
-            matches!(fault, Fault::PortTaken { flag: "--port", .. }),
-            "{fault}"
-        );
+        let fault = ReservedPort::take(taken.local_addr().unwrap().port(), "--port").err().unwrap();
+        assert!(matches!(fault, Fault::PortTaken { flag: "--port", .. }), "{fault}");
     }
 }

@@ -39,17 +39,8 @@ fn web(world: &World<'_>) -> Program {
     environment.push(pair("WARDPOST_LISTEN", world.site.to_string()));
     environment.push(pair("WARDPOST_PUBLIC_URL", public_url(world.site)));
     environment.push(pair("WARDPOST_OIDC_ISSUER", world.issuer));
-    environment.extend(
-        world
-            .web_environment
-            .iter()
-            .map(|(name, value)| pair(name, value)),
-    );
-    Program {
-        name: "web",
-        environment,
-        ready: Some(world.site),
-    }
+    environment.extend(world.web_environment.iter().map(|(name, value)| pair(name, value)));
+    Program { name: "web", environment, ready: Some(world.site) }
 }
 
 /// What every program is told: the settings the demo was started with, and where its data is.
@@ -73,24 +64,10 @@ pub(crate) fn redirect_uri(site: SocketAddr) -> String {
 /// What a program gets of the demo's own environment: settings of Wardpost, and what any program needs. No more, so
 /// that neither somebody's real client secret nor their AWS account can end up in a demo.
 fn inherited(environment: &Environment) -> Environment {
-    const NEEDED: [&str; 7] = [
-        "PATH",
-        "HOME",
-        "LANG",
-        "LC_ALL",
-        "TZ",
-        "TMPDIR",
-        "RUST_BACKTRACE",
-    ];
-    let wanted = |name: &OsStr| {
-        name.to_str()
-            .is_some_and(|name| NEEDED.contains(&name) || name.starts_with("WARDPOST_"))
-    };
-    environment
-        .iter()
-        .filter(|(name, _)| wanted(name))
-        .cloned()
-        .collect()
+    const NEEDED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE"];
+    let wanted =
+        |name: &OsStr| name.to_str().is_some_and(|name| NEEDED.contains(&name) || name.starts_with("WARDPOST_"));
+    environment.iter().filter(|(name, _)| wanted(name)).cloned().collect()
 }
 
 fn pair(name: impl Into<OsString>, value: impl Into<OsString>) -> (OsString, OsString) {

@@ -32,41 +32,20 @@ pub(crate) async fn provider() -> Provider {
 }
 
 /// One request on a connection of its own.
-pub(crate) async fn send(
-    provider: &Provider,
-    request: Request<Full<Bytes>>,
-) -> Response<hyper::body::Incoming> {
+pub(crate) async fn send(provider: &Provider, request: Request<Full<Bytes>>) -> Response<hyper::body::Incoming> {
     let address = provider.issuer().trim_start_matches("http://").to_owned();
     let stream = TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender.send_request(request).await.unwrap()
 }
 
 pub(crate) async fn body(response: Response<hyper::body::Incoming>) -> String {
-    String::from_utf8(
-        response
-            .into_body()
-            .collect()
-            .await
-            .unwrap()
-            .to_bytes()
-            .to_vec(),
-    )
-    .unwrap()
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
 pub(crate) async fn get(provider: &Provider, path: &str) -> Response<hyper::body::Incoming> {
-    send(
-        provider,
-        Request::get(path)
-            .header(HOST, "demo")
-            .body(Full::default())
-            .unwrap(),
-    )
-    .await
+    send(provider, Request::get(path).header(HOST, "demo").body(Full::default()).unwrap()).await
 }
 
 pub(crate) async fn get_json(provider: &Provider, path: &str) -> Value {
@@ -76,12 +55,8 @@ pub(crate) async fn get_json(provider: &Provider, path: &str) -> Value {
 }
 
 pub(crate) async fn post_json(provider: &Provider, path: &str, json: &str) -> StatusCode {
-    let request = Request::post(path)
-        .header(HOST, "demo")
-        .header(CONTENT_TYPE, "application/json");
-    send(provider, request.body(Full::from(json.to_owned())).unwrap())
-        .await
-        .status()
+    let request = Request::post(path).header(HOST, "demo").header(CONTENT_TYPE, "application/json");
+    send(provider, request.body(Full::from(json.to_owned())).unwrap()).await.status()
 }
 
 /// The parameters of a good authorization request, to be spoiled by the caller.
@@ -93,10 +68,7 @@ pub(crate) fn good_request() -> Vec<(&'static str, String)> {
         ("scope", "openid email profile".to_owned()),
         ("state", STATE.to_owned()),
         ("nonce", NONCE.to_owned()),
-        (
-            "code_challenge",
-            URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)),
-        ),
+        ("code_challenge", URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER))),
         ("code_challenge_method", "S256".to_owned()),
         ("prompt", "select_account".to_owned()),
     ]
@@ -113,9 +85,7 @@ pub(crate) fn with(
 }
 
 pub(crate) fn encode(parameters: &[(&'static str, String)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(parameters)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
 pub(crate) async fn authorize(
@@ -131,44 +101,26 @@ pub(crate) async fn post_form(
     parameters: &[(&'static str, String)],
     basic: Option<(&str, &str)>,
 ) -> Response<hyper::body::Incoming> {
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header(HOST, "demo");
+    let mut request = Request::builder().method(Method::POST).uri(path).header(HOST, "demo");
     request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     if let Some((id, secret)) = basic {
-        let escape =
-            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let escape = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let joined = STANDARD.encode(format!("{}:{}", escape(id), escape(secret)));
         request = request.header(AUTHORIZATION, format!("Basic {joined}"));
     }
-    send(
-        provider,
-        request.body(Full::from(encode(parameters))).unwrap(),
-    )
-    .await
+    send(provider, request.body(Full::from(encode(parameters))).unwrap()).await
 }
 
 /// What stands in the address the browser is sent to.
 pub(crate) fn sent_back(response: &Response<hyper::body::Incoming>) -> Vec<(String, String)> {
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let location = response.headers()[LOCATION].to_str().unwrap();
-    assert!(
-        location.starts_with(&format!("{BACK}?")),
-        "sent to {location}"
-    );
-    Url::parse(location)
-        .unwrap()
-        .query_pairs()
-        .into_owned()
-        .collect()
+    assert!(location.starts_with(&format!("{BACK}?")), "sent to {location}");
+    Url::parse(location).unwrap().query_pairs().into_owned().collect()
 }
 
 pub(crate) fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|(present, _)| present == name)
-        .map(|(_, value)| value.as_str())
+    pairs.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
 }
 
 /// A code for Amina.
@@ -190,15 +142,9 @@ pub(crate) fn exchange(code: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Status and JSON of a token request that authenticates with `client_secret_basic`.
-pub(crate) async fn token(
-    provider: &Provider,
-    parameters: &[(&'static str, String)],
-) -> (StatusCode, Value) {
+pub(crate) async fn token(provider: &Provider, parameters: &[(&'static str, String)]) -> (StatusCode, Value) {
     let response = post_form(provider, "/token", parameters, Some((CLIENT, SECRET))).await;
-    (
-        response.status(),
-        serde_json::from_str(&body(response).await).unwrap(),
-    )
+    (response.status(), serde_json::from_str(&body(response).await).unwrap())
 }
 
 /// A whole sign-in of Amina: the ID token.
@@ -210,12 +156,7 @@ pub(crate) async fn id_token(provider: &Provider) -> String {
 }
 
 pub(crate) fn part(token: &str, number: usize) -> Value {
-    serde_json::from_slice(
-        &URL_SAFE_NO_PAD
-            .decode(token.split('.').nth(number).unwrap())
-            .unwrap(),
-    )
-    .unwrap()
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(number).unwrap()).unwrap()).unwrap()
 }
 
 /// Whether the published key that the token names has signed it with RS256.
@@ -225,9 +166,7 @@ pub(crate) fn verifies(token: &str, jwks: &Value) -> bool {
     let Some(key) = published.iter().find(|key| key["kid"] == header["kid"]) else {
         return false;
     };
-    let number = |name: &str| {
-        BigUint::from_bytes_be(&URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap())
-    };
+    let number = |name: &str| BigUint::from_bytes_be(&URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap());
     let key = VerifyingKey::<Sha256>::new(RsaPublicKey::new(number("n"), number("e")).unwrap());
     let (input, signature) = token.rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();

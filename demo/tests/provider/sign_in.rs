@@ -14,27 +14,15 @@ async fn a_sign_in_gives_a_token_that_verifies_with_the_published_key() {
     let provider = provider().await;
     let document = get_json(&provider, "/.well-known/openid-configuration").await;
     assert_eq!(document["issuer"], provider.issuer());
-    assert_eq!(
-        document["token_endpoint"],
-        format!("{}/token", provider.issuer())
-    );
+    assert_eq!(document["token_endpoint"], format!("{}/token", provider.issuer()));
 
     let code = code(&provider).await;
-    let response = post_form(
-        &provider,
-        "/token",
-        &exchange(&code),
-        Some((CLIENT, SECRET)),
-    )
-    .await;
+    let response = post_form(&provider, "/token", &exchange(&code), Some((CLIENT, SECRET))).await;
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
     let answer: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
     let token = answer["id_token"].as_str().unwrap();
     assert!(verifies(token, &get_json(&provider, "/jwks").await));
-    assert!(!verifies(
-        &token.replacen('.', ".e", 1),
-        &get_json(&provider, "/jwks").await
-    ));
+    assert!(!verifies(&token.replacen('.', ".e", 1), &get_json(&provider, "/jwks").await));
 
     let claims = part(token, 1);
     assert_eq!(claims["iss"], provider.issuer());
@@ -45,26 +33,14 @@ async fn a_sign_in_gives_a_token_that_verifies_with_the_published_key() {
     let hash = Sha256::digest(answer["access_token"].as_str().unwrap());
     assert_eq!(claims["at_hash"], URL_SAFE_NO_PAD.encode(&hash[..16]));
     let asked = provider.requests();
-    assert_eq!(
-        (asked.discovery, asked.authorize, asked.token, asked.jwks),
-        (1, 1, 1, 2)
-    );
+    assert_eq!((asked.discovery, asked.authorize, asked.token, asked.jwks), (1, 1, 1, 2));
 }
 
 #[tokio::test]
 async fn the_client_may_send_its_secret_in_the_form() {
     let provider = provider().await;
-    let request = with(
-        with(exchange(&code(&provider).await), "client_id", CLIENT),
-        "client_secret",
-        SECRET,
-    );
-    assert_eq!(
-        post_form(&provider, "/token", &request, None)
-            .await
-            .status(),
-        StatusCode::OK
-    );
+    let request = with(with(exchange(&code(&provider).await), "client_id", CLIENT), "client_secret", SECRET);
+    assert_eq!(post_form(&provider, "/token", &request, None).await.status(), StatusCode::OK);
     let both = with(exchange(&code(&provider).await), "client_secret", SECRET);
     assert_eq!(token(&provider, &both).await.1["error"], "invalid_request");
 }
@@ -79,12 +55,7 @@ async fn a_wrong_client_is_refused_and_the_code_stays_good() {
         assert!(response.headers().contains_key(WWW_AUTHENTICATE));
         assert!(body(response).await.contains("invalid_client"));
     }
-    assert_eq!(
-        post_form(&provider, "/token", &request, None)
-            .await
-            .status(),
-        StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(post_form(&provider, "/token", &request, None).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(token(&provider, &request).await.0, StatusCode::OK);
 }
 
@@ -95,43 +66,20 @@ async fn a_code_is_exchanged_once_and_only_as_it_was_asked_for() {
     assert_eq!(token(&provider, &request).await.0, StatusCode::OK);
     let spoiled = [
         request,
-        with(
-            exchange(&code(&provider).await),
-            "redirect_uri",
-            "http://127.0.0.1:9/elsewhere",
-        ),
-        with(
-            exchange(&code(&provider).await),
-            "code_verifier",
-            &VERIFIER.replace('a', "b"),
-        ),
+        with(exchange(&code(&provider).await), "redirect_uri", "http://127.0.0.1:9/elsewhere"),
+        with(exchange(&code(&provider).await), "code_verifier", &VERIFIER.replace('a', "b")),
         with(exchange(&code(&provider).await), "code_verifier", ""),
         with(exchange(&code(&provider).await), "code", "never-given"),
     ];
     for request in spoiled {
         let (status, answer) = token(&provider, &request).await;
-        assert_eq!(
-            (status, answer["error"].as_str()),
-            (StatusCode::BAD_REQUEST, Some("invalid_grant")),
-            "{request:?}"
-        );
+        assert_eq!((status, answer["error"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_grant")), "{request:?}");
     }
     let guessed = exchange(&code(&provider).await);
-    token(
-        &provider,
-        &with(guessed.clone(), "code_verifier", &"x".repeat(43)),
-    )
-    .await;
-    assert_eq!(
-        token(&provider, &guessed).await.1["error"],
-        "invalid_grant",
-        "a wrong verifier uses the code up"
-    );
+    token(&provider, &with(guessed.clone(), "code_verifier", &"x".repeat(43))).await;
+    assert_eq!(token(&provider, &guessed).await.1["error"], "invalid_grant", "a wrong verifier uses the code up");
     let refresh = with(exchange("any"), "grant_type", "refresh_token");
-    assert_eq!(
-        token(&provider, &refresh).await.1["error"],
-        "unsupported_grant_type"
-    );
+    assert_eq!(token(&provider, &refresh).await.1["error"], "unsupported_grant_type");
 }
 
 #[tokio::test]
@@ -152,10 +100,7 @@ async fn a_bad_request_goes_back_to_the_site_with_its_state() {
         let request = with(with(good_request(), name, spoiled), "login_hint", "amina");
         let pairs = sent_back(&authorize(&provider, &request).await);
         assert_eq!(value(&pairs, "error"), Some(error), "{name}={spoiled}");
-        assert_eq!(
-            (value(&pairs, "state"), value(&pairs, "code")),
-            (Some(STATE), None)
-        );
+        assert_eq!((value(&pairs, "state"), value(&pairs, "code")), (Some(STATE), None));
     }
 }
 
@@ -172,17 +117,10 @@ async fn a_request_from_a_stranger_is_never_redirected() {
     ];
     for (name, spoiled) in cases {
         let request = with(with(good_request(), name, spoiled), "login_hint", "amina");
-        assert_eq!(
-            authorize(&provider, &request).await.status(),
-            StatusCode::BAD_REQUEST,
-            "{name}={spoiled}"
-        );
+        assert_eq!(authorize(&provider, &request).await.status(), StatusCode::BAD_REQUEST, "{name}={spoiled}");
     }
     let twice = format!("/authorize?{}&state=again", encode(&good_request()));
-    assert_eq!(
-        get(&provider, &twice).await.status(),
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(get(&provider, &twice).await.status(), StatusCode::BAD_REQUEST);
 
     let later = with(good_request(), "redirect_uri", &format!("{BACK}?later"));
     provider.allow_redirect(format!("{BACK}?later"));
@@ -199,17 +137,10 @@ async fn the_page_signs_in_whoever_is_chosen() {
     let chosen = with(good_request(), "person", "noor");
     let pairs = sent_back(&post_form(&provider, "/authorize", &chosen, None).await);
     let (_, answer) = token(&provider, &exchange(value(&pairs, "code").unwrap())).await;
-    assert_eq!(
-        part(answer["id_token"].as_str().unwrap(), 1)["email"],
-        "noor@clinic.example"
-    );
+    assert_eq!(part(answer["id_token"].as_str().unwrap(), 1)["email"], "noor@clinic.example");
 
     let by_link = authorize(&provider, &chosen).await;
-    assert_eq!(
-        by_link.status(),
-        StatusCode::OK,
-        "a link must not choose for the person"
-    );
+    assert_eq!(by_link.status(), StatusCode::OK, "a link must not choose for the person");
     let cancelled = with(good_request(), "cancel", "yes");
     let pairs = sent_back(&post_form(&provider, "/authorize", &cancelled, None).await);
     assert_eq!(value(&pairs, "error"), Some("access_denied"));
@@ -221,10 +152,7 @@ async fn a_login_hint_skips_the_page_only_where_that_was_asked_for() {
     options.redirect_uris.push(BACK.to_owned());
     let provider = Provider::start(options).await.unwrap();
     let request = with(good_request(), "login_hint", "amina@clinic.example");
-    assert_eq!(
-        authorize(&provider, &request).await.status(),
-        StatusCode::OK
-    );
+    assert_eq!(authorize(&provider, &request).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -232,35 +160,21 @@ async fn a_renamed_person_keeps_the_subject() {
     let provider = provider().await;
     let before = part(&id_token(&provider).await, 1);
     let change = r#"{"person": "amina", "name": "Amina Diallo-Roy"}"#;
-    assert_eq!(
-        post_json(&provider, "/people", change).await,
-        StatusCode::NO_CONTENT
-    );
+    assert_eq!(post_json(&provider, "/people", change).await, StatusCode::NO_CONTENT);
     let after = part(&id_token(&provider).await, 1);
-    assert_eq!(
-        (&after["name"], &after["sub"]),
-        (&"Amina Diallo-Roy".into(), &before["sub"])
-    );
+    assert_eq!((&after["name"], &after["sub"]), (&"Amina Diallo-Roy".into(), &before["sub"]));
     assert_eq!(after["email"], before["email"]);
 
-    provider
-        .rename("amina", "a.roy@clinic.example", "Amina Roy")
-        .unwrap();
+    provider.rename("amina", "a.roy@clinic.example", "Amina Roy").unwrap();
     assert_eq!(provider.people()[0].email, "a.roy@clinic.example");
     assert!(provider.rename("nobody", "a@b.example", "Nobody").is_err());
-    assert_eq!(
-        post_json(&provider, "/people", r#"{"person": "nobody"}"#).await,
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(post_json(&provider, "/people", r#"{"person": "nobody"}"#).await, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn unknown_paths_and_methods_are_told_apart() {
     let provider = provider().await;
-    assert_eq!(
-        get(&provider, "/nothing").await.status(),
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(get(&provider, "/nothing").await.status(), StatusCode::NOT_FOUND);
     let refused = get(&provider, "/token").await;
     assert_eq!(
         (refused.status(), &refused.headers()[ALLOW]),
@@ -276,15 +190,8 @@ async fn the_provider_listens_on_loopback_only_and_frees_its_port() {
     assert!(Provider::start(options.clone()).await.is_err());
 
     let running = provider().await;
-    options.listen = running
-        .issuer()
-        .trim_start_matches("http://")
-        .parse()
-        .unwrap();
-    assert_eq!(
-        Provider::start(options.clone()).await.err().unwrap().kind(),
-        std::io::ErrorKind::AddrInUse
-    );
+    options.listen = running.issuer().trim_start_matches("http://").parse().unwrap();
+    assert_eq!(Provider::start(options.clone()).await.err().unwrap().kind(), std::io::ErrorKind::AddrInUse);
     running.stop().await;
     Provider::start(options).await.unwrap();
 }

@@ -32,14 +32,7 @@ pub(crate) fn binaries() -> &'static Path {
         let web = aside.path().join("web");
         let own = std::env::current_exe().unwrap();
         let test = "stand_in::stand_in_for_web";
-        fs::write(
-            &web,
-            format!(
-                "#!/bin/sh\nexec '{}' --exact {test} --nocapture\n",
-                own.display()
-            ),
-        )
-        .unwrap();
+        fs::write(&web, format!("#!/bin/sh\nexec '{}' --exact {test} --nocapture\n", own.display())).unwrap();
         fs::set_permissions(&web, fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(web, folder.join("web")).unwrap();
         folder
@@ -62,11 +55,7 @@ impl DemoOptions {
 
     pub(crate) fn for_a_person() -> DemoOptions {
         let scratch = Rc::new(tempfile::tempdir().unwrap());
-        let options = DemoOptions {
-            scratch,
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        };
+        let options = DemoOptions { scratch, arguments: Vec::new(), environment: Vec::new() };
         let data = options.data().to_str().unwrap().to_owned();
         options.arguments(&["--data", &data])
     }
@@ -76,8 +65,7 @@ impl DemoOptions {
     }
 
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> DemoOptions {
-        self.arguments
-            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
     }
 
@@ -108,9 +96,7 @@ impl DemoOptions {
     /// As the child of a shell, which is what [`Demo`] then signals.
     pub(crate) fn start_under_a_shell(self) -> Demo {
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", r#""$0" "$@" & wait"#])
-            .arg(binaries().join("demo"));
+        shell.args(["-c", r#""$0" "$@" & wait"#]).arg(binaries().join("demo"));
         self.start_as(shell)
     }
 
@@ -122,10 +108,7 @@ impl DemoOptions {
             }
         }
         command.args(&self.arguments).envs(self.environment.clone());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Said::default());
         let (errors, heard) = (child.stderr.take().unwrap(), Arc::clone(&said));
@@ -138,13 +121,7 @@ impl DemoOptions {
             heard.more.notify_all();
         });
         let output = BufReader::new(child.stdout.take().unwrap());
-        Demo {
-            data: self.data(),
-            _options: self,
-            child,
-            output,
-            said,
-        }
+        Demo { data: self.data(), _options: self, child, output, said }
     }
 }
 
@@ -173,8 +150,7 @@ impl Demo {
     pub(crate) fn announced(&mut self) -> serde_json::Value {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line)
-            .unwrap_or_else(|fault| panic!("{fault}: {line:?}; {}", self.said()))
+        serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{fault}: {line:?}; {}", self.said()))
     }
 
     pub(crate) fn rest_of_standard_output(&mut self) -> String {
@@ -187,10 +163,7 @@ impl Demo {
     pub(crate) fn until_printed(&mut self, text: &str) -> String {
         let mut printed = String::new();
         while !printed.contains(text) {
-            assert!(
-                self.output.read_line(&mut printed).unwrap() > 0,
-                "never printed: {text}; {printed}"
-            );
+            assert!(self.output.read_line(&mut printed).unwrap() > 0, "never printed: {text}; {printed}");
         }
         printed
     }
@@ -203,27 +176,17 @@ impl Demo {
     pub(crate) fn until_said(&self, text: &str) {
         let waiting = self.said.text.lock().unwrap();
         let not_yet = |said: &mut (String, bool)| !said.0.contains(text) && !said.1;
-        let (said, _) = self
-            .said
-            .more
-            .wait_timeout_while(waiting, DEADLINE, not_yet)
-            .unwrap();
+        let (said, _) = self.said.more.wait_timeout_while(waiting, DEADLINE, not_yet).unwrap();
         assert!(said.0.contains(text), "never said: {text}; {}", said.0);
     }
 
     pub(crate) fn secrets(&self) -> BTreeMap<String, String> {
         let file = EnvFile::read(&self.data.join("env")).unwrap();
-        file.keys()
-            .map(|key| (key.to_owned(), file.get(key).unwrap().to_owned()))
-            .collect()
+        file.keys().map(|key| (key.to_owned(), file.get(key).unwrap().to_owned())).collect()
     }
 
     pub(crate) fn terminate(&self) {
-        kill(
-            Pid::from_raw(self.child.id().cast_signed()),
-            Signal::SIGTERM,
-        )
-        .unwrap();
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
     }
 
     /// SIGTERM, and the exit code.
@@ -235,11 +198,7 @@ impl Demo {
     /// The exit code, once it has ended and everything it said was heard.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let waiting = self.said.text.lock().unwrap();
-        let (said, _) = self
-            .said
-            .more
-            .wait_timeout_while(waiting, DEADLINE, |said| !said.1)
-            .unwrap();
+        let (said, _) = self.said.more.wait_timeout_while(waiting, DEADLINE, |said| !said.1).unwrap();
         assert!(said.1, "still running: {}", said.0);
         drop(said);
         self.child.wait().unwrap().code()

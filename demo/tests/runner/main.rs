@@ -19,10 +19,7 @@ fn mode(path: &Path) -> u32 {
 /// The environment that the stand-in was started with.
 fn environment(demo: &Demo) -> BTreeMap<String, String> {
     let log = fs::read_to_string(demo.data().join("logs/web.log")).unwrap();
-    let line = log
-        .lines()
-        .find(|line| line.starts_with('{'))
-        .expect("the stand-in tells its environment");
+    let line = log.lines().find(|line| line.starts_with('{')).expect("the stand-in tells its environment");
     serde_json::from_str(line).unwrap()
 }
 
@@ -37,15 +34,8 @@ fn a_demo_says_where_it_is_once_it_is_ready_and_stops_when_asked() {
     assert!(line["programs"]["web"]["pid"].is_u64());
 
     assert_eq!(demo.stop(), Some(0), "{}", demo.said());
-    assert!(
-        TcpStream::connect(site.trim_start_matches("http://")).is_err(),
-        "web is still there"
-    );
-    assert_eq!(
-        demo.rest_of_standard_output(),
-        "",
-        "standard output carries one line of JSON"
-    );
+    assert!(TcpStream::connect(site.trim_start_matches("http://")).is_err(), "web is still there");
+    assert_eq!(demo.rest_of_standard_output(), "", "standard output carries one line of JSON");
 }
 
 #[test]
@@ -59,24 +49,11 @@ fn its_data_is_private_and_no_secret_is_in_an_environment() {
     let secrets = demo.secrets();
     assert_eq!(
         secrets.keys().map(String::as_str).collect::<Vec<_>>(),
-        [
-            "APP_SECRET",
-            "DB_ENCRYPTION_KEY",
-            "GOOGLE_CLIENT_ID",
-            "GOOGLE_CLIENT_SECRET"
-        ]
+        ["APP_SECRET", "DB_ENCRYPTION_KEY", "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"]
     );
     for (name, value) in &secrets {
-        assert!(
-            value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            "{name}"
-        );
-        assert!(
-            !environment(&demo)
-                .values()
-                .any(|other| other.contains(value)),
-            "{name} is in web's environment"
-        );
+        assert!(value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+        assert!(!environment(&demo).values().any(|other| other.contains(value)), "{name} is in web's environment");
         assert!(!demo.said().contains(value), "{name} was printed");
     }
     assert_eq!(demo.stop(), Some(0));
@@ -97,22 +74,14 @@ fn web_is_told_where_everything_is_and_nothing_foreign() {
     let get = |name: &str| told.get(name).map(String::as_str);
     assert_eq!(get("WARDPOST_PUBLIC_URL"), line["site"].as_str());
     assert_eq!(get("WARDPOST_OIDC_ISSUER"), line["provider"].as_str());
-    assert_eq!(
-        get("WARDPOST_LISTEN"),
-        line["site"]
-            .as_str()
-            .map(|site| site.trim_start_matches("http://"))
-    );
+    assert_eq!(get("WARDPOST_LISTEN"), line["site"].as_str().map(|site| site.trim_start_matches("http://")));
     assert_eq!(get("WARDPOST_DB"), demo.data().join("wardpost.db").to_str());
     assert_eq!(get("WARDPOST_ENV_FILE"), demo.data().join("env").to_str());
     assert_eq!(get("WARDPOST_STAFF_DOMAINS"), Some("clinic.example"));
     assert_eq!(get("WARDPOST_STAFF_EMAILS"), Some("a=b@clinic.example"));
     assert_eq!(get("WARDPOST_SESSION_IDLE_MINUTES"), Some("2"));
     assert_eq!(get("LD_PRELOAD"), Some(""));
-    assert_eq!(
-        (get("GOOGLE_CLIENT_SECRET"), get("AWS_PROFILE")),
-        (None, None)
-    );
+    assert_eq!((get("GOOGLE_CLIENT_SECRET"), get("AWS_PROFILE")), (None, None));
     assert_eq!(demo.stop(), Some(0));
 }
 
@@ -181,15 +150,9 @@ fn a_taken_port_is_named_with_the_flag_that_helps() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     for flag in ["--port", "--provider-port"] {
-        let mut demo = DemoOptions::new()
-            .arguments(&[flag, &address.port().to_string()])
-            .start();
+        let mut demo = DemoOptions::new().arguments(&[flag, &address.port().to_string()]).start();
         assert_eq!(demo.wait(), Some(69));
-        assert!(
-            demo.said().contains(&format!("{address} is taken")),
-            "{}",
-            demo.said()
-        );
+        assert!(demo.said().contains(&format!("{address} is taken")), "{}", demo.said());
         assert!(demo.said().contains(flag), "{}", demo.said());
     }
 }
@@ -205,11 +168,7 @@ fn a_program_that_ends_takes_the_demo_down_with_its_last_words() {
         }
         assert_eq!(demo.wait(), Some(1), "{behaviour}");
         assert!(demo.said().contains("exit status: 78"), "{}", demo.said());
-        assert!(
-            demo.said().contains("the disk is on fire"),
-            "{}",
-            demo.said()
-        );
+        assert!(demo.said().contains("the disk is on fire"), "{}", demo.said());
         assert!(demo.said().contains("logs/web.log"), "{}", demo.said());
     }
 }
@@ -220,11 +179,7 @@ fn a_program_that_is_not_built_is_named_with_the_way_to_build_it() {
     fs::hard_link(binaries().join("demo"), lonely.path().join("demo")).unwrap();
     let mut demo = DemoOptions::new().start_in(lonely.path());
     assert_eq!(demo.wait(), Some(1));
-    assert!(
-        demo.said().contains("cargo build --bin web"),
-        "{}",
-        demo.said()
-    );
+    assert!(demo.said().contains("cargo build --bin web"), "{}", demo.said());
 }
 
 #[test]
@@ -253,15 +208,9 @@ fn a_person_is_told_what_to_open_who_to_be_and_how_to_stop() {
     let said = demo.until_printed("Ctrl-C stops everything.");
     assert!(said.contains("Open  http://127.0.0.1:"), "{said}");
     for person in demo::DemoPerson::everyone() {
-        assert!(
-            said.contains(&person.email) && said.contains(&person.name),
-            "{said}"
-        );
+        assert!(said.contains(&person.email) && said.contains(&person.name), "{said}");
     }
-    assert!(
-        said.contains(demo.data().to_str().unwrap()) && said.contains("logs/web.log"),
-        "{said}"
-    );
+    assert!(said.contains(demo.data().to_str().unwrap()) && said.contains("logs/web.log"), "{said}");
     assert_eq!(demo.stop(), Some(0));
 }
 

@@ -20,8 +20,7 @@ fn stand_in_for_web() {
     if behaviour == "stubborn" {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             // Whoever listens to a signal no longer dies of it, for the rest of the process's life.
-            let _ =
-                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
+            let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
         });
     }
     let mut early_refusals = if behaviour == "late" { 3 } else { 0 };
@@ -40,10 +39,7 @@ fn stand_in_for_web() {
         };
         was_ready = asked && early_refusals == 0;
         early_refusals = i32::max(0, early_refusals - 1);
-        let _ = write!(
-            stream,
-            "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        );
+        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     }
 }
 

@@ -27,11 +27,7 @@ enum State {
 impl ChainWatch {
     /// A watch that has not looked yet.
     pub fn new(store: Store) -> Self {
-        Self {
-            store,
-            state: Mutex::new(State::Unchecked),
-            progress: watch::channel(AuditId::ZERO).0,
-        }
+        Self { store, state: Mutex::new(State::Unchecked), progress: watch::channel(AuditId::ZERO).0 }
     }
 
     /// Verifies the whole chain now and every few hours, for as long as the process lives.
@@ -81,10 +77,7 @@ impl ChainWatch {
     }
 
     fn checking(&self, head: AuditId) -> ChainBanner {
-        ChainBanner::Checking {
-            up_to: self.progress.borrow().get(),
-            head: head.get(),
-        }
+        ChainBanner::Checking { up_to: self.progress.borrow().get(), head: head.get() }
     }
 }
 
@@ -102,10 +95,9 @@ impl State {
     fn banner(&self) -> Option<ChainBanner> {
         match self {
             Self::Unchecked => None,
-            Self::Sound { head, checked } => Some(ChainBanner::Sound {
-                up_to: head.id.get(),
-                checked: (*checked).into(),
-            }),
+            Self::Sound { head, checked } => {
+                Some(ChainBanner::Sound { up_to: head.id.get(), checked: (*checked).into() })
+            }
             Self::Broken { row, what } => Some(ChainBanner::Broken { row: row.get(), what: what.clone() }),
         }
     }

@@ -16,7 +16,16 @@ use crate::request::Request;
 const CHUNK: u32 = 1000;
 
 const CSV_HEADER: [&str; 10] = [
-    "id", "timestamp", "user_id", "user_name", "user_email", "action", "details", "ip_address", "previous_hash", "hash",
+    "id",
+    "timestamp",
+    "user_id",
+    "user_name",
+    "user_email",
+    "action",
+    "details",
+    "ip_address",
+    "previous_hash",
+    "hash",
 ];
 
 /// As CSV, for a spreadsheet: no cell can start a formula.
@@ -32,23 +41,17 @@ pub async fn json_lines(request: Request, member: Member) -> Result<Reply, PageE
 async fn export(request: Request, member: Member, format: ExportFormat) -> Result<Reply, PageError> {
     let parsed = filter::parse(&request.query);
     if parsed.error.is_some() {
-        return Err(PageError::BadRequest("The filter in the address is not one of ours. Set it on the audit page, and export from there."));
+        return Err(PageError::BadRequest(
+            "The filter in the address is not one of ours. Set it on the audit page, and export from there.",
+        ));
     }
     let store = request.site.store.clone();
-    let up_to = store
-        .begin_audit_export(member.actor(), parsed.filter.clone(), format, request.at)
-        .await?;
+    let up_to = store.begin_audit_export(member.actor(), parsed.filter.clone(), format, request.at).await?;
     let (content_type, extension) = match format {
         ExportFormat::Csv => ("text/csv; charset=utf-8", "csv"),
         ExportFormat::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
     };
-    let walk = Walk {
-        store,
-        filter: parsed.filter,
-        format,
-        after: Some(AuditId::ZERO),
-        up_to,
-    };
+    let walk = Walk { store, filter: parsed.filter, format, after: Some(AuditId::ZERO), up_to };
     let chunks = stream::try_unfold(walk, Walk::next_chunk);
     let name = format!("attachment; filename=\"wardpost-audit-to-row-{up_to}.{extension}\"");
     Ok(Reply::stream(content_type, chunks).with(header::CONTENT_DISPOSITION, &name))

@@ -26,9 +26,9 @@ pub fn parse(query: &Form) -> ParsedFilter {
     let mut wrong = |text: &str| {
         error.get_or_insert_with(|| text.to_owned());
     };
-    let person = query.get("person").and_then(|text| {
-        text.parse().inspect_err(|_| wrong("The person in the address is not one of ours.")).ok()
-    });
+    let person = query
+        .get("person")
+        .and_then(|text| text.parse().inspect_err(|_| wrong("The person in the address is not one of ours.")).ok());
     let action = query.get("action").and_then(|text| {
         let action = Action::parse(text);
         if action.is_none() {
@@ -53,12 +53,7 @@ pub fn parse(query: &Form) -> ParsedFilter {
         wrong("“To” lies before “From”, so nothing can match.");
     }
     ParsedFilter {
-        filter: AuditFilter {
-            person,
-            action,
-            from,
-            to: to.map(|to| to.plus(std::time::Duration::from_secs(60))),
-        },
+        filter: AuditFilter { person, action, from, to: to.map(|to| to.plus(std::time::Duration::from_secs(60))) },
         from: query.text("from").to_owned(),
         to: query.text("to").to_owned(),
         error,

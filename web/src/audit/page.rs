@@ -17,13 +17,13 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
     let before: Option<AuditId> = request
         .query
         .get("before")
-        .map(|text| text.parse().map_err(|_| PageError::BadRequest("The page number in the address is not one of ours.")))
+        .map(|text| {
+            text.parse().map_err(|_| PageError::BadRequest("The page number in the address is not one of ours."))
+        })
         .transpose()?;
     let parsed = filter::parse(&request.query);
     let store = &request.site.store;
-    let found = store
-        .view_audit(member.actor(), parsed.filter.clone(), before, PAGE_SIZE, request.at)
-        .await?;
+    let found = store.view_audit(member.actor(), parsed.filter.clone(), before, PAGE_SIZE, request.at).await?;
     let people = store.people().await?;
     let chain: ChainBanner = request.site.chain.up_to_date(found.head).await;
     let oldest = found.rows.last().map(|row| row.id);
@@ -32,9 +32,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
         chain,
         people: person_choices(people, &parsed),
         actions: action_choices(&parsed),
-        older_url: oldest
-            .filter(|_| found.older)
-            .map(|id| parsed.url("/audit", Some(("before", id.to_string())))),
+        older_url: oldest.filter(|_| found.older).map(|id| parsed.url("/audit", Some(("before", id.to_string())))),
         newest_url: before.map(|_| parsed.url("/audit", None)),
         csv_url: parsed.url("/audit/export.csv", None),
         jsonl_url: parsed.url("/audit/export.jsonl", None),
@@ -53,9 +51,7 @@ fn row_view(row: AuditRow) -> AuditRowView {
         Some(person) => (person.name, person.email),
         None => ("Nobody signed in".to_owned(), String::new()),
     };
-    let message_label = row.message.map(|id| {
-        row.subject.clone().unwrap_or_else(|| format!("message {id} (deleted)"))
-    });
+    let message_label = row.message.map(|id| row.subject.clone().unwrap_or_else(|| format!("message {id} (deleted)")));
     AuditRowView {
         id: row.id.get(),
         at: row.at.into(),

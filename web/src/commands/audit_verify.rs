@@ -30,7 +30,9 @@ pub async fn run(as_json: bool) -> Exit {
             } else {
                 format!(
                     "The audit chain holds: {rows} rows verified in {:.1} s.\nNewest row {}, hash {}.",
-                    start.elapsed().as_secs_f32(), head.id, head.hash
+                    start.elapsed().as_secs_f32(),
+                    head.id,
+                    head.hash
                 )
             });
             Exit::Done

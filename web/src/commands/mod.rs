@@ -133,7 +133,9 @@ pub(crate) async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) 
     Store::open(path, key, if_missing).await.map_err(|error| {
         complain(&format!("web: {error}"));
         match error {
-            OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => Exit::Configuration,
+            OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => {
+                Exit::Configuration
+            }
             _ => Exit::Failed,
         }
     })

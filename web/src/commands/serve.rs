@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 
 use super::{complain, open, refuse_settings};
 use crate::config;
-use crate::{routes, server};
 use crate::site::Site;
+use crate::{routes, server};
 
 /// Nothing is served before all of it is ready.
 pub async fn run() -> Exit {

@@ -23,14 +23,17 @@ pub async fn set_enabled(email: &str, enabled: bool, as_json: bool) -> Exit {
         let change = store.set_staff_enabled(email, enabled, &operator, Timestamp::now()).await?;
         let (people, sessions_ended) = match change {
             StaffChange::Unknown => {
-                complain(&format!("web: nobody with the address {email} has ever signed in. `web staff list` shows who has."));
+                complain(&format!(
+                    "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
+                ));
                 return Ok(Exit::Failed);
             }
             StaffChange::Unchanged => (0, 0),
             StaffChange::Changed { people, sessions_ended } => (people, sessions_ended),
         };
         say(&if as_json {
-            json!({ "email": email, "enabled": enabled, "people_changed": people, "sessions_ended": sessions_ended }).to_string()
+            json!({ "email": email, "enabled": enabled, "people_changed": people, "sessions_ended": sessions_ended })
+                .to_string()
         } else {
             let state = if enabled { "can sign in" } else { "cannot sign in any more" };
             let change = if people == 0 { " (as before)" } else { "" };
@@ -57,10 +60,7 @@ async fn with_store(work: impl AsyncFnOnce(&Store) -> Result<Exit, StoreError>) 
 /// Who runs the command, for the audit log.
 fn operator() -> String {
     let uid = nix::unistd::getuid();
-    nix::unistd::User::from_uid(uid)
-        .ok()
-        .flatten()
-        .map_or_else(|| uid.to_string(), |user| user.name)
+    nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 fn list_as_json(people: &[Person]) -> String {

@@ -14,18 +14,10 @@ use crate::route::CsrfChecked;
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
     let draft = request.site.store.draft(member.actor().person).await?;
     let typed = match draft {
-        Some(draft) => Typed {
-            key: draft.key,
-            subject: draft.subject,
-            body: draft.body,
-            saved: Some(draft.saved_at.into()),
-        },
-        None => Typed {
-            key: IdempotencyKey::random(),
-            subject: String::new(),
-            body: String::new(),
-            saved: None,
-        },
+        Some(draft) => {
+            Typed { key: draft.key, subject: draft.subject, body: draft.body, saved: Some(draft.saved_at.into()) }
+        }
+        None => Typed { key: IdempotencyKey::random(), subject: String::new(), body: String::new(), saved: None },
     };
     form_again(&request, &member, typed, Problems::default())
 }
@@ -34,10 +26,9 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
 pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let form = form.into_inner();
     let mut typed = Typed {
-        key: form
-            .get("key")
-            .and_then(IdempotencyKey::parse)
-            .ok_or(PageError::BadRequest("The form's own number is missing. Open a new message and send it from there."))?,
+        key: form.get("key").and_then(IdempotencyKey::parse).ok_or(PageError::BadRequest(
+            "The form's own number is missing. Open a new message and send it from there.",
+        ))?,
         subject: form.text("subject").to_owned(),
         body: form.text("body").to_owned(),
         saved: None,
@@ -60,7 +51,9 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
             typed.key = IdempotencyKey::random();
             (
                 StatusCode::CONFLICT,
-                format!("This form was sent before, as message {id}, with another text. Send it again to make it a second message."),
+                format!(
+                    "This form was sent before, as message {id}, with another text. Send it again to make it a second message."
+                ),
             )
         }
         Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
@@ -75,7 +68,9 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
 
 fn cannot_store(error: &StoreError) -> String {
     let text = match error {
-        StoreError::DiskFull => "There is no room left to store the message. It is not lost: leave this page open, tell the person who runs Wardpost that its disk is full, and send it again later.",
+        StoreError::DiskFull => {
+            "There is no room left to store the message. It is not lost: leave this page open, tell the person who runs Wardpost that its disk is full, and send it again later."
+        }
         _ => "Wardpost is very busy and the message is not sent yet. Send it again in a few seconds.",
     };
     text.to_owned()

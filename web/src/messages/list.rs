@@ -30,28 +30,17 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
         updates_url: first_page.then(|| format!("/messages/updates?after={}", list.newest_event)),
         filtered: author.is_some(),
         authors: choices(authors, author),
-        rows: list
-            .messages
-            .into_iter()
-            .map(|message| row(message, Some(member.actor().person)))
-            .collect(),
+        rows: list.messages.into_iter().map(|message| row(message, Some(member.actor().person))).collect(),
     };
     Reply::page(&page)
 }
 
 fn optional<T: std::str::FromStr>(request: &Request, name: &str, wrong: &'static str) -> Result<Option<T>, PageError> {
-    request
-        .query
-        .get(name)
-        .map(|text| text.parse().map_err(|_| PageError::BadRequest(wrong)))
-        .transpose()
+    request.query.get(name).map(|text| text.parse().map_err(|_| PageError::BadRequest(wrong))).transpose()
 }
 
 fn url(before: Option<MessageId>, author: Option<PersonId>) -> String {
-    let pairs = [
-        ("before", before.map(|id| id.to_string())),
-        ("author", author.map(|id| id.to_string())),
-    ];
+    let pairs = [("before", before.map(|id| id.to_string())), ("author", author.map(|id| id.to_string()))];
     let set = pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
     let query = form::encode(set);
     if query.is_empty() { "/messages".to_owned() } else { format!("/messages?{query}") }

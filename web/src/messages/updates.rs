@@ -28,18 +28,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Opens the stream after the row in Last-Event-ID, or `after` in the address.
 pub async fn stream(request: Request, _: Member) -> Result<Reply, PageError> {
     let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let after = resumed
-        .or(request.query.get("after"))
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(AuditId::ZERO);
+    let after = resumed.or(request.query.get("after")).and_then(|text| text.parse().ok()).unwrap_or(AuditId::ZERO);
     let token = request.session_token().ok_or(PageError::NotWatching)?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-    let stream = OpenStream {
-        site: Arc::clone(&request.site),
-        token,
-        last: after,
-        browser: sender,
-    };
+    let stream = OpenStream { site: Arc::clone(&request.site), token, last: after, browser: sender };
     tokio::spawn(stream.run());
     let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
     Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))
@@ -103,10 +95,7 @@ impl OpenStream {
         }
         self.check_session().await?;
         self.last = update.id;
-        let event = Event::default()
-            .id(update.id.to_string())
-            .event(update.event)
-            .data(update.data.to_string());
+        let event = Event::default().id(update.id.to_string()).event(update.event).data(update.data.to_string());
         self.push(event).await
     }
 

@@ -7,7 +7,8 @@ pub(super) const HOSTILE: &str = "</title><script>alert(1)</script>\"'><b onclic
 /// A subject that no title may show.
 pub(super) const SUBJECT: &str = "Ward 3: handover for tonight";
 
-const LONG_WORD: &str = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftsvorstandsmitgliedsversammlung";
+const LONG_WORD: &str =
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftsvorstandsmitgliedsversammlung";
 const ARABIC: &str = "تم نقل المريض إلى الغرفة 12 (MRI في الساعة 14:30)";
 const BODY: &str = "Hello all,\n\nBed 4 moves to room 12 before the round. The MRI slot is at 14:30; please have the consent form ready.\n\n\tOn call: Dr Haddad\n\tPhone:   4411\n\nThank you \u{1f64f}\n\nمساء الخير، يرجى تأكيد الاستلام.\nA last line, left to right again.";
 
@@ -63,7 +64,11 @@ fn rows(count: i64) -> Vec<MessageRow> {
         row(990, "Bruno Keller", SUBJECT),
         row(989, "Amina Haddad", "Autoclave 2 is out of order until Tuesday"),
         row(988, "فاطمة الزهراء", ARABIC),
-        row(987, "Chiara Rossi", "\u{1f489} Flu shots for staff: Thursday 07:00–09:00, room 2 \u{1f469}\u{1f3fd}\u{200d}\u{2695}\u{fe0f}"),
+        row(
+            987,
+            "Chiara Rossi",
+            "\u{1f489} Flu shots for staff: Thursday 07:00–09:00, room 2 \u{1f469}\u{1f3fd}\u{200d}\u{2695}\u{fe0f}",
+        ),
         row(986, LONG_WORD, LONG_WORD),
         row(984, "Dr Maximilian von und zu Hohenberg-Schwarzenstein", &"A subject that goes on and on. ".repeat(8)),
         row(983, HOSTILE, HOSTILE),
@@ -148,7 +153,11 @@ pub(super) fn audit(chain: ChainBanner) -> AuditPage {
             ip: "2001:db8:85a3:1234:5678:8a2e:370:7334".into(),
             ..audit_row(12_405, "LOGIN_DENIED", "was refused", None)
         },
-        AuditRowView { detail: HOSTILE.into(), person: HOSTILE.into(), ..audit_row(12_404, "LOGIN", "signed in", None) },
+        AuditRowView {
+            detail: HOSTILE.into(),
+            person: HOSTILE.into(),
+            ..audit_row(12_404, "LOGIN", "signed in", None)
+        },
     ];
     rows.extend((0..20).map(|at| audit_row(12_400 - at, "MESSAGE_VIEW", "opened a message", Some("Stock count"))));
     AuditPage {

@@ -30,7 +30,11 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 /// Every attribute name of a tag.
 fn attribute_names(tag: &str) -> Vec<&str> {
     let outside_values: Vec<&str> = tag.trim_end_matches('>').split('"').step_by(2).collect();
-    outside_values.iter().flat_map(|part| part.split_ascii_whitespace()).map(|name| name.trim_end_matches('=')).collect()
+    outside_values
+        .iter()
+        .flat_map(|part| part.split_ascii_whitespace())
+        .map(|name| name.trim_end_matches('='))
+        .collect()
 }
 
 fn title(html: &str) -> &str {
@@ -185,7 +189,8 @@ fn only_the_author_is_offered_to_delete() {
 #[test]
 fn signed_out_pages_link_to_nothing_but_signing_in() {
     let page = sample::all().into_iter().find(|(name, _)| *name == "sign-in").unwrap().1;
-    let links: Vec<&str> = tags(&page).filter(|tag| tag.starts_with("<a ")).filter_map(|tag| attribute(tag, "href")).collect();
+    let links: Vec<&str> =
+        tags(&page).filter(|tag| tag.starts_with("<a ")).filter_map(|tag| attribute(tag, "href")).collect();
     assert_eq!(links, ["#main", "/", "/sign-in/start?next=%2Fmessages"]);
 }
 

@@ -44,8 +44,7 @@ impl Sealer {
     /// A sealer under a key derived from APP_SECRET.
     pub fn new(app_secret: &SecretString) -> Self {
         let mut key = [0; 32];
-        let derived = Hkdf::<Sha256>::new(None, app_secret.expose_secret().as_bytes())
-            .expand(KEY_LABEL, &mut key);
+        let derived = Hkdf::<Sha256>::new(None, app_secret.expose_secret().as_bytes()).expand(KEY_LABEL, &mut key);
         debug_assert!(derived.is_ok(), "32 bytes are within HKDF's limit of 255 blocks");
         let sealer = Self(XChaCha20Poly1305::new(&key.into()));
         key.zeroize();
@@ -77,8 +76,12 @@ impl Sealer {
 /// messages.
 pub fn safe_next(next: Option<&str>) -> String {
     let allowed = |path: &str| {
-        let own = path == "/messages" || path.starts_with("/messages/") || path.starts_with("/messages?")
-            || path == "/audit" || path.starts_with("/audit?") || path == "/help";
+        let own = path == "/messages"
+            || path.starts_with("/messages/")
+            || path.starts_with("/messages?")
+            || path == "/audit"
+            || path.starts_with("/audit?")
+            || path == "/help";
         own && path.len() <= 500 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
     };
     next.filter(|path| allowed(path)).unwrap_or("/messages").to_owned()
@@ -143,7 +146,15 @@ mod tests {
         for path in ["/messages", "/messages/12", "/messages?before=5", "/audit?action=LOGIN", "/help"] {
             assert_eq!(safe_next(Some(path)), path);
         }
-        for path in ["https://evil.example", "//evil.example", "/\\evil.example", "/messages/\\evil", "/sign-out", "/messages/\r\nX: y", ""] {
+        for path in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/messages/\\evil",
+            "/sign-out",
+            "/messages/\r\nX: y",
+            "",
+        ] {
             assert_eq!(safe_next(Some(path)), "/messages", "{path}");
         }
         assert_eq!(safe_next(None), "/messages");

@@ -3,9 +3,7 @@
 //! Nothing here repeats what the provider sent: an error text could carry a token into the log.
 
 use openidconnect::core::CoreErrorResponseType;
-use openidconnect::{
-    ClaimsVerificationError, DiscoveryError, RequestTokenError, StandardErrorResponse,
-};
+use openidconnect::{ClaimsVerificationError, DiscoveryError, RequestTokenError, StandardErrorResponse};
 
 use super::transport::TransportError;
 
@@ -78,7 +76,9 @@ pub fn from_token(
         RequestTokenError::Parse(error, _) => {
             SignInFault::Nonsense(format!("the token reply does not parse at `{}`", error.path()))
         }
-        RequestTokenError::Other(_) => SignInFault::Nonsense("the token reply is empty or has the wrong type".to_owned()),
+        RequestTokenError::Other(_) => {
+            SignInFault::Nonsense("the token reply is empty or has the wrong type".to_owned())
+        }
     }
 }
 

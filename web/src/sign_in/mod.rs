@@ -27,9 +27,7 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
     let ended = match request.session().await? {
         SessionState::Live(_) => return Ok(Reply::see_other("/messages")),
         SessionState::Ended(reason) => Some(reason),
-        SessionState::Unknown => {
-            (request.query.get("ended") == Some("signed-out")).then_some(EndReason::SignedOut)
-        }
+        SessionState::Unknown => (request.query.get("ended") == Some("signed-out")).then_some(EndReason::SignedOut),
     };
     let next = safe_next(request.query.get("next"));
     let reply = Reply::page(&SignInPage {
@@ -94,11 +92,8 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
         return denied(&request, account, not_staff.reason(), not_staff.to_string(), next).await;
     }
     let email = account.email.clone();
-    let signed_in = request
-        .site
-        .store
-        .sign_in(identity(account), request.session_token(), request.client(), request.at)
-        .await?;
+    let signed_in =
+        request.site.store.sign_in(identity(account), request.session_token(), request.client(), request.at).await?;
     match signed_in {
         SignIn::SignedIn { token, session } => {
             let draft = request.site.store.draft(session.person).await?;
@@ -145,12 +140,7 @@ async fn prove(request: &Request, attempt: Attempt) -> Result<VerifiedAccount, S
 }
 
 fn identity(account: VerifiedAccount) -> Identity {
-    Identity {
-        issuer: account.issuer,
-        subject: account.subject,
-        email: account.email,
-        name: account.name,
-    }
+    Identity { issuer: account.issuer, subject: account.subject, email: account.email, name: account.name }
 }
 
 async fn denied(
@@ -161,34 +151,29 @@ async fn denied(
     next: String,
 ) -> Result<Reply, PageError> {
     let email = account.email.clone();
-    let refusal = RefusedSignIn {
-        verified_account: Some(identity(account)),
-        reason,
-        ip: request.visitor.ip,
-    };
+    let refusal = RefusedSignIn { verified_account: Some(identity(account)), reason, ip: request.visitor.ip };
     request.site.store.record_refused_sign_in(refusal, request.at).await?;
-    refused(request, StatusCode::FORBIDDEN, Refusal {
-        title: "This account cannot sign in here",
-        explanation,
-        email: Some(email),
-        next,
-    })
+    refused(
+        request,
+        StatusCode::FORBIDDEN,
+        Refusal { title: "This account cannot sign in here", explanation, email: Some(email), next },
+    )
 }
 
 async fn failed(request: &Request, fault: &SignInFault, next: &str) -> Result<Reply, PageError> {
-    let refusal = RefusedSignIn {
-        verified_account: None,
-        reason: fault.reason(),
-        ip: request.visitor.ip,
-    };
+    let refusal = RefusedSignIn { verified_account: None, reason: fault.reason(), ip: request.visitor.ip };
     request.site.store.record_refused_sign_in(refusal, request.at).await?;
     match fault {
-        SignInFault::Refused("access_denied") => refused(request, StatusCode::FORBIDDEN, Refusal {
-            title: "You stopped the sign-in",
-            explanation: "Nothing has happened. Sign in when you are ready.".to_owned(),
-            email: None,
-            next: next.to_owned(),
-        }),
+        SignInFault::Refused("access_denied") => refused(
+            request,
+            StatusCode::FORBIDDEN,
+            Refusal {
+                title: "You stopped the sign-in",
+                explanation: "Nothing has happened. Sign in when you are ready.".to_owned(),
+                email: None,
+                next: next.to_owned(),
+            },
+        ),
         fault => unavailable(request, fault, next),
     }
 }
@@ -214,12 +199,16 @@ fn unavailable(request: &Request, fault: &SignInFault, next: &str) -> Result<Rep
             "Signing in does not work because of a fault on our side. Tell the person who runs Wardpost the reference below.",
         ),
     };
-    refused(request, status, Refusal {
-        title: "Signing in did not work",
-        explanation: explanation.to_owned(),
-        email: None,
-        next: next.to_owned(),
-    })
+    refused(
+        request,
+        status,
+        Refusal {
+            title: "Signing in did not work",
+            explanation: explanation.to_owned(),
+            email: None,
+            next: next.to_owned(),
+        },
+    )
 }
 
 struct Refusal {
@@ -238,9 +227,7 @@ fn refused(request: &Request, status: StatusCode, refusal: Refusal) -> Result<Re
         start_url: start_url(&refusal.next),
         request_id: request.visitor.request_id.to_string(),
     })?;
-    Ok(reply
-        .with_status(status)
-        .with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
+    Ok(reply.with_status(status).with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
 }
 
 fn start_url(next: &str) -> String {

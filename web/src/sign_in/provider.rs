@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthPrompt, CoreErrorResponseType, CoreGenderClaim,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
-    CoreProviderMetadata, CoreResponseType, CoreRevocableToken, CoreRevocationErrorResponse,
-    CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreAuthDisplay, CoreAuthPrompt, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
+    CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreResponseType,
+    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
-    EmptyExtraTokenFields, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse,
+    AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
+    IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse,
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -136,6 +135,8 @@ pub struct Provider {
 struct Known {
     metadata: Arc<CoreProviderMetadata>,
     fetched: Instant,
+    /// When an unexplained signature last fetched it anew.
+    fetched_again: Option<Instant>,
 }
 
 impl Provider {
@@ -204,15 +205,17 @@ impl Provider {
         }
     }
 
-    fn verify(&self, metadata: &CoreProviderMetadata, tokens: &OidcTokens, nonce: &Nonce) -> Result<VerifiedAccount, SignInFault> {
+    fn verify(
+        &self,
+        metadata: &CoreProviderMetadata,
+        tokens: &OidcTokens,
+        nonce: &Nonce,
+    ) -> Result<VerifiedAccount, SignInFault> {
         let client = client!(self, metadata);
-        let verifier = client
-            .id_token_verifier()
-            .set_allowed_algs(SIGNATURES)
-            .set_issue_time_verifier_fn(|issued| {
-                let ahead = issued - Utc::now();
-                if ahead > CLOCK_SKEW { Err("issued in the future".to_owned()) } else { Ok(()) }
-            });
+        let verifier = client.id_token_verifier().set_allowed_algs(SIGNATURES).set_issue_time_verifier_fn(|issued| {
+            let ahead = issued - Utc::now();
+            if ahead > CLOCK_SKEW { Err("issued in the future".to_owned()) } else { Ok(()) }
+        });
         let token = tokens.id_token().ok_or(SignInFault::Unproven("no_id_token"))?;
         let claims = token.claims(&verifier, nonce).map_err(fault::from_claims)?;
         let email = claims.email().ok_or(SignInFault::Unproven("no_email"))?.to_string();
@@ -246,25 +249,25 @@ impl Provider {
     async fn fetch_again(&self, stale: &Arc<CoreProviderMetadata>) -> Result<Arc<CoreProviderMetadata>, SignInFault> {
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref()
-            && (!Arc::ptr_eq(&known.metadata, stale) || known.fetched.elapsed() < REFETCH_INTERVAL)
+            && (!Arc::ptr_eq(&known.metadata, stale)
+                || known.fetched_again.is_some_and(|at| at.elapsed() < REFETCH_INTERVAL))
         {
             return Ok(Arc::clone(&known.metadata));
         }
-        self.fetch(&mut known).await
+        let metadata = self.fetch(&mut known).await?;
+        if let Some(known) = known.as_mut() {
+            known.fetched_again = Some(known.fetched);
+        }
+        Ok(metadata)
     }
 
     /// One fetch at a time: the lock is held, so that a crowd waiting for a slow provider asks it once.
     async fn fetch(&self, known: &mut Option<Known>) -> Result<Arc<CoreProviderMetadata>, SignInFault> {
         let http = self.transport.client();
-        let metadata = CoreProviderMetadata::discover_async(self.issuer.clone(), &http)
-            .await
-            .map_err(fault::from_discovery)?;
+        let metadata =
+            CoreProviderMetadata::discover_async(self.issuer.clone(), &http).await.map_err(fault::from_discovery)?;
         let metadata = Arc::new(metadata);
-        *known = Some(Known {
-            metadata: Arc::clone(&metadata),
-            fetched: Instant::now(),
-        });
+        *known = Some(Known { metadata: Arc::clone(&metadata), fetched: Instant::now(), fetched_again: None });
         Ok(metadata)
     }
 }
-

@@ -112,7 +112,14 @@ mod tests {
 
     #[test]
     fn lookalikes_are_not_staff() {
-        for email in ["a@evilclinic.example", "a@clinic.example.evil.example", "clinic.example", "@clinic.example", "a@mail.example", "a@clinic.example@evil.example"] {
+        for email in [
+            "a@evilclinic.example",
+            "a@clinic.example.evil.example",
+            "clinic.example",
+            "@clinic.example",
+            "a@mail.example",
+            "a@clinic.example@evil.example",
+        ] {
             assert_eq!(rule().check(&account(email)), Err(NotStaff::NotListed), "{email}");
         }
     }

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use testkit::{Http, SOON};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
 use wardpost_web::config;
 use wardpost_web::request::SESSION_COOKIE;
-use wardpost_web::{routes, server};
 use wardpost_web::site::Site;
+use wardpost_web::{routes, server};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
 
 pub const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub const IDLE: Duration = Duration::from_secs(24 * 60);
@@ -94,11 +94,8 @@ impl Clinic {
 
     /// Signs somebody in through the store, `ago` before now.
     pub async fn sign_in_ago(&self, name: &str, ago: Duration) -> SignedIn {
-        let signed_in = self
-            .store
-            .sign_in(identity(name), None, client(), Timestamp::now().minus(ago))
-            .await
-            .expect("a sign-in");
+        let signed_in =
+            self.store.sign_in(identity(name), None, client(), Timestamp::now().minus(ago)).await.expect("a sign-in");
         let SignIn::SignedIn { token, session } = signed_in else {
             panic!("{name} is disabled");
         };
