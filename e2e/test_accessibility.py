@@ -31,11 +31,11 @@ def fits(page):
 
 
 def big_enough(page):
-    """Every target is 24 by 24 pixels or more, or stands in a line of text (WCAG 2.2, 2.5.8)."""
+    """Every target is 24 by 24 pixels or more, with its label, or stands in a line of text (WCAG 2.2, 2.5.8)."""
     small = page.evaluate(
         """() => [...document.querySelectorAll('a, button, select, input:not([type=hidden])')]
             .filter(element => element.checkVisibility() && !element.closest('p, .sentence') && !element.closest('.skip'))
-            .map(element => [element.outerHTML.slice(0, 120), element.getBoundingClientRect()])
+            .map(element => [element.outerHTML.slice(0, 120), (element.closest('label') ?? element).getBoundingClientRect()])
             .filter(([, box]) => box.width > 0 && (box.width < 24 || box.height < 24))
             .map(([html, box]) => `${html} is ${box.width} by ${box.height}`)"""
     )

@@ -11,17 +11,19 @@ from support.browser import row, sign_in
 MOST_TABS = 40
 
 
+# The width of the outline around an element, or around what it draws over its whole row.
+OUTLINE = """element => Math.max(...[null, '::after'].map(part => {
+    const style = getComputedStyle(element, part);
+    return style.outlineStyle === 'none' ? 0 : parseFloat(style.outlineWidth);
+}))"""
+
+
 def tab_to(page, target):
-    """Presses Tab until `target` has the focus, and sees to it that the focus is visible on the way."""
+    """Presses Tab until `target` has the focus, and sees to it that the focus can be seen there."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         if target.evaluate("element => element === document.activeElement"):
-            outline = target.evaluate(
-                """element => {
-                    const style = getComputedStyle(element);
-                    return style.outlineStyle === 'none' ? 0 : parseFloat(style.outlineWidth);
-                }"""
-            )
+            outline = target.evaluate(OUTLINE)
             assert outline >= 2, f"the focus on {target} shows in an outline of {outline} px"
             return
     raise AssertionError(f"{MOST_TABS} times Tab does not reach {target} on {page.url}")

@@ -77,7 +77,7 @@ def test_opening_a_message_is_written_down(window, visitor):
         ("   ", "There is a text.", "Subject", "Write a subject"),
         ("x" * 256, "There is a text.", "Subject", "255"),
         ("There is a subject", "", "Message", "Write"),
-        ("There is a subject", "y" * 20_001, "Message", "20,000"),
+        ("There is a subject", "y" * 20_001, "Message", "1 too many"),
     ],
     ids=["no subject", "blank subject", "long subject", "no text", "long text"],
 )

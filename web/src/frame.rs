@@ -59,11 +59,22 @@ impl SessionLeft {
     }
 }
 
-impl From<Timestamp> for Time {
-    fn from(at: Timestamp) -> Self {
+impl Time {
+    /// To the second, for a record.
+    pub fn to_the_second(at: Timestamp) -> Self {
+        Self::written(at, "%-d %b %Y, %H:%M:%S UTC")
+    }
+
+    fn written(at: Timestamp, format: &str) -> Self {
         let text = DateTime::from_timestamp_millis(at.as_millis())
-            .map(|time| time.format("%-d %b %Y, %H:%M UTC").to_string())
+            .map(|time| time.format(format).to_string())
             .unwrap_or_default();
         Self { iso: at.to_rfc3339(), text }
+    }
+}
+
+impl From<Timestamp> for Time {
+    fn from(at: Timestamp) -> Self {
+        Self::written(at, "%-d %b %Y, %H:%M UTC")
     }
 }

@@ -111,6 +111,12 @@ function startUpdates(list) {
   let retry = 2000;
   let stopped = false;
   let arrivals = [];
+  let moved = -Infinity;
+
+  // A click that was aimed before the rows moved would open, and record, a message nobody meant.
+  list.addEventListener("click", (event) => {
+    if (event.detail > 0 && performance.now() - moved < 350) event.preventDefault();
+  });
 
   const show = (text, on) => { live.hidden = false; live.textContent = text; live.classList.toggle("on", on); };
 
@@ -141,6 +147,7 @@ function startUpdates(list) {
     $("empty")?.remove();
     row.classList.add("fresh");
     list.prepend(row);
+    moved = performance.now();
     // Where the browser does not hold the scroll position by itself, what is being read must not slide away.
     if (scrollY > 0 && !CSS.supports("overflow-anchor", "auto")) scrollBy(0, document.documentElement.scrollHeight - height);
     announce(row.querySelector(".who bdi").textContent);

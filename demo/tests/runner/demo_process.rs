@@ -199,8 +199,9 @@ impl Demo {
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let waiting = self.said.text.lock().unwrap();
         let (said, _) = self.said.more.wait_timeout_while(waiting, DEADLINE, |said| !said.1).unwrap();
-        assert!(said.1, "still running: {}", said.0);
+        let (text, all) = said.clone();
         drop(said);
+        assert!(all, "still running: {text}");
         self.child.wait().unwrap().code()
     }
 }

@@ -5,7 +5,7 @@ use store::{Action, AuditId, AuditRow, Person};
 use super::filter::{self, ParsedFilter};
 use super::words;
 use crate::access::Member;
-use crate::pages::{AuditPage, AuditRowView, ChainBanner, Choice, Frame};
+use crate::pages::{AuditPage, AuditRowView, ChainBanner, Choice, Frame, Time};
 use crate::reply::{PageError, Reply};
 use crate::request::Request;
 
@@ -54,12 +54,12 @@ fn row_view(row: AuditRow) -> AuditRowView {
     let message_label = row.message.map(|id| row.subject.clone().unwrap_or_else(|| format!("message {id} (deleted)")));
     AuditRowView {
         id: row.id.get(),
-        at: row.at.into(),
+        at: Time::to_the_second(row.at),
         person,
         email,
         words: action.map_or_else(|| row.action.clone(), |action| words::of(action).to_owned()),
         action: row.action,
-        message_url: row.message.map(|id| format!("/messages/{id}")),
+        message_url: row.message.filter(|_| row.subject.is_some()).map(|id| format!("/messages/{id}")),
         message_label,
         detail,
         ip: row.ip.unwrap_or_default(),
