@@ -98,6 +98,7 @@ def test_a_span_of_time_narrows_the_log(visitor):
     tomas = visitor("tomas")
     newest = tomas.audit()[-1]["timestamp"]
     assert tomas.audit(**{"from": "2001-01-01T00:00", "to": "2001-01-02T00:00"}) == []
+    assert tomas.audit(**{"from": "2199-01-01T00:00"}) == []
     spanned = tomas.audit(**{"from": newest[:16]})
     assert spanned and all(row["timestamp"] >= newest[:16] for row in spanned)
 

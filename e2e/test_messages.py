@@ -133,8 +133,11 @@ def test_the_longest_subject_and_text_are_taken_whole(window):
 def test_a_double_click_sends_one_message(window):
     page = sign_in(window(), "amina")
     new_message(page, "Clicked twice", "By an impatient hand.")
+    posts = []
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
     send_button(page).dblclick()
     expect(row(page, "Clicked twice")).to_have_count(1)
+    assert len(posts) == 1
     page.reload()
     expect(row(page, "Clicked twice")).to_have_count(1)
 
@@ -201,16 +204,52 @@ def test_focus_stays_on_the_row_it_was_on_when_rows_come_in_above(window, visito
     expect(link).to_be_focused()
 
 
-def test_a_list_that_was_cut_off_catches_up_without_a_gap_or_a_double(window, visitor):
+# What a browser does to a page in a tab that is put behind another, or brought to the front.
+SHOW = """shown => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => !shown });
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+def test_a_list_in_a_hidden_tab_catches_up_without_a_gap_or_a_double(window, visitor):
     amina = visitor("amina")
     reader = live(sign_in(window(), "tomas"))
-    reader.context.set_offline(True)
+    amina.send("While it was watched")
+    expect(row(reader, "While it was watched")).to_have_count(1)
+    reader.evaluate(SHOW, False)
     for number in range(3):
-        amina.send(f"While offline, {number}")
-    reader.context.set_offline(False)
-    amina.send("After it came back")
-    for subject in [f"While offline, {number}" for number in range(3)] + ["After it came back"]:
-        expect(row(reader, subject)).to_have_count(1, timeout=30_000)
+        amina.send(f"While it was hidden, {number}")
+    expect(row(reader, "While it was hidden")).to_have_count(0)
+    with reader.expect_request(re.compile("/messages/updates")):
+        reader.evaluate(SHOW, True)
+    amina.send("After it was shown")
+    expect(row(reader, "After it was shown")).to_have_count(1)
+    subjects = reader.locator("#rows a").all_inner_texts()[:5]
+    hidden = [f"While it was hidden, {number}" for number in (2, 1, 0)]
+    assert subjects == ["After it was shown", *hidden, "While it was watched"]
+
+
+def test_a_stream_that_was_cut_off_goes_on_after_the_last_update_that_arrived(visitor):
+    amina, tomas = visitor("amina"), visitor("tomas")
+    start = int(re.search(r"updates\?after=(\d+)", tomas.get("/messages").text)[1])
+    for number in range(3):
+        amina.send(f"Numbered update {number}")
+
+    def updates(**headers):
+        """The stream's updates as pairs of number and data."""
+        reply = tomas.request("GET", f"/messages/updates?after={start}", headers=headers, stream=True)
+        fields = {}
+        for line in reply.iter_lines(decode_unicode=True):
+            name, _, value = line.partition(":")
+            if line:
+                fields[name] = value.strip()
+            elif "id" in fields:
+                yield fields["id"], fields["data"]
+                fields = {}
+
+    first = next(number for number, data in updates() if "Numbered update 0" in data)
+    after = updates(**{"Last-Event-ID": first})
+    assert ["Numbered update 1" in next(after)[1], "Numbered update 2" in next(after)[1]] == [True, True]
 
 
 def test_a_message_is_deleted_after_a_question_and_leaves_a_tombstone(window, visitor):

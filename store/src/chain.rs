@@ -31,7 +31,7 @@ pub enum ChainVerdict {
         /// How many rows were checked.
         rows: u64,
     },
-    /// Something is not. The check stops at the first fault.
+    /// Something is not: the first fault of the chain itself, or if it holds, the first message that disagrees with it.
     Broken {
         /// The row that shows it.
         row: AuditId,
@@ -109,6 +109,8 @@ struct Walk {
     rows: u64,
     /// The newest message whose MESSAGE_CREATE row was passed; zero before the first.
     last_message: i64,
+    /// The first message that disagrees with its row. Kept until the end of the log: a cut in the chain explains more.
+    disagrees: Option<(AuditId, MessageId)>,
 }
 
 /// A row as it is stored, nothing joined.
@@ -134,7 +136,7 @@ struct MessageDetails {
 impl Walk {
     fn start(connection: &Connection, from: Option<ChainPosition>, genesis: ChainPosition) -> Result<Step, StoreError> {
         let Some(from) = from.filter(|from| from.id > AuditId::ZERO) else {
-            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0 }));
+            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0, disagrees: None }));
         };
         let snapshot = connection.unchecked_transaction()?;
         let mut select = snapshot.prepare_cached("SELECT hash FROM audit_log WHERE id = ?1")?;
@@ -159,7 +161,8 @@ impl Walk {
              AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 ORDER BY id DESC LIMIT 1",
         )?;
         let last: Option<Option<i64>> = select.query_row([from.id], |row| row.get(0)).optional()?;
-        Ok(Step::More(Walk { position: from, rows: 0, last_message: last.flatten().unwrap_or(0) }))
+        let last_message = last.flatten().unwrap_or(0);
+        Ok(Step::More(Walk { position: from, rows: 0, last_message, disagrees: None }))
     }
 
     /// Checks the next rows, in one read transaction.
@@ -177,8 +180,10 @@ impl Walk {
                 // A value of a kind that is never written: nothing else to compare it with.
                 return Ok(broken(expected, ChainFault::Altered));
             };
-            if let Some(fault) = self.check(&snapshot, &row, expected)? {
-                return Ok(broken(expected, fault));
+            match self.check(&snapshot, &row, expected)? {
+                None => {}
+                Some(ChainFault::Message(id)) => self.disagrees = self.disagrees.or(Some((expected, id))),
+                Some(fault) => return Ok(broken(expected, fault)),
             }
             self.position = ChainPosition { id: expected, hash: row.hash };
             self.rows += 1;
@@ -252,6 +257,9 @@ impl Walk {
         }
         if head.hash != last.hash {
             return Ok(broken(last.id, ChainFault::Altered));
+        }
+        if let Some((row, id)) = self.disagrees {
+            return Ok(broken(row, ChainFault::Message(id)));
         }
         // Beyond the messages that the log accounts for, there must be none.
         let unsent = "SELECT id FROM message WHERE id > ?1 UNION ALL \

@@ -100,7 +100,7 @@ impl Store {
 
     /// A person's half-written message.
     pub async fn draft(&self, person: PersonId) -> Result<Option<Draft>, StoreError> {
-        self.read(move |connection| find(connection, person)).await
+        self.look_up(move |connection| find(connection, person)).await
     }
 
     /// Throws the actor's half-written message away: DRAFT_DISCARDED, if there was one.

@@ -2,8 +2,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::testing::*;
 use crate::Draft;
+use crate::testing::*;
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -34,9 +34,10 @@ fn pages(test: &TestStore) -> (Vec<u8>, u64) {
     (all, std::fs::metadata(log).map_or(0, |log| log.len()))
 }
 
-/// A text of `length` characters in which every few bytes tell whose they are: `<s17>`, `<b17>`, `<d17>`.
+/// A text of about `length` bytes, all of it whole marks that tell whose they are: `<s17>`, `<b17>`, `<d17>`.
 fn marked(kind: char, number: usize, length: usize) -> String {
-    format!("<{kind}{number}>").chars().cycle().take(length.max(8)).collect()
+    let mark = format!("<{kind}{number}>");
+    mark.repeat((length / mark.len()).max(1))
 }
 
 /// The marks that occur in the pages.
@@ -68,12 +69,12 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
     }
     let mut live = Vec::new();
     let mut drafts = vec![None; authors.len()];
-    for number in 0..4000 {
+    for number in 0..400 {
         let who = numbers.below(authors.len());
         let author = authors[who];
         match numbers.below(10) {
             0..=4 => {
-                let length = [numbers.below(60), numbers.below(800), numbers.below(2_000)][numbers.below(3)];
+                let length = [numbers.below(60), numbers.below(2_000), numbers.below(20_000)][numbers.below(3)];
                 let subject = marked('s', number, numbers.below(255));
                 let id = send(store, author, &subject, &marked('b', number, length)).await;
                 live.push((id, author, number));
@@ -107,11 +108,36 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
         live.iter().flat_map(|(_, _, number)| [format!("s{number}"), format!("b{number}")]).collect();
     expected.extend(drafts.into_iter().flatten().map(|number| format!("d{number}")));
     assert!(expected.len() > 100, "too little is left to compare with");
-    let found = marks(&pages);
-    let left: Vec<_> = found.difference(&expected).collect();
+    assert_left(&pages, &expected);
+    assert_sound(store).await;
+}
+
+/// Pages with many short messages that almost all go: here SQLite would put what is left of several pages together, and
+/// leave copies behind, if deleting made rows shorter.
+#[tokio::test]
+async fn nothing_is_left_of_short_messages_of_which_most_are_deleted() {
+    let test = TestStore::new().await;
+    let author = staff(&test.store, "ada").await;
+    let mut numbers = Numbers(11);
+    let mut live = Vec::new();
+    for number in 0..500 {
+        let (subject, body) = (marked('s', number, numbers.below(250)), marked('b', number, numbers.below(700)));
+        live.push((send(&test.store, author, &subject, &body).await, number));
+    }
+    while live.len() > 20 {
+        let (id, _) = live.swap_remove(numbers.below(live.len()));
+        test.store.delete_message(author, id, at(20)).await.unwrap();
+    }
+    test.store.check_writable().await.unwrap();
+    let expected = live.iter().flat_map(|(_, number)| [format!("s{number}"), format!("b{number}")]).collect();
+    assert_left(&pages(&test).0, &expected);
+}
+
+fn assert_left(pages: &[u8], expected: &BTreeSet<String>) {
+    let found = marks(pages);
+    let left: Vec<_> = found.difference(expected).collect();
     let lost: Vec<_> = expected.difference(&found).collect();
     assert!(left.is_empty() && lost.is_empty(), "left behind: {left:?}, not found: {lost:?}");
-    assert_sound(store).await;
 }
 
 #[tokio::test]

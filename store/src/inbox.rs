@@ -116,12 +116,12 @@ pub(crate) fn find_summary(connection: &Connection, id: MessageId) -> Result<Opt
 impl Store {
     /// A page of the list, newest first.
     pub async fn list_messages(&self, query: ListQuery) -> Result<MessageList, StoreError> {
-        self.read(move |connection| list(connection, query)).await
+        self.look_up(move |connection| list(connection, query)).await
     }
 
     /// Everyone who has sent anything, by name.
     pub async fn authors(&self) -> Result<Vec<Author>, StoreError> {
-        self.read(|connection| {
+        self.look_up(|connection| {
             let mut select = connection.prepare_cached(
                 "SELECT p.id, p.name, p.email FROM person p WHERE EXISTS \
                  (SELECT 1 FROM message m WHERE m.author_id = p.id) ORDER BY p.name COLLATE NOCASE, p.id",
@@ -134,12 +134,12 @@ impl Store {
 
     /// One message as the list shows it.
     pub async fn message_summary(&self, id: MessageId) -> Result<Option<MessageSummary>, StoreError> {
-        self.read(move |connection| find_summary(connection, id)).await
+        self.look_up(move |connection| find_summary(connection, id)).await
     }
 
     /// What happened to messages after an audit row, oldest first, at most `limit`.
     pub async fn message_events_after(&self, after: AuditId, limit: u32) -> Result<Vec<MessageEvent>, StoreError> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let mut select = connection.prepare_cached(summary!(
                 ", a.id, a.action = 'MESSAGE_CREATE' FROM audit_log a INDEXED BY audit_log_message_event \
                  CROSS JOIN message m ON m.id = a.message_id",

@@ -36,7 +36,21 @@ impl Readers {
         Readers { idle: Arc::new(Mutex::new(connections)), permits: Arc::new(permits) }
     }
 
-    /// Runs `work` on a connection, off the async threads. It may read in one transaction or several, but holds none
+    /// Runs `work` on a connection, here and now. For reads that touch a few pages by key: they take microseconds, and
+    /// handing one to another thread would cost more than the read.
+    pub(crate) async fn look_up<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, StoreError>,
+    {
+        let _permit = self.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+        let loan = Loan { connection: lock(&self.idle).pop(), idle: self.idle.clone() };
+        match &loan.connection {
+            Some(connection) => work(connection),
+            None => Err(StoreError::Closed),
+        }
+    }
+
+    /// Runs `work` on a connection, off the async threads: for reads that may walk far. It may read in one transaction or several, but holds none
     /// open for long: the write-ahead log cannot shrink meanwhile.
     pub(crate) async fn read<F, T>(&self, work: F) -> Result<T, StoreError>
     where

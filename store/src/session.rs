@@ -183,7 +183,7 @@ impl Store {
         at: Timestamp,
     ) -> Result<SessionState, StoreError> {
         let hash = token.hash();
-        let Some(found) = self.read(move |connection| find_session(connection, hash)).await? else {
+        let Some(found) = self.look_up(move |connection| find_session(connection, hash)).await? else {
             return Ok(SessionState::Unknown);
         };
         let session = found.session;

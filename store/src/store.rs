@@ -17,6 +17,9 @@ use crate::session::EndReason;
 use crate::writer::{Write, Writer, announce, read_head};
 
 /// The encrypted database. Cloning gives another handle to the same one.
+///
+/// Call [`Store::close`] before the program ends. Dropping the last handle does the same, but blocks its thread; and a
+/// program that exits with a handle alive can crash in the cipher's clearing up. Nothing acknowledged is lost either way.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -136,7 +139,16 @@ impl Store {
         self.inner.writer.submit(work)?.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Runs `work` on a read-only connection.
+    /// Runs `work`, a read of a few pages by key, on a read-only connection and on this thread.
+    pub(crate) async fn look_up<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+        T: Send,
+    {
+        self.inner.readers.look_up(work).await
+    }
+
+    /// Runs `work` on a read-only connection, off the async threads.
     pub(crate) async fn read<F, T>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -155,3 +167,7 @@ impl Store {
         &self.inner.writer
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

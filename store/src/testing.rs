@@ -30,6 +30,15 @@ impl TestStore {
         TestStore { store, path, directory }
     }
 
+    /// A store on a copy of a closed file.
+    pub(crate) async fn copy_of(file: &std::path::Path) -> TestStore {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("copy.db");
+        std::fs::copy(file, &path).unwrap();
+        let store = Store::open(&path, &key(), IfMissing::Refuse).await.unwrap();
+        TestStore { store, path, directory }
+    }
+
     /// Another store on the same file, as another process would have it.
     pub(crate) async fn another(&self) -> Store {
         Store::open(&self.path, &key(), IfMissing::Refuse).await.unwrap()

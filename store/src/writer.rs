@@ -29,6 +29,8 @@ const BATCH: usize = 256;
 /// How long a truncating checkpoint may hold up writing while readers finish, and how long it then stays away.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
+/// How long it stays away after an error, such as a full disk: there is a line in the log each time.
+const CHECKPOINT_FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// SQLite reuses the log from its start when no reader stands in the way; past this size we make room for that.
 const LOG_LIMIT: u64 = 64 << 20;
 /// How many commits pass between looks at the log's size.
@@ -156,6 +158,14 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// A store that was not closed waits here: a thread that still encrypts while the program ends would fall over the
+    /// cipher's own clearing up.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 struct Worker {
     connection: Connection,
     log: PathBuf,
@@ -189,7 +199,9 @@ impl Worker {
                 break;
             }
         }
-        self.truncate_log();
+        if let Err(error) = self.truncate_log() {
+            tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
+        }
     }
 
     /// One transaction over as many of the jobs as it can take; what remains in `jobs` wants another.
@@ -262,7 +274,11 @@ impl Worker {
     }
 
     fn note(&mut self, error: &StoreError) {
-        self.was_full |= matches!(error, StoreError::DiskFull);
+        if matches!(error, StoreError::DiskFull) {
+            self.was_full = true;
+            // The write-ahead log may hold much room that the file itself no longer needs.
+            self.truncate_at.get_or_insert_with(Instant::now);
+        }
     }
 
     fn look_at_log(&mut self) {
@@ -277,25 +293,26 @@ impl Worker {
 
     fn truncate_when_due(&mut self) {
         if self.truncate_at.is_some_and(|due| due <= Instant::now()) {
-            self.truncate_at = if self.truncate_log() { None } else { Some(Instant::now() + CHECKPOINT_PAUSE) };
+            self.truncate_at = match self.truncate_log() {
+                Ok(true) => None,
+                Ok(false) => Some(Instant::now() + CHECKPOINT_PAUSE),
+                Err(error) => {
+                    tracing::warn!(%error, "the write-ahead log could not be emptied; it is tried again");
+                    Some(Instant::now() + CHECKPOINT_FAILED_PAUSE)
+                }
+            };
         }
     }
 
     /// Brings the write-ahead log into the file and empties it; false where a reader still needs it.
-    fn truncate_log(&mut self) -> bool {
+    fn truncate_log(&mut self) -> rusqlite::Result<bool> {
         let truncated = self.connection.busy_timeout(CHECKPOINT_WAIT).and_then(|()| {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0))
         });
         if let Err(error) = wait_for_locks(&mut self.connection) {
             tracing::error!(%error, "waiting for locks could not be set up again");
         }
-        match truncated {
-            Ok(busy) => busy == 0,
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log could not be emptied; it is tried again");
-                false
-            }
-        }
+        Ok(truncated? == 0)
     }
 }
 
@@ -362,3 +379,7 @@ pub(crate) fn announce(changes: &watch::Sender<u64>, head: ChainPosition) {
         moved
     });
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Puts together what stands around every page, and how moments are written.
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use store::Timestamp;
 
 use crate::access::Member;
@@ -59,22 +59,40 @@ impl SessionLeft {
     }
 }
 
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 impl Time {
     /// To the second, for a record.
     pub fn to_the_second(at: Timestamp) -> Self {
-        Self::written(at, "%-d %b %Y, %H:%M:%S UTC")
-    }
-
-    fn written(at: Timestamp, format: &str) -> Self {
-        let text = DateTime::from_timestamp_millis(at.as_millis())
-            .map(|time| time.format(format).to_string())
-            .unwrap_or_default();
-        Self { iso: at.to_rfc3339(), text }
+        let Some(time) = DateTime::from_timestamp_millis(at.as_millis()) else { return at.into() };
+        Self { text: format!("{}:{:02} UTC", date_and_minute(time), time.second()), iso: at.to_rfc3339() }
     }
 }
 
 impl From<Timestamp> for Time {
     fn from(at: Timestamp) -> Self {
-        Self::written(at, "%-d %b %Y, %H:%M UTC")
+        // Only a time some 260,000 years from now is outside the calendar; it shows as its number then.
+        let text = DateTime::from_timestamp_millis(at.as_millis())
+            .map_or_else(|| at.as_millis().to_string(), |time| format!("{} UTC", date_and_minute(time)));
+        Self { text, iso: at.to_rfc3339() }
+    }
+}
+
+/// By hand, since a list writes a hundred of them: a format string would be parsed anew for each.
+fn date_and_minute(time: DateTime<Utc>) -> String {
+    let month = MONTHS.get(time.month0() as usize).copied().unwrap_or_default();
+    format!("{} {month} {}, {:02}:{:02}", time.day(), time.year(), time.hour(), time.minute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_for_people_with_their_zone() {
+        let at = Timestamp::from_millis(1_795_381_805_123);
+        assert_eq!(at.to_rfc3339(), "2026-11-22T21:10:05.123Z");
+        assert_eq!(Time::from(at).text, "22 Nov 2026, 21:10 UTC");
+        assert_eq!(Time::to_the_second(at).text, "22 Nov 2026, 21:10:05 UTC");
     }
 }

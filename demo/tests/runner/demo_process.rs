@@ -132,7 +132,7 @@ struct Said {
     more: Condvar,
 }
 
-/// A running demo, killed when dropped.
+/// A running demo, ended when dropped.
 pub(crate) struct Demo {
     data: PathBuf,
     _options: DemoOptions,
@@ -189,10 +189,12 @@ impl Demo {
         kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
     }
 
-    /// SIGTERM, and the exit code.
+    /// SIGTERM, and the exit code. No program may need to be killed for it.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.terminate();
-        self.wait()
+        let code = self.wait();
+        assert!(!self.said().contains("was killed"), "{}", self.said());
+        code
     }
 
     /// The exit code, once it has ended and everything it said was heard.
@@ -207,7 +209,13 @@ impl Demo {
 }
 
 impl Drop for Demo {
+    /// After a failure: asked to end first, since a demo that is killed leaves its programs behind.
     fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+            let said = self.said.text.lock().unwrap();
+            drop(self.said.more.wait_timeout_while(said, DEADLINE, |said| !said.1));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

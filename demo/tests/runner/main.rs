@@ -6,9 +6,11 @@ mod stand_in;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use demo_process::{Demo, DemoOptions, binaries};
 
@@ -29,6 +31,8 @@ fn a_demo_says_where_it_is_once_it_is_ready_and_stops_when_asked() {
     let line = demo.announced();
     let site = line["site"].as_str().unwrap().to_owned();
     let provider = line["provider"].as_str().unwrap();
+    let log = fs::read_to_string(line["programs"]["web"]["log"].as_str().unwrap()).unwrap();
+    assert!(log.contains(stand_in::READY), "announced before it was ready");
     assert!(TcpStream::connect(site.trim_start_matches("http://")).is_ok());
     assert!(TcpStream::connect(provider.trim_start_matches("http://")).is_ok());
     assert!(line["programs"]["web"]["pid"].is_u64());
@@ -188,9 +192,41 @@ fn a_second_signal_ends_a_program_that_will_not_stop() {
     demo.announced();
     demo.terminate();
     demo.until_said("Stopping");
+    let second_signal = Instant::now();
     demo.terminate();
     assert_eq!(demo.wait(), Some(0), "{}", demo.said());
+    assert!(second_signal.elapsed() < Duration::from_secs(15), "only the deadline of 20 s ended it");
     assert!(demo.said().contains("web did not end"), "{}", demo.said());
+}
+
+#[test]
+fn a_login_hint_signs_in_for_tests_and_not_for_a_person() {
+    let mut for_tests = DemoOptions::new().start();
+    let line = for_tests.announced();
+    let (site, provider) = (line["site"].as_str().unwrap(), line["provider"].as_str().unwrap());
+    assert!(sign_in_by_hint(&for_tests, site, provider).starts_with("HTTP/1.1 303"));
+    assert_eq!(for_tests.stop(), Some(0));
+
+    let mut for_a_person = DemoOptions::for_a_person().start();
+    let said = for_a_person.until_printed("Ctrl-C stops everything.");
+    let addresses: Vec<&str> = said.split_whitespace().filter(|word| word.starts_with("http://")).collect();
+    assert!(sign_in_by_hint(&for_a_person, addresses[0], addresses[1]).starts_with("HTTP/1.1 200"));
+    assert_eq!(for_a_person.stop(), Some(0));
+}
+
+/// What the provider answers to an authorization request that names a person.
+fn sign_in_by_hint(demo: &Demo, site: &str, provider: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("client_id", &demo.secrets()["GOOGLE_CLIENT_ID"])
+        .append_pair("redirect_uri", &format!("{site}/sign-in/callback"))
+        .extend_pairs([("response_type", "code"), ("scope", "openid"), ("login_hint", "amina@clinic.example")])
+        .extend_pairs([("code_challenge", "c".repeat(43).as_str()), ("code_challenge_method", "S256")])
+        .finish();
+    let mut stream = TcpStream::connect(provider.trim_start_matches("http://")).unwrap();
+    write!(stream, "GET /authorize?{query} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
+/// What its log says once it has told that it is ready.
+pub(crate) const READY: &str = "told to be ready";
+
 /// The test that is the stand-in. Run as an ordinary test it has nothing to do.
 #[test]
 fn stand_in_for_web() {
@@ -37,7 +40,10 @@ fn stand_in_for_web() {
             0 if asked => "200 OK",
             _ => "503 Service Unavailable",
         };
-        was_ready = asked && early_refusals == 0;
+        if asked && early_refusals == 0 {
+            was_ready = true;
+            writeln!(out, "{READY}").unwrap();
+        }
         early_refusals = i32::max(0, early_refusals - 1);
         let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     }
