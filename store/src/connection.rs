@@ -45,6 +45,8 @@ pub(crate) fn open(path: &Path, key: &DatabaseKey, role: Role) -> Result<Connect
     let at_path = |error| opening(path, error);
     let mut connection =
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(at_path)?;
+    // SQLCipher would write lines of its own to stderr, between the program's; what it finds is an error here anyway.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE").map_err(at_path)?;
     connection.execute_batch(&key.pragma()).map_err(at_path)?;
     wait_for_locks(&mut connection).map_err(at_path)?;
     check_options(&connection).map_err(at_path)??;

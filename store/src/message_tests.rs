@@ -180,3 +180,13 @@ async fn nobody_acts_in_a_session_that_has_ended_or_is_anothers() {
     }
     assert_eq!(log(&test.store).await.len(), rows);
 }
+
+/// Disabling ends the sessions too; should one ever be left, it is worth nothing.
+#[tokio::test]
+async fn nobody_acts_while_disabled() {
+    let test = TestStore::new().await;
+    let ada = staff(&test.store, "ada").await;
+    test.raw().execute("UPDATE person SET disabled_at = 1", ()).unwrap();
+    let refused = test.store.send_message(ada, new_message("s", "b"), at(30)).await;
+    assert!(matches!(refused, Err(StoreError::SessionEnded)), "{refused:?}");
+}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::DatabaseKey;
+use crate::Sent;
 use crate::error::{Kind, kind};
 use crate::testing::*;
-use crate::Sent;
 
 async fn refusal(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> OpenError {
     match Store::open(path, key, if_missing).await {
