@@ -27,7 +27,7 @@ fn launch(database: &Path) -> Launch {
         .secret("GOOGLE_CLIENT_ID", "client")
         .secret("GOOGLE_CLIENT_SECRET", "secret of the client")
         .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
-        .secret("DB_ENCRYPTION_KEY", KEY)
+        .secret("DB_ENCRYPTION_KEY", &KEY)
 }
 
 struct Sender {

@@ -1,8 +1,8 @@
 //! A whole site in this process, over a temporary database and a real OpenID provider.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use demo::{Provider, ProviderOptions};
@@ -19,7 +19,12 @@ use wardpost_web::{routes, server};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-pub const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+/// A new one for each run of the tests.
+pub static KEY: LazyLock<String> = LazyLock::new(|| {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("randomness");
+    hex::encode(bytes)
+});
 pub const IDLE: Duration = Duration::from_secs(24 * 60);
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -67,7 +72,7 @@ impl Clinic {
             ("GOOGLE_CLIENT_ID", "client"),
             ("GOOGLE_CLIENT_SECRET", "secret of the client"),
             ("APP_SECRET", "an app secret that is at least 32 bytes long"),
-            ("DB_ENCRYPTION_KEY", KEY),
+            ("DB_ENCRYPTION_KEY", &KEY),
         ]
         .map(|(name, value)| (name.into(), value.into()));
         let (config, _) = config::read(Settings::from_parts(settings, None)).expect("good settings");
@@ -149,7 +154,7 @@ impl Clinic {
 }
 
 pub fn key() -> DatabaseKey {
-    DatabaseKey::from_hex(KEY).expect("a key")
+    DatabaseKey::from_hex(&KEY).expect("a key")
 }
 
 pub fn identity(name: &str) -> Identity {
