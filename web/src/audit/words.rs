@@ -27,13 +27,19 @@ pub fn of(action: Action) -> &'static str {
 
 /// The rest of a row's details as `name: value` pairs; what the page shows elsewhere is left out.
 pub fn detail(row: &AuditRow) -> String {
-    let Ok(Value::Object(details)) = serde_json::from_str(&row.details) else {
-        return row.details.clone();
+    detail_text(&row.details)
+}
+
+fn detail_text(stored: &str) -> String {
+    let Ok(Value::Object(details)) = serde_json::from_str(stored) else {
+        return stored.to_owned();
     };
     let pairs: Vec<String> = details
         .iter()
         .filter(|(name, value)| !matches!(name.as_str(), "message_id" | "content") && !value.is_null())
-        .map(|(name, value)| format!("{}: {}", name.replace('_', " "), plain(value)))
+        .map(|(name, value)| (name.replace('_', " "), plain(value)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     pairs.join(", ")
 }
@@ -51,5 +57,32 @@ fn plain(value: &Value) -> String {
             .collect::<Vec<_>>()
             .join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_words_of_its_own() {
+        let mut words: Vec<_> = Action::ALL.iter().map(|action| of(*action)).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Action::ALL.len());
+    }
+
+    #[test]
+    fn details_read_as_pairs_without_what_is_empty_or_shown_elsewhere() {
+        let details = r#"{"message_id":5,"content":"ab","email":"a@clinic.example","changed":[],"new_person":false,"filter":{"person":3,"action":null},"both":["email","name"]}"#;
+        let shown = detail_text(details);
+        for pair in ["email: a@clinic.example", "new person: no", "filter: person 3", "both: email and name"] {
+            assert!(shown.contains(pair), "{shown}");
+        }
+        for hidden in ["message", "content", "changed", "action"] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+        assert_eq!(detail_text("not JSON"), "not JSON");
     }
 }
