@@ -170,18 +170,16 @@ def test_text_on_the_screen_when_time_runs_out_is_kept_and_taken_off_the_screen(
 
 def test_watching_is_no_activity(ward):
     watcher = Visitor(ward.site, "amina")
-    stream = watcher.request("GET", "/messages/updates?after=0", stream=True)
-    assert stream.status_code == 200
+    stream = watcher.updates("/messages/updates?after=0")
     for minutes in (8, 8, 7):
         ward.pass_time_on_the_site_alone(minutes)
         left = watcher.get("/session").json()
         assert left["absolute"] is False
     assert left["ends_in_seconds"] <= 60, "asking has not put the end off"
     Visitor(ward.site, "tomas").send("Comes in live")
-    told = stream.iter_lines(decode_unicode=True)
-    assert any("Comes in live" in line for line in told)
+    assert "Comes in live" in next(stream)["data"]
     ward.pass_time_on_the_site_alone(2)
-    assert any(line == "event:ended" for line in told)
+    assert next(stream)["event"] == "ended"
     assert watcher.get("/session").status_code == 401
 
     tomas = Visitor(ward.site, "tomas")

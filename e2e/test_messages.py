@@ -130,16 +130,29 @@ def test_the_longest_subject_and_text_are_taken_whole(window):
     assert page.locator(".body").inner_text() == body
 
 
-def test_a_double_click_sends_one_message(window):
+def test_a_second_click_while_a_message_is_on_its_way_sends_nothing(window):
     page = sign_in(window(), "amina")
     new_message(page, "Clicked twice", "By an impatient hand.")
-    posts = []
-    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    sent = send_button(page).evaluate(
+        """button => {
+            const sent = [];
+            button.form.addEventListener('submit', event => sent.push(!event.defaultPrevented));
+            button.click();
+            button.click();
+            return sent;
+        }"""
+    )
+    assert sent == [True, False]
+    expect(row(page, "Clicked twice")).to_have_count(1)
+
+
+def test_a_double_click_sends_one_message(window):
+    page = sign_in(window(), "amina")
+    new_message(page, "Clicked double", "By an impatient hand.")
     send_button(page).dblclick()
-    expect(row(page, "Clicked twice")).to_have_count(1)
-    assert len(posts) == 1
+    expect(row(page, "Clicked double")).to_have_count(1)
     page.reload()
-    expect(row(page, "Clicked twice")).to_have_count(1)
+    expect(row(page, "Clicked double")).to_have_count(1)
 
 
 def test_a_form_that_is_sent_again_makes_no_second_message(visitor):
@@ -235,21 +248,11 @@ def test_a_stream_that_was_cut_off_goes_on_after_the_last_update_that_arrived(vi
     for number in range(3):
         amina.send(f"Numbered update {number}")
 
-    def updates(**headers):
-        """The stream's updates as pairs of number and data."""
-        reply = tomas.request("GET", f"/messages/updates?after={start}", headers=headers, stream=True)
-        fields = {}
-        for line in reply.iter_lines(decode_unicode=True):
-            name, _, value = line.partition(":")
-            if line:
-                fields[name] = value.strip()
-            elif "id" in fields:
-                yield fields["id"], fields["data"]
-                fields = {}
-
-    first = next(number for number, data in updates() if "Numbered update 0" in data)
-    after = updates(**{"Last-Event-ID": first})
-    assert ["Numbered update 1" in next(after)[1], "Numbered update 2" in next(after)[1]] == [True, True]
+    path = f"/messages/updates?after={start}"
+    first = next(update["id"] for update in tomas.updates(path) if "Numbered update 0" in update["data"])
+    later = tomas.updates(path, **{"Last-Event-ID": first})
+    assert "Numbered update 1" in next(later)["data"]
+    assert "Numbered update 2" in next(later)["data"]
 
 
 def test_a_message_is_deleted_after_a_question_and_leaves_a_tombstone(window, visitor):

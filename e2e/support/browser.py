@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from .people import PEOPLE
 from .processes import ROOT
@@ -67,7 +68,11 @@ class Desk:
         """What a person would have seen when a test failed."""
         FAILURES.mkdir(parents=True, exist_ok=True)
         for number, page in enumerate(page for page in self._pages if not page.is_closed()):
-            page.screenshot(path=FAILURES / f"{name}-{number}.png", full_page=True)
+            try:
+                page.screenshot(path=FAILURES / f"{name}-{number}.png", full_page=True, timeout=5000)
+            except PlaywrightError as error:
+                # A page that hangs may be why the test failed; that it has no picture is no second failure.
+                print(f"no picture of {page.url}: {error}")
 
     def close(self):
         for context in self._contexts:

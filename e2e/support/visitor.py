@@ -3,6 +3,7 @@
 import html
 import re
 import secrets
+import time
 
 import requests
 
@@ -10,6 +11,8 @@ from .people import PEOPLE
 from .site import Site, parse_json_lines
 
 SESSION_COOKIE = "__Host-wardpost"
+# How long a stream of updates may say nothing while a test waits for the next one.
+QUIET_SECONDS = 30
 
 
 class Visitor:
@@ -84,6 +87,26 @@ class Visitor:
     def delete(self, number):
         reply = self.post(f"/messages/{number}/delete")
         assert reply.status_code == 303, f"{reply.status_code}: {reply.text}"
+
+    def updates(self, path, **headers):
+        """Opens a stream of server-sent events, and gives them one by one, each as a table of its fields."""
+        reply = self.request("GET", path, headers=headers, stream=True)
+        assert reply.status_code == 200, f"{reply.status_code}: {reply.text}"
+        return self._events(reply)
+
+    @staticmethod
+    def _events(reply):
+        last, fields = time.monotonic(), {}
+        # The site sends a comment every 20 seconds, so that the deadline is looked at however quiet the stream is.
+        for line in reply.iter_lines(decode_unicode=True):
+            name, _, value = line.partition(":")
+            if line:
+                fields[name] = value.strip()
+            elif "event" in fields:
+                yield fields
+                last, fields = time.monotonic(), {}
+            quiet = time.monotonic() - last
+            assert quiet < QUIET_SECONDS, f"{reply.url} sent nothing for {quiet:.0f} s, and something was expected"
 
     def audit(self, **query):
         """The rows of the log that a filter lets through, oldest first, as the export has them."""

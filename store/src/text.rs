@@ -18,7 +18,7 @@ pub enum SubjectError {
     #[error("Write a subject.")]
     Blank,
     /// More characters than fit.
-    #[error("The subject may have {max} characters; this one has {found}.", max = Subject::MAX_CHARS)]
+    #[error("The subject may have {max} characters; this one has {}.", grouped(*found), max = Subject::MAX_CHARS)]
     TooLong {
         /// How many there are.
         found: usize,
@@ -71,7 +71,7 @@ pub enum BodyError {
     #[error("Write a message.")]
     Blank,
     /// More characters than fit.
-    #[error("The message may have {max} characters; this one has {found}.", max = Body::MAX_CHARS)]
+    #[error("The message may have {max} characters; this one has {}.", grouped(*found), max = grouped(Body::MAX_CHARS))]
     TooLong {
         /// How many there are.
         found: usize,
@@ -138,6 +138,19 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
+/// A number as people read it: 20,000.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -159,7 +172,7 @@ mod tests {
         let error = Subject::parse(&"x".repeat(300)).unwrap_err();
         assert_eq!(error.to_string(), "The subject may have 255 characters; this one has 300.");
         let error = Body::parse(&"x".repeat(20_001)).unwrap_err();
-        assert_eq!(error.to_string(), "The message may have 20000 characters; this one has 20001.");
+        assert_eq!(error.to_string(), "The message may have 20,000 characters; this one has 20,001.");
     }
 
     #[test]

@@ -24,6 +24,9 @@ use crate::site::Site;
 
 /// The largest form: a message of 20,000 characters of four bytes each, percent-encoded, and its subject.
 pub const MAX_FORM_BYTES: usize = 256 * 1024;
+/// A larger form is read on to here and thrown away: a connection that closes on a client that still sends would
+/// take the page that explains with it.
+const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
 /// How long a form may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -189,10 +192,15 @@ where
 {
     let mut body = std::pin::pin!(body);
     let mut bytes = Vec::new();
+    let mut arrived = 0;
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|_| PageError::BrokenForm)?;
-        if bytes.len() + chunk.remaining() > MAX_FORM_BYTES {
+        arrived += chunk.remaining();
+        if arrived > MAX_DRAINED_BYTES {
             return Err(PageError::LargeForm);
+        }
+        if arrived > MAX_FORM_BYTES {
+            continue;
         }
         while chunk.has_remaining() {
             let part = chunk.chunk();
@@ -201,7 +209,7 @@ where
             chunk.advance(read);
         }
     }
-    Ok(bytes)
+    if arrived > MAX_FORM_BYTES { Err(PageError::LargeForm) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -46,11 +46,11 @@ pub fn parse(query: &Form) -> ParsedFilter {
         })
     };
     let from = time("from", "“From” is not a date and time such as 2026-11-22T08:00.");
-    let to = time("to", "“To” is not a date and time such as 2026-11-22T18:00.");
+    let to = time("to", "“Until” is not a date and time such as 2026-11-22T18:00.");
     if let (Some(from), Some(to)) = (from, to)
         && to < from
     {
-        wrong("“To” lies before “From”, so nothing can match.");
+        wrong("“Until” lies before “From”, so nothing can match.");
     }
     ParsedFilter {
         filter: AuditFilter { person, action, from, to: to.map(|to| to.plus(std::time::Duration::from_secs(60))) },

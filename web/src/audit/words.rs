@@ -27,10 +27,10 @@ pub fn of(action: Action) -> &'static str {
 
 /// The rest of a row's details as `name: value` pairs; what the page shows elsewhere is left out.
 pub fn detail(row: &AuditRow) -> String {
-    detail_text(&row.details)
+    detail_text(&row.details, row.person.as_ref().map_or("", |person| &person.email))
 }
 
-fn detail_text(stored: &str) -> String {
+fn detail_text(stored: &str, shown_email: &str) -> String {
     let Ok(Value::Object(details)) = serde_json::from_str(stored) else {
         return stored.to_owned();
     };
@@ -38,7 +38,7 @@ fn detail_text(stored: &str) -> String {
         .iter()
         .filter(|(name, value)| !matches!(name.as_str(), "message_id" | "content") && !value.is_null())
         .map(|(name, value)| (name.replace('_', " "), plain(value)))
-        .filter(|(_, value)| !value.is_empty())
+        .filter(|(_, value)| !value.is_empty() && value != shown_email)
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     pairs.join(", ")
@@ -76,13 +76,14 @@ mod tests {
     #[test]
     fn details_read_as_pairs_without_what_is_empty_or_shown_elsewhere() {
         let details = r#"{"message_id":5,"content":"ab","email":"a@clinic.example","changed":[],"new_person":false,"filter":{"person":3,"action":null},"both":["email","name"]}"#;
-        let shown = detail_text(details);
+        let shown = detail_text(details, "b@clinic.example");
         for pair in ["email: a@clinic.example", "new person: no", "filter: person 3", "both: email and name"] {
             assert!(shown.contains(pair), "{shown}");
         }
         for hidden in ["message", "content", "changed", "action"] {
             assert!(!shown.contains(hidden), "{shown}");
         }
-        assert_eq!(detail_text("not JSON"), "not JSON");
+        assert!(!detail_text(details, "a@clinic.example").contains("a@clinic.example"));
+        assert_eq!(detail_text("not JSON", ""), "not JSON");
     }
 }
