@@ -7,7 +7,7 @@ use std::time::Duration;
 use store::{Actor, EndReason, Session, SessionState, Timestamp};
 
 use crate::form::Form;
-use crate::reply::PageError;
+use crate::page_error::PageError;
 use crate::request::Request;
 
 /// A session's last activity is written down at most this often: a restart may end an idle session this much early.

@@ -9,8 +9,9 @@ use flate2::write::GzEncoder;
 use http::header;
 use sha2::{Digest, Sha256};
 
+use crate::page_error::PageError;
 use crate::pages::AssetUrls;
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";

@@ -8,7 +8,8 @@ use nix::sys::statvfs::statvfs;
 use store::Store;
 use tokio::sync::Mutex;
 
-use crate::reply::{PageError, Reply};
+use crate::page_error::PageError;
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// Below this much room a send may fail at any moment.

@@ -1,8 +1,9 @@
 //! `GET /help`: the keyboard, what is recorded, and how sessions end.
 
 use crate::access::Member;
+use crate::page_error::PageError;
 use crate::pages::{Frame, HelpPage};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// The page.

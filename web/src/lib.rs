@@ -1,7 +1,7 @@
 //! The Wardpost site: staff sign in, read, write and delete messages, and read the audit log.
 //!
 //! [`routes::table`] lists every address. A request comes in through [`server`], is matched by [`route`], let in by
-//! [`access`], and answered by a handler with a [`pages`] struct; [`reply`] turns that, or a refusal, into bytes.
+//! [`access`], and answered by a handler with a [`pages`] struct; [`reply`] turns that into bytes, and [`page_error`] does the same for every way to say no.
 
 pub mod access;
 pub mod assets;
@@ -14,6 +14,7 @@ pub mod frame;
 pub mod health;
 pub mod help;
 pub mod messages;
+pub mod page_error;
 pub mod pages;
 pub mod reply;
 pub mod request;

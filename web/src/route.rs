@@ -18,7 +18,8 @@ use warp::{Filter, Rejection};
 
 use crate::access::{Access, Member};
 use crate::form::Form;
-use crate::reply::{PageError, Reply};
+use crate::page_error::PageError;
+use crate::reply::Reply;
 use crate::request::{Request, Visitor};
 use crate::site::Site;
 

@@ -9,7 +9,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use crate::access::{Anyone, SignedIn, Watching};
-use crate::reply::{ErrorContext, PageError};
+use crate::page_error::{ErrorContext, PageError};
 use crate::request::Visitor;
 use crate::route::{Route, get, post};
 use crate::site::Site;

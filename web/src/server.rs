@@ -24,7 +24,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::client_address::client_address;
-use crate::reply::{ErrorContext, PageError};
+use crate::page_error::{ErrorContext, PageError};
 use crate::request::Visitor;
 use crate::site::Site;
 use crate::{request_id, security_headers};

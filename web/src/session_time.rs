@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::access::Member;
 use crate::form::Form;
 use crate::frame::SessionLeft;
-use crate::reply::{PageError, Reply};
+use crate::page_error::PageError;
+use crate::reply::Reply;
 use crate::request::Request;
 use crate::route::CsrfChecked;
 

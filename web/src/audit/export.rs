@@ -9,7 +9,8 @@ use store::{AuditFilter, AuditId, AuditRow, ExportFormat, Store};
 
 use super::filter;
 use crate::access::Member;
-use crate::reply::{PageError, Reply};
+use crate::page_error::PageError;
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// Rows read and sent at a time.

@@ -5,8 +5,9 @@ use store::{Action, AuditId, AuditRow, Person};
 use super::filter::{self, ParsedFilter};
 use super::words;
 use crate::access::Member;
+use crate::page_error::PageError;
 use crate::pages::{AuditPage, AuditRowView, ChainBanner, Choice, Frame, Time};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// Rows on a page.

@@ -5,8 +5,9 @@ use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
 
 use crate::access::Member;
 use crate::form::Form;
+use crate::page_error::PageError;
 use crate::pages::{ComposePage, Frame, Time};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 use crate::route::CsrfChecked;
 

@@ -4,8 +4,9 @@ use store::{Deletion, SummaryContent};
 
 use crate::access::Member;
 use crate::form::Form;
+use crate::page_error::PageError;
 use crate::pages::{DeletePage, Frame};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 use crate::route::CsrfChecked;
 

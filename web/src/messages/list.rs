@@ -5,8 +5,9 @@ use store::{Author, ListQuery, MessageId, PersonId};
 use super::row;
 use crate::access::Member;
 use crate::form;
+use crate::page_error::PageError;
 use crate::pages::{Choice, Frame, InboxPage};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// Messages on a page.

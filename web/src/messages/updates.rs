@@ -12,7 +12,8 @@ use warp::sse::Event;
 
 use super::feed::Update;
 use crate::access::Member;
-use crate::reply::{PageError, Reply};
+use crate::page_error::PageError;
+use crate::reply::Reply;
 use crate::request::Request;
 use crate::site::Site;
 

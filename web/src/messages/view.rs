@@ -3,8 +3,9 @@
 use store::{MessageSummary, Opened, SummaryContent};
 
 use crate::access::Member;
+use crate::page_error::PageError;
 use crate::pages::{Frame, MessagePage, TombstonePage};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// The message, or what is left of it.

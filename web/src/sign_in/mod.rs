@@ -17,8 +17,9 @@ use self::provider::VerifiedAccount;
 use self::staff_rule::Account;
 use crate::access::Member;
 use crate::form::{self, Form};
+use crate::page_error::PageError;
 use crate::pages::{Frame, RefusedPage, SignInPage};
-use crate::reply::{PageError, Reply};
+use crate::reply::Reply;
 use crate::request::{Request, SESSION_COOKIE, clear_cookie, set_cookie};
 use crate::route::CsrfChecked;
 

@@ -1,0 +1,233 @@
+//! Every way to say no.
+//!
+//! A refusal or failure is a value until here. Its page says what happened and what to do next; what went wrong
+//! inside goes to the log alone, under the request id that the page shows.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use store::{EndReason, StoreError};
+
+use crate::form;
+use crate::pages::{ErrorPage, Frame, SignInPage};
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::sign_in::session_end;
+use crate::site::Site;
+
+/// How long a browser should wait before it tries again what a full disk or a busy database refused.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Why a handler does not give the page that was asked for.
+#[derive(Debug)]
+pub enum PageError {
+    /// Nobody is signed in; perhaps somebody was until a limit.
+    SignedOut {
+        /// What ended the session that the cookie names.
+        ended: Option<EndReason>,
+        /// Whether what the form held was kept as a draft.
+        kept_draft: bool,
+    },
+    /// A browser's own request without a live session.
+    NotWatching,
+    /// No such page, message or file.
+    NotFound,
+    /// The path exists, for other methods.
+    WrongMethod,
+    /// A value in the address or the form is not what it must be; says which and what is allowed.
+    BadRequest(&'static str),
+    /// The form came from another site.
+    ForeignForm,
+    /// The form's CSRF token is missing or not this session's.
+    StaleForm,
+    /// The form is larger than any of ours.
+    LargeForm,
+    /// The form took too long to arrive.
+    SlowForm,
+    /// The form stopped in the middle.
+    BrokenForm,
+    /// The body is not a form.
+    UnsupportedForm,
+    /// The message is somebody else's.
+    NotYours,
+    /// The database said no.
+    Store(StoreError),
+    /// A template did not render.
+    Template(askama::Error),
+    /// The handler panicked.
+    Panicked,
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::SessionEnded => Self::SignedOut { ended: None, kept_draft: false },
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// What an error page needs from the request that failed.
+pub struct ErrorContext {
+    /// The site.
+    pub site: Arc<Site>,
+    /// Shown on the page and in the log.
+    pub request_id: Arc<str>,
+    /// Where to go on after signing in; None for a form, which cannot be sent again by itself.
+    pub next: Option<String>,
+}
+
+impl Request {
+    /// Keeps what an error page would need.
+    pub fn error_context(&self) -> ErrorContext {
+        ErrorContext {
+            site: Arc::clone(&self.site),
+            request_id: Arc::clone(&self.visitor.request_id),
+            next: (self.method == http::Method::GET).then(|| self.path_and_query()),
+        }
+    }
+}
+
+impl ErrorContext {
+    /// The answer to an error; what is our own fault is logged here, once.
+    pub fn page(&self, error: PageError) -> Reply {
+        match error {
+            PageError::SignedOut { ended, kept_draft } => self.signed_out(ended, kept_draft),
+            PageError::NotWatching => {
+                Reply::json(&serde_json::json!({ "signed_in": false })).with_status(StatusCode::UNAUTHORIZED)
+            }
+            error => {
+                self.log(&error);
+                let notice = notice(&error);
+                let reply = self.explain(&notice);
+                if notice.status == StatusCode::SERVICE_UNAVAILABLE {
+                    reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string())
+                } else {
+                    reply
+                }
+            }
+        }
+    }
+
+    fn signed_out(&self, ended: Option<EndReason>, kept_draft: bool) -> Reply {
+        if let Some(next) = &self.next {
+            let query = form::encode([("next", next.as_str())]);
+            return Reply::see_other(&format!("/?{query}"));
+        }
+        let next = if kept_draft { "/messages/new" } else { "/messages" };
+        let page = SignInPage {
+            frame: Frame::signed_out(&self.site.assets),
+            start_url: format!("/sign-in/start?{}", form::encode([("next", next)])),
+            ended: Some(session_end::sentence(ended)),
+            kept_draft,
+        };
+        match Reply::page(&page) {
+            Ok(reply) => reply.with_status(StatusCode::UNAUTHORIZED),
+            Err(error) => self.page(error),
+        }
+    }
+
+    fn explain(&self, notice: &Notice) -> Reply {
+        let page = ErrorPage {
+            frame: Frame::signed_out(&self.site.assets),
+            status: notice.status.as_u16(),
+            title: notice.title.to_owned(),
+            explanation: notice.explanation.to_owned(),
+            action_url: "/messages".to_owned(),
+            action_label: "Go to messages".to_owned(),
+            request_id: self.request_id.to_string(),
+        };
+        let reply = Reply::page(&page)
+            .unwrap_or_else(|_| Reply::text("text/plain; charset=utf-8", notice.explanation.to_owned()));
+        reply.with_status(notice.status)
+    }
+
+    fn log(&self, error: &PageError) {
+        let request_id = &self.request_id;
+        match error {
+            PageError::Store(error) => tracing::error!(%request_id, %error, "the database refused"),
+            PageError::Template(error) => tracing::error!(%request_id, %error, "a page could not be made"),
+            PageError::Panicked => tracing::error!(%request_id, "a handler panicked"),
+            PageError::ForeignForm | PageError::StaleForm => {
+                tracing::warn!(%request_id, ?error, "a form was refused");
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Notice {
+    status: StatusCode,
+    title: &'static str,
+    explanation: &'static str,
+}
+
+fn notice(error: &PageError) -> Notice {
+    let (status, title, explanation) = match error {
+        PageError::SignedOut { .. } | PageError::NotWatching => {
+            (StatusCode::UNAUTHORIZED, "You are signed out", "Sign in to go on.")
+        }
+        PageError::NotFound => (
+            StatusCode::NOT_FOUND,
+            "There is no such page",
+            "The address may be mistyped, or the link is old. Everything that is here can be reached from the messages.",
+        ),
+        PageError::WrongMethod => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This page cannot be used that way",
+            "The address exists, but not for this kind of request. Go to it through the links and buttons of the site.",
+        ),
+        PageError::BadRequest(explanation) => {
+            (StatusCode::BAD_REQUEST, "That request makes no sense here", *explanation)
+        }
+        PageError::ForeignForm => (
+            StatusCode::FORBIDDEN,
+            "That form did not come from here",
+            "Another site tried to send something in your name. Nothing was changed. Use the pages of this site.",
+        ),
+        PageError::StaleForm => (
+            StatusCode::FORBIDDEN,
+            "That page was out of date",
+            "It was opened before you last signed in, so nothing was changed. Go back, copy what you wrote, reload the page and send it again.",
+        ),
+        PageError::LargeForm => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "That is too long",
+            "Nothing was sent. Go back, and make the message shorter or send it in parts.",
+        ),
+        PageError::SlowForm => (
+            StatusCode::REQUEST_TIMEOUT,
+            "The connection was too slow",
+            "What you sent did not arrive in time and nothing was changed. Go back and try again.",
+        ),
+        PageError::BrokenForm => (
+            StatusCode::BAD_REQUEST,
+            "What you sent did not arrive whole",
+            "Nothing was changed. Go back and try again.",
+        ),
+        PageError::UnsupportedForm => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "That is not one of our forms",
+            "Only the forms of this site are understood here.",
+        ),
+        PageError::NotYours => (
+            StatusCode::FORBIDDEN,
+            "This message is somebody else's",
+            "A message can be deleted by the person who wrote it, and by nobody else.",
+        ),
+        PageError::Store(StoreError::DiskFull) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "There is no room left to store anything",
+            "Nothing was changed and nothing is lost. Tell the person who runs Wardpost that its disk is full, then try again.",
+        ),
+        PageError::Store(StoreError::Busy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Very busy just now", "Nothing was changed. Try again in a few seconds.")
+        }
+        PageError::Store(_) | PageError::Template(_) | PageError::Panicked => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong on our side",
+            "It has been written down for the person who runs Wardpost. Try again; if it happens again, tell them the reference below.",
+        ),
+    };
+    Notice { status, title, explanation }
+}
