@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use process::settings::Settings;
 use process::{Exit, Shutdown, hardening, logs, ready};
-use store::{IfMissing, Store};
+use store::{IfMissing, Store, StoreError};
 use tokio::net::TcpListener;
 
 use super::{complain, open, refuse_settings};
@@ -61,7 +61,8 @@ async fn serve(config: config::Config, store: Store, listener: TcpListener, shut
     let watchdog_store = store.clone();
     let watchdog = tokio::spawn(ready::keep_watchdog_fed(move || {
         let store = watchdog_store.clone();
-        async move { store.check_writable().await.is_ok() }
+        // Any answer is a sign of life: on a full disk people can still read, and starting again makes no room.
+        async move { !matches!(store.check_writable().await, Err(StoreError::Closed)) }
     }));
     let routes = routes::site(&site);
     ready::notify_ready();
