@@ -5,12 +5,15 @@
 # cargo-nextest runs the tests in parallel processes; a machine without it has plain `cargo test`.
 CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo test)
 
+# What the demo and the browser tests start: all of it in one build, so that a crate both share is built once.
+PROGRAMS := --bin web --bin secrets-init --bin demo
+
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--help tells what it can do
-	cargo build --bin web --bin demo
-	cargo run --quiet --package wardpost-demo --bin demo -- $(ARGS)
+	cargo build $(PROGRAMS)
+	cargo run --quiet --bin demo -- $(ARGS)
 
 test: setup check unit e2e ## Install what the tests need, then run all of them
 
@@ -23,7 +26,7 @@ unit: ## The tests written in Rust
 
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
 e2e: setup ## The tests in a real browser
-	cargo build --bin web --bin demo
+	cargo build $(PROGRAMS)
 	.venv/bin/python -m pytest e2e $(ARGS)
 
 setup: ## Install what the tests need

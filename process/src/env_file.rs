@@ -38,7 +38,7 @@ impl fmt::Debug for EnvFile {
 impl EnvFile {
     /// Reads text in the grammar above.
     pub fn parse(text: &str) -> Result<EnvFile, EnvFileFault> {
-        if let Some(at) = text.find(['\0', '\r']) {
+        if let Some(at) = text.find(is_unwritable) {
             let line = 1 + text[..at].matches('\n').count();
             return Err(EnvFileFault::Control { line });
         }
@@ -101,9 +101,15 @@ impl EnvFile {
     }
 }
 
+/// Whether an env file cannot hold this character: a NUL ends a value, compose drops a carriage return, and systemd takes a
+/// whole file for invalid over one of Unicode's noncharacters.
+pub const fn is_unwritable(c: char) -> bool {
+    matches!(c, '\0' | '\r' | '\u{FDD0}'..='\u{FDEF}') || c as u32 & 0xFFFE == 0xFFFE
+}
+
 /// A value in quotes, as the text behind `KEY=`, or why no dialect can hold it.
 pub fn quote(value: &str) -> Result<Zeroizing<String>, EnvFileFault> {
-    if value.contains(['\0', '\r']) {
+    if value.contains(is_unwritable) {
         return Err(EnvFileFault::Unwritable);
     }
     // Every character could need a backslash: a string that never grows leaves no copy behind.
@@ -176,8 +182,10 @@ pub enum EnvFileFault {
     /// Bytes that are no text.
     #[error("is not UTF-8 text")]
     NotUtf8,
-    /// A NUL or a carriage return.
-    #[error("line {line} has a NUL or a carriage return; write the file with plain line breaks")]
+    /// A character of [`is_unwritable`].
+    #[error(
+        "line {line} has a NUL, a carriage return or a Unicode noncharacter; write the file with plain line breaks"
+    )]
     Control {
         /// Counted from 1.
         line: usize,
@@ -201,7 +209,7 @@ pub enum EnvFileFault {
         fault: ValueFault,
     },
     /// A value to be written that no dialect can hold.
-    #[error("a value has a NUL or a carriage return, which an env file cannot hold")]
+    #[error("a value has a NUL, a carriage return or a Unicode noncharacter, which an env file cannot hold")]
     Unwritable,
     /// A key to be written that is none, or comes twice.
     #[error("a key is not of letters, digits and _, or comes twice")]
@@ -282,8 +290,9 @@ fn closing_quote(text: &str) -> Option<usize> {
     })
 }
 
-/// Checks and reads through one handle, so that the file checked is the file read.
-fn read_private_text(path: &Path) -> Result<Zeroizing<String>, EnvFileFault> {
+/// The text of a file that only its owner may read, for everything that holds secrets. Checked and read through one
+/// handle, so that the file checked is the file read.
+pub fn read_private_text(path: &Path) -> Result<Zeroizing<String>, EnvFileFault> {
     // Without O_NONBLOCK, opening a named pipe would wait for ever for its writer.
     let mut file =
         OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(EnvFileFault::Io)?;

@@ -4,6 +4,8 @@
 //! Nothing here knows a database, a page or a message, so that every program can use it, and the tests of each part
 //! need nothing but this crate.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod effective;
 pub mod env_file;
 pub mod exit;

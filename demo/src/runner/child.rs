@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 
 use super::fault::Fault;
 use super::folder::Folder;
-use super::programs::Program;
+use super::programs::Environment;
 
 /// How much of a log is shown when a program ends by itself.
 const TAIL_LINES: usize = 12;
@@ -35,23 +35,22 @@ const PROBE_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Running {
     pub(crate) name: &'static str,
     pub(crate) log: PathBuf,
-    pub(crate) ready: Option<SocketAddr>,
     child: Child,
 }
 
 impl Running {
     /// Starts the program beside the demo's own executable.
-    pub(crate) fn start(program: Program, folder: &Folder) -> Result<Running, Fault> {
+    pub(crate) fn start(name: &'static str, environment: Environment, folder: &Folder) -> Result<Running, Fault> {
         let own = std::env::current_exe().map_err(Fault::file("find the folder of", "the demo's executable"))?;
-        let binary = own.with_file_name(program.name);
+        let binary = own.with_file_name(name);
         if !binary.is_file() {
-            return Err(Fault::NotBuilt { name: program.name, path: binary });
+            return Err(Fault::NotBuilt { name, path: binary });
         }
-        let (log, file) = folder.new_log(program.name)?;
+        let (log, file) = folder.new_log(name)?;
         let errors = file.try_clone().map_err(Fault::file("share", &log))?;
         let child = Command::new(&binary)
             .env_clear()
-            .envs(program.environment)
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(file)
             .stderr(errors)
@@ -60,12 +59,20 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .map_err(Fault::file("start", &binary))?;
-        Ok(Running { name: program.name, log, ready: program.ready, child })
+        Ok(Running { name, log, child })
     }
 
     /// The process id, until the program has ended.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Waits until it has done what it is there for.
+    pub(crate) async fn succeed(mut self) -> Result<(), Fault> {
+        match self.child.wait().await {
+            Ok(status) if status.success() => Ok(()),
+            status => Err(Fault::Failed { name: self.name, status: in_words(status), tail: tail(&self.log) }),
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -76,9 +83,12 @@ impl Running {
     }
 
     pub(crate) fn ended(&self, status: io::Result<ExitStatus>) -> Fault {
-        let status = status.map_or_else(|fault| fault.to_string(), |status| status.to_string());
-        Fault::Ended { name: self.name, status, tail: tail(&self.log) }
+        Fault::Ended { name: self.name, status: in_words(status), tail: tail(&self.log) }
     }
+}
+
+fn in_words(status: io::Result<ExitStatus>) -> String {
+    status.map_or_else(|fault| fault.to_string(), |status| status.to_string())
 }
 
 /// Waits until one of the programs ends, and says which. Can be cancelled without loss.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use process::Exit;
-use process::env_file::EnvFileError;
+use process::env_file::EnvFileFault;
 use thiserror::Error;
 
 /// What ends a demo early.
@@ -26,18 +26,20 @@ pub(crate) enum Fault {
     NobodyToAsk(PathBuf),
     #[error("nothing was removed and nothing was started")]
     NotAgreed,
-    #[error("{source}; `--reset` starts anew without the old data")]
-    EnvFile { source: EnvFileError },
+    #[error("{} {source}; `--reset` starts anew without the old data", path.display())]
+    SecretFile { path: PathBuf, source: EnvFileFault },
     #[error("{} lacks {name}; `--reset` starts anew without the old data", path.display())]
     SecretMissing { path: PathBuf, name: &'static str },
-    #[error("{} is there, but the file with its key, {}, is not; `--reset` starts anew", database.display(), env_file.display())]
-    KeyLost { database: PathBuf, env_file: PathBuf },
+    #[error("{} is there, but the file with its key, {}, is not; `--reset` starts anew", database.display(), secret.display())]
+    KeyLost { database: PathBuf, secret: PathBuf },
     #[error("cannot {what} {}: {source}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
     #[error("{name} is not built: {} does not exist. Build it with `cargo build --bin {name}`, as `make demo` does", path.display())]
     NotBuilt { name: &'static str, path: PathBuf },
     #[error("{name} ended by itself ({status}). {tail}")]
     Ended { name: &'static str, status: String, tail: String },
+    #[error("{name} failed ({status}). {tail}")]
+    Failed { name: &'static str, status: String, tail: String },
     #[error("{name} was not ready after {seconds} seconds: {last_seen}. {tail}")]
     NotReady { name: &'static str, seconds: u64, last_seen: String, tail: String },
     #[error("{what}: {source}")]

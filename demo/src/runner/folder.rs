@@ -3,6 +3,7 @@
 //! A marker file says that the folder is a demo's. Without it nothing is written into a folder that holds something, and
 //! `--reset` can never empty a folder that was named by mistake.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use process::env_file::{EnvFile, render};
+use process::env_file::{EnvFileFault, read_private_text};
 
 use super::fault::Fault;
 
@@ -28,7 +29,7 @@ pub(crate) struct Folder {
     _lock: Flock<File>,
 }
 
-/// What the provider must know of the secrets in the env file.
+/// What the provider must know of the secrets.
 pub(crate) struct ClientSecrets {
     pub(crate) id: String,
     pub(crate) secret: String,
@@ -39,19 +40,20 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Folder, Fault> {
         make_private(path)?;
         let path = path.canonicalize().map_err(Fault::file("find", path))?;
-        let directory = File::open(&path).map_err(Fault::file("open", &path))?;
-        let lock = Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => Fault::FolderInUse(path.clone()),
-            other => Fault::File { what: "lock", path: path.clone(), source: other.into() },
-        })?;
         let marker = path.join(MARKER);
         if !marker.exists() {
             let mut entries = fs::read_dir(&path).map_err(Fault::file("read", &path))?;
-            if entries.next().is_some() {
+            if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != MARKER)) {
                 return Err(Fault::FolderNotOurs(path));
             }
             fs::write(&marker, MARKER_TEXT).map_err(Fault::file("write", &marker))?;
         }
+        // The marker and not the folder: secrets-init locks the folder of the env file that it writes.
+        let file = File::open(&marker).map_err(Fault::file("open", &marker))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => Fault::FolderInUse(path.clone()),
+            other => Fault::File { what: "lock", path: path.clone(), source: other.into() },
+        })?;
         let private = Permissions::from_mode(0o700);
         fs::set_permissions(&path, private).map_err(Fault::file("close to others", &path))?;
         Ok(Folder { path, _lock: lock })
@@ -67,6 +69,11 @@ impl Folder {
 
     pub(crate) fn env_file(&self) -> PathBuf {
         self.path.join("env")
+    }
+
+    /// What Secrets Manager is to a real machine: the secrets as JSON, from which secrets-init makes the env file.
+    pub(crate) fn secret(&self) -> PathBuf {
+        self.path.join("secret.json")
     }
 
     /// A new, empty log for a program. The log of the run before stays beside it.
@@ -86,7 +93,7 @@ impl Folder {
 
     /// Whether an earlier run left anything to lose.
     pub(crate) fn has_data(&self) -> bool {
-        self.env_file().exists() || self.database().exists()
+        self.secret().exists() || self.database().exists()
     }
 
     /// Removes everything but the marker.
@@ -105,25 +112,26 @@ impl Folder {
         Ok(())
     }
 
-    /// The secrets in the env file, which is made with random ones on the first run.
+    /// The secrets, which are random ones of the first run.
     pub(crate) fn secrets(&self) -> Result<ClientSecrets, Fault> {
-        let path = self.env_file();
-        let file = match EnvFile::read(&path) {
-            Err(fault) if fault.is_missing() => {
-                if self.database().exists() {
-                    return Err(Fault::KeyLost { database: self.database(), env_file: path });
-                }
-                self.write_secrets(&path)?;
-                EnvFile::read(&path)
+        let path = self.secret();
+        if !path.exists() {
+            if self.database().exists() {
+                return Err(Fault::KeyLost { database: self.database(), secret: path });
             }
-            other => other,
-        };
-        let file = file.map_err(|source| Fault::EnvFile { source })?;
-        let get = |name| file.get(name).ok_or_else(|| Fault::SecretMissing { path: path.clone(), name });
-        for name in NEEDED {
-            get(name)?;
+            self.write_secrets(&path)?;
         }
-        Ok(ClientSecrets { id: get(CLIENT_ID)?.to_owned(), secret: get(CLIENT_SECRET)?.to_owned() })
+        let broken = |source| Fault::SecretFile { path: path.clone(), source };
+        let text = read_private_text(&path).map_err(broken)?;
+        let mut values: BTreeMap<String, String> =
+            serde_json::from_str(&text).map_err(|_| broken(EnvFileFault::Io(io::ErrorKind::InvalidData.into())))?;
+        for name in NEEDED {
+            if !values.contains_key(name) {
+                return Err(Fault::SecretMissing { path, name });
+            }
+        }
+        let mut take = |name| values.remove(name).unwrap_or_default();
+        Ok(ClientSecrets { id: take(CLIENT_ID), secret: take(CLIENT_SECRET) })
     }
 
     fn write_secrets(&self, path: &Path) -> Result<(), Fault> {
@@ -133,14 +141,13 @@ impl Folder {
             Ok(hex::encode(bytes))
         };
         let fault = || Fault::file("write", path);
-        let mut values = Vec::new();
+        let mut values = BTreeMap::new();
         for name in NEEDED {
-            values.push((name, random().map_err(fault())?));
+            values.insert(name, random().map_err(fault())?);
         }
-        let text = render(values.iter().map(|(name, value)| (*name, value.as_str())))
-            .map_err(|refused| fault()(io::Error::other(refused)))?;
+        let text = serde_json::to_string_pretty(&values).map_err(|refused| fault()(refused.into()))?;
         // Complete or not there at all: a demo killed here must not leave half a key.
-        let unfinished = self.path.join("env.unfinished");
+        let unfinished = self.path.join("secret.unfinished");
         let mut file = private_file(&unfinished).map_err(fault())?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fault())?;
         fs::rename(&unfinished, path).map_err(fault())

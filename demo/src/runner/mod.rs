@@ -24,7 +24,7 @@ pub(crate) use console::complain;
 use fault::Fault;
 use folder::Folder;
 use port::ReservedPort;
-use programs::World;
+use programs::{Kind, Program, World};
 
 /// How long a program may take to be ready: a debug build on a busy machine, many times over.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -72,11 +72,8 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
         web_environment: &arguments.web_environment,
     };
     let mut running = Vec::new();
-    for program in programs::all(&world) {
-        running.push(Running::start(program, &folder)?);
-    }
     let outcome = tokio::select! {
-        outcome = ready_and_on(console, &world, &provider, &mut running) => outcome,
+        outcome = start_and_go_on(console, &world, &provider, &mut running) => outcome,
         () = stop.requested() => Ok(()),
     };
     console.say("\nStopping ...");
@@ -104,15 +101,26 @@ async fn start_provider(arguments: &Arguments, folder: &Folder, site: SocketAddr
     Provider::start(options).await.map_err(|fault| port::not_bound(address, "--provider-port", fault))
 }
 
-/// Waits until all programs are ready, says so, and then until one ends, which none should.
-async fn ready_and_on(
+/// Starts all programs and waits until they are ready, says so, and then waits until one ends, which none should.
+async fn start_and_go_on(
     console: Console,
     world: &World<'_>,
     provider: &Provider,
-    running: &mut [Running],
+    running: &mut Vec<Running>,
 ) -> Result<(), Fault> {
-    for index in 0..running.len() {
-        until_ready(console, index, running).await?;
+    let mut serving = Vec::new();
+    for Program { name, environment, kind } in programs::all(world) {
+        let program = Running::start(name, environment, world.folder)?;
+        match kind {
+            Kind::Prepares => program.succeed().await?,
+            Kind::Serves(address) => {
+                running.push(program);
+                serving.push(address);
+            }
+        }
+    }
+    for (index, address) in serving.into_iter().enumerate() {
+        until_ready(console, index, address, running).await?;
     }
     if console.is_for_tests() {
         announce(console, world, running)?;
@@ -123,11 +131,13 @@ async fn ready_and_on(
     Err(running[index].ended(status))
 }
 
-async fn until_ready(console: Console, index: usize, running: &mut [Running]) -> Result<(), Fault> {
+async fn until_ready(
+    console: Console,
+    index: usize,
+    address: SocketAddr,
+    running: &mut [Running],
+) -> Result<(), Fault> {
     let (name, log) = (running[index].name, running[index].log.clone());
-    let Some(address) = running[index].ready else {
-        return Ok(());
-    };
     console.say(&format!("Starting {name} ..."));
     let mut last_seen = String::new();
     let mut next_tick = Instant::now() + TICK;

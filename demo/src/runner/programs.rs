@@ -24,13 +24,31 @@ pub(crate) struct Program {
     /// The binary's name, also that of its log.
     pub(crate) name: &'static str,
     pub(crate) environment: Environment,
-    /// Where `GET /readyz` says whether it is ready, for those that serve.
-    pub(crate) ready: Option<SocketAddr>,
+    pub(crate) kind: Kind,
+}
+
+/// What a program is waited for.
+pub(crate) enum Kind {
+    /// It ends by itself, with success, before those after it are started.
+    Prepares,
+    /// It runs until it is told to stop. `GET /readyz` there says whether it is ready.
+    Serves(SocketAddr),
 }
 
 /// Every program of the demo, in the order in which they start.
 pub(crate) fn all(world: &World<'_>) -> Vec<Program> {
-    vec![web(world)]
+    vec![secrets_init(world), web(world)]
+}
+
+/// Writes the env file that the others read, as at the boot of a real machine.
+fn secrets_init(world: &World<'_>) -> Program {
+    let mut environment = shared(world);
+    let mut secret = OsString::from("file://");
+    secret.push(world.folder.secret());
+    environment.push(pair("WARDPOST_SECRET", secret));
+    // Whoever runs the demo owns its files, whatever their environment says about a real machine.
+    environment.push(pair("WARDPOST_ENV_OWNER", ""));
+    Program { name: "secrets-init", environment, kind: Kind::Prepares }
 }
 
 fn web(world: &World<'_>) -> Program {
@@ -40,7 +58,7 @@ fn web(world: &World<'_>) -> Program {
     environment.push(pair("WARDPOST_PUBLIC_URL", public_url(world.site)));
     environment.push(pair("WARDPOST_OIDC_ISSUER", world.issuer));
     environment.extend(world.web_environment.iter().map(|(name, value)| pair(name, value)));
-    Program { name: "web", environment, ready: Some(world.site) }
+    Program { name: "web", environment, kind: Kind::Serves(world.site) }
 }
 
 /// What every program is told: the settings the demo was started with, and where its data is.

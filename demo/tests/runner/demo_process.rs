@@ -1,4 +1,4 @@
-//! The real `demo` binary as a child process, in a folder where the stand-in is called `web`.
+//! The real `demo` binary as a child process, in a folder where the stand-ins have the names of the programs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A folder with the demo and a `web` that is the stand-in. The same for all runs, since a debug binary is large.
+/// A folder with the demo, and stand-ins for the programs. The same for all runs, since a debug binary is large.
 pub(crate) fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -29,12 +29,14 @@ pub(crate) fn binaries() -> &'static Path {
         let demo = aside.path().join("demo");
         fs::hard_link(env!("CARGO_BIN_EXE_demo"), &demo).unwrap();
         fs::rename(demo, folder.join("demo")).unwrap();
-        let web = aside.path().join("web");
         let own = std::env::current_exe().unwrap();
-        let test = "stand_in::stand_in_for_web";
-        fs::write(&web, format!("#!/bin/sh\nexec '{}' --exact {test} --nocapture\n", own.display())).unwrap();
-        fs::set_permissions(&web, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(web, folder.join("web")).unwrap();
+        for (name, test) in [("web", "stand_in_for_web"), ("secrets-init", "stand_in_for_secrets_init")] {
+            let program = aside.path().join(name);
+            let script = format!("#!/bin/sh\nexec '{}' --exact stand_in::{test} --nocapture\n", own.display());
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::rename(program, folder.join(name)).unwrap();
+        }
         folder
     })
 }

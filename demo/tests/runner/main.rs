@@ -47,6 +47,7 @@ fn its_data_is_private_and_no_secret_is_in_an_environment() {
     let mut demo = DemoOptions::new().start();
     demo.announced();
     assert_eq!(mode(demo.data()), 0o700);
+    assert_eq!(mode(&demo.data().join("secret.json")), 0o600);
     assert_eq!(mode(&demo.data().join("env")), 0o600);
     assert_eq!(mode(&demo.data().join("logs/web.log")), 0o600);
 
@@ -121,7 +122,7 @@ fn a_database_whose_key_is_gone_is_not_started_with_another() {
     demo.announced();
     assert_eq!(demo.stop(), Some(0));
     fs::write(options.data().join("wardpost.db"), "encrypted").unwrap();
-    fs::remove_file(options.data().join("env")).unwrap();
+    fs::remove_file(options.data().join("secret.json")).unwrap();
     let mut demo = options.start();
     assert_eq!(demo.wait(), Some(1));
     assert!(demo.said().contains("--reset"), "{}", demo.said());
@@ -178,12 +179,26 @@ fn a_program_that_ends_takes_the_demo_down_with_its_last_words() {
 }
 
 #[test]
+fn without_secrets_nothing_is_served_and_the_reason_is_shown() {
+    let options = DemoOptions::new();
+    let mut demo = options.clone().start();
+    demo.announced();
+    assert_eq!(demo.stop(), Some(0));
+    fs::remove_file(options.data().join("logs/web.log")).unwrap();
+    let mut demo = options.own(stand_in::BROKEN_SECRET, "1").start();
+    assert_eq!(demo.wait(), Some(1));
+    assert!(demo.said().contains("secrets-init failed (exit status: 78)"), "{}", demo.said());
+    assert!(demo.said().contains("the disk is on fire"), "{}", demo.said());
+    assert!(!demo.data().join("logs/web.log").exists(), "web was started");
+}
+
+#[test]
 fn a_program_that_is_not_built_is_named_with_the_way_to_build_it() {
     let lonely = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     fs::hard_link(binaries().join("demo"), lonely.path().join("demo")).unwrap();
     let mut demo = DemoOptions::new().start_in(lonely.path());
     assert_eq!(demo.wait(), Some(1));
-    assert!(demo.said().contains("cargo build --bin web"), "{}", demo.said());
+    assert!(demo.said().contains("cargo build --bin secrets-init"), "{}", demo.said());
 }
 
 #[test]

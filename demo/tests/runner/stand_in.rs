@@ -1,13 +1,36 @@
-//! What the runner starts in place of `web`: this very test program, which turns into a server when it is told to.
+//! What the runner starts in place of the programs: this very test program, which turns into one when it is told to.
 
 use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 /// What its log says once it has told that it is ready.
 pub(crate) const READY: &str = "told to be ready";
 
-/// The test that is the stand-in. Run as an ordinary test it has nothing to do.
+/// The setting that makes the stand-in for `secrets-init` fail. It begins like one of ours, so that the runner hands it on.
+pub(crate) const BROKEN_SECRET: &str = "WARDPOST_TEST_BROKEN_SECRET";
+
+/// The test that is `secrets-init`: JSON in, env file out.
+#[test]
+fn stand_in_for_secrets_init() {
+    let Ok(secret) = std::env::var("WARDPOST_SECRET") else {
+        return;
+    };
+    if std::env::var(BROKEN_SECRET).is_ok() {
+        fail();
+    }
+    let text = fs::read_to_string(secret.strip_prefix("file://").unwrap()).unwrap();
+    let values: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    let settings = values.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let text = process::env_file::render(settings).unwrap();
+    let path = std::env::var("WARDPOST_ENV_FILE").unwrap();
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// The test that is `web`. Run as an ordinary test it has nothing to do.
 #[test]
 fn stand_in_for_web() {
     let Ok(listen) = std::env::var("WARDPOST_LISTEN") else {
