@@ -54,8 +54,16 @@ def verify(data):
     return result.returncode, json.loads(result.stdout)
 
 
-def row_of(connection, action):
-    return connection.execute("SELECT min(id) FROM audit_log WHERE action = ?", (action,)).fetchone()[0]
+def spoil(data, change, *, row_of):
+    """Makes one change to the stopped site's database; gives the number of the first row of an action, as `:row` in it."""
+    connection = open_database(data / "wardpost.db", key_of(data))
+    connection.execute("PRAGMA foreign_keys = OFF")
+    row = connection.execute("SELECT min(id) FROM audit_log WHERE action = ?", (row_of,)).fetchone()[0]
+    before = connection.total_changes
+    connection.execute(change, {"row": row})
+    assert connection.total_changes > before, "nothing was changed"
+    connection.close()
+    return row
 
 
 def test_what_nobody_touched_is_sound(data):
@@ -79,16 +87,12 @@ def test_what_nobody_touched_is_sound(data):
     ],
 )
 def test_a_changed_row_is_named(change, data):
-    connection = open_database(data / "wardpost.db", key_of(data))
-    row = row_of(connection, "MESSAGE_VIEW")
-    connection.execute(change, {"row": row})
-    assert connection.total_changes > 0
-    connection.close()
+    row = spoil(data, change, row_of="MESSAGE_VIEW")
     code, verdict = verify(data)
     assert (code, verdict["sound"], verdict["first_bad_row"]) == (1, False, row), verdict
 
 
-def test_an_end_that_was_cut_off_is_missed(data):
+def test_an_end_that_was_cut_off_is_noticed(data):
     connection = open_database(data / "wardpost.db", key_of(data))
     last = connection.execute("SELECT max(id) FROM audit_log").fetchone()[0]
     connection.execute("DELETE FROM audit_log WHERE id > ?", (last - 2,))
@@ -108,21 +112,14 @@ def test_an_end_that_was_cut_off_is_missed(data):
     ],
 )
 def test_a_changed_message_is_found_through_the_row_that_recorded_it(change, data):
-    connection = open_database(data / "wardpost.db", key_of(data))
-    row = row_of(connection, "MESSAGE_CREATE")
-    connection.execute("PRAGMA foreign_keys = OFF")
-    connection.execute(change)
-    connection.close()
+    row = spoil(data, change, row_of="MESSAGE_CREATE")
     code, verdict = verify(data)
     assert (code, verdict["first_bad_row"]) == (1, row), verdict
     assert "message 1" in verdict["fault"]
 
 
 def test_the_page_says_so_to_every_member(data, desk):
-    connection = open_database(data / "wardpost.db", key_of(data))
-    row = row_of(connection, "MESSAGE_VIEW")
-    connection.execute("UPDATE audit_log SET ip = '192.0.2.1' WHERE id = ?", (row,))
-    connection.close()
+    row = spoil(data, "UPDATE audit_log SET ip = '192.0.2.1' WHERE id = :row", row_of="MESSAGE_VIEW")
     site = Site(data)
     try:
         amina = Visitor(site, "amina")

@@ -50,8 +50,8 @@ impl Readers {
         }
     }
 
-    /// Runs `work` on a connection, off the async threads: for reads that may walk far. It may read in one transaction or several, but holds none
-    /// open for long: the write-ahead log cannot shrink meanwhile.
+    /// Runs `work` on a connection, off the async threads: for reads that may walk far. It may read in one transaction
+    /// or several, but holds none open for long: the write-ahead log cannot shrink meanwhile.
     pub(crate) async fn read<F, T>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,

@@ -224,4 +224,39 @@ mod tests {
         assert!(parse_networks("10.0.0.0/8,::1").is_ok());
         assert!(parse_networks("10.0.0.0/40").is_err());
     }
+
+    fn settings(more: &[(&str, &str)]) -> Settings {
+        let secret = "0".repeat(64);
+        let least = [
+            ("WARDPOST_PUBLIC_URL", "https://messages.clinic.example"),
+            ("WARDPOST_STAFF_DOMAINS", "clinic.example"),
+            ("GOOGLE_CLIENT_ID", "client"),
+            ("GOOGLE_CLIENT_SECRET", "secret"),
+            ("APP_SECRET", &secret),
+            ("DB_ENCRYPTION_KEY", &secret),
+        ];
+        Settings::from_parts(least.iter().chain(more).map(|(name, value)| (name.into(), value.into())), None)
+    }
+
+    #[test]
+    fn what_is_not_set_is_safe() {
+        let (config, _) = read(settings(&[])).unwrap();
+        assert!(config.listen.ip().is_loopback(), "only the edge is public");
+        assert_eq!(config.session_limits.idle, Duration::from_secs(24 * 60));
+        assert_eq!(config.session_limits.absolute, Duration::from_secs(12 * 3600));
+        assert!(config.trusted_proxies.iter().all(|network| network.network().is_loopback()));
+        assert_eq!(config.sign_in.issuer.as_str(), "https://accounts.google.com/");
+    }
+
+    #[test]
+    fn limits_beyond_what_the_controls_allow_are_refused() {
+        for wrong in [
+            ("WARDPOST_SESSION_IDLE_MINUTES", "1"),
+            ("WARDPOST_SESSION_IDLE_MINUTES", "31"),
+            ("WARDPOST_SESSION_MAX_HOURS", "25"),
+            ("APP_SECRET", "too short"),
+        ] {
+            assert!(read(settings(&[wrong])).is_err(), "{wrong:?}");
+        }
+    }
 }

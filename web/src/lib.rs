@@ -1,7 +1,8 @@
 //! The Wardpost site: staff sign in, read, write and delete messages, and read the audit log.
 //!
 //! [`routes::table`] lists every address. A request comes in through [`server`], is matched by [`route`], let in by
-//! [`access`], and answered by a handler with a [`pages`] struct; [`reply`] turns that into bytes, and [`page_error`] does the same for every way to say no.
+//! [`access`], and answered by a handler with a [`pages`] struct; [`reply`] turns that into bytes, and
+//! [`page_error`] does the same for every way to say no.
 
 pub mod access;
 pub mod assets;

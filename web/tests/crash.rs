@@ -88,15 +88,16 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
     let database = folder.path().join("wardpost.db");
     let sender = sign_in(&database, "sender").await;
     let acknowledged = Arc::new(Mutex::new(HashSet::new()));
-    for round in 0..KILLS {
+    for _ in 0..KILLS {
         let mut program = launch(&database).start();
         let site = format!("http://{}", program.address().await);
         let mut senders = JoinSet::new();
         for _ in 0..SENDERS {
             senders.spawn(send_until_gone(browser(&site, &sender), sender.csrf.clone(), Arc::clone(&acknowledged)));
         }
-        // The moment of the kill must not follow the program's own rhythm: it is spread over the round.
-        tokio::time::sleep(Duration::from_millis(5 + (round as u64 * 37) % 120)).await;
+        // The moment of the kill is random, so that no rhythm of the program's own keeps it from a weak spot.
+        let moment = Duration::from_millis(5 + u64::from(getrandom::u32().unwrap() % 120));
+        tokio::time::sleep(moment).await;
         program.kill().await;
         while let Some(done) = senders.join_next().await {
             done.unwrap();
