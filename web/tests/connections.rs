@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::Clinic;
+use testkit::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use warp::Filter;
@@ -45,6 +46,27 @@ async fn a_half_sent_form_is_refused_in_time() {
     let mut reply = Vec::new();
     tokio::time::timeout(Duration::from_secs(30), slow.read_buf(&mut reply)).await.unwrap().unwrap();
     assert!(reply.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&reply));
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_large_is_refused_with_or_without_a_length() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let form = format!("csrf={}&key={}&subject=s&body={}", amina.csrf, "0".repeat(32), "x".repeat(300 * 1024));
+    let whole = format!("Content-Length: {}\r\n\r\n{form}", form.len());
+    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{form}\r\n0\r\n\r\n", form.len());
+    for rest in [whole, chunked] {
+        let mut stream = connect(&clinic).await;
+        let head = format!(
+            "POST /messages HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+            amina.token
+        );
+        stream.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        tokio::time::timeout(SOON, stream.read_buf(&mut reply)).await.unwrap().unwrap();
+        assert!(reply.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&reply));
+    }
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 0);
 }
 
 #[tokio::test]

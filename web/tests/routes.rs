@@ -243,17 +243,3 @@ async fn unknown_paths_are_404_and_wrong_methods_405_and_head_is_get_without_a_b
     assert_eq!(head.text(), "");
     assert_eq!(head.header("content-type"), get.header("content-type"));
 }
-
-#[tokio::test]
-async fn a_form_that_is_too_large_is_refused_with_or_without_a_length() {
-    let clinic = Clinic::open().await;
-    let member = clinic.sign_in("member").await;
-    let text = "x".repeat(300 * 1024);
-    let key = IdempotencyKey::random().to_string();
-    let reply = member
-        .http
-        .post_form("/messages", &[("csrf", &member.csrf), ("key", &key), ("subject", "s"), ("body", &text)])
-        .await;
-    assert_eq!(reply.status, 413);
-    assert_eq!(clinic.count("MESSAGE_CREATE").await, 0);
-}
