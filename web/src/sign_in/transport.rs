@@ -40,6 +40,8 @@ impl Transport {
             .timeout(TOTAL_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // A kept connection may be closed by the provider in the moment it is used again, which would fail a sign-in.
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(fault::internal)?;
         Ok(Self(client))
