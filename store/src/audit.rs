@@ -80,6 +80,18 @@ actions! {
     StaffDisabled = "STAFF_DISABLED",
     /// A staff member was let in again.
     StaffEnabled = "STAFF_ENABLED",
+    /// A row could not be copied off the machine, and was given up on.
+    AuditRowQuarantined = "AUDIT_ROW_QUARANTINED",
+    /// A backup was made.
+    BackupCreated = "BACKUP_CREATED",
+    /// A backup was restored and checked, to prove it.
+    BackupVerified = "BACKUP_VERIFIED",
+    /// A backup could not be made or proved.
+    BackupFailed = "BACKUP_FAILED",
+    /// The key that opens the backups was shown to an operator.
+    BackupIdentityShown = "BACKUP_IDENTITY_SHOWN",
+    /// The database is one that was restored from a backup.
+    DatabaseRestored = "DATABASE_RESTORED",
 }
 
 /// A row that is about to be appended.
@@ -147,7 +159,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 16);
+        assert_eq!(Action::ALL.len(), 22);
         assert_eq!(Action::parse("login"), None);
     }
 

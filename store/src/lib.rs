@@ -11,6 +11,7 @@
 
 mod audit;
 mod audit_query;
+mod backup_record;
 mod chain;
 mod chain_hash;
 mod connection;
@@ -25,6 +26,7 @@ mod random;
 mod readers;
 mod schema;
 mod session;
+mod shipping;
 mod sign_in;
 mod store;
 mod text;
@@ -37,6 +39,7 @@ mod testing;
 
 pub use audit::Action;
 pub use audit_query::{AuditFilter, AuditPage, AuditRow, ExportFormat};
+pub use backup_record::{BackupEvent, BackupRecord};
 pub use chain::{ChainFault, ChainVerdict};
 pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
 pub use draft::Draft;
@@ -48,6 +51,7 @@ pub use message::{Deletion, Message, NewMessage, Opened, Sent};
 pub use person::{Author, Identity, Person, StaffChange};
 pub use schema::IfMissing;
 pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
+pub use shipping::{AuditCopy, AuditEvent, Quarantined, ShippingState};
 pub use sign_in::{RefusedSignIn, SignIn};
 pub use store::Store;
 pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError};

@@ -24,7 +24,8 @@ use crate::time::Timestamp;
 use crate::writer::Write;
 
 /// Migration n takes a database from schema n - 1 to n.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_shipping.sql")];
 
 /// Whether a database may be made where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,9 @@ pub(crate) fn open_current(path: &Path, key: &DatabaseKey, if_missing: IfMissing
     }
     let connection = open(path, key, Role::Writer)?;
     let found = recognise(&connection, path, if_missing)?;
+    // A file that was restored from a backup is not in that mode yet.
+    use_wal(&connection).map_err(|error| opening(path, error))?;
     if found < newest() {
-        use_wal(&connection).map_err(|error| opening(path, error))?;
         migrate(&connection, path)?;
     }
     Ok(connection)

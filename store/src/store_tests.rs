@@ -75,10 +75,45 @@ async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let test = TestStore::new().await;
-    test.raw().pragma_update(None, "user_version", 2).unwrap();
+    test.raw().pragma_update(None, "user_version", 99).unwrap();
     let (path, _directory) = test.close().await;
     let error = refusal(&path, &key(), IfMissing::Create).await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 2, known: 1 }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 2 }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_and_nothing_of_it_is_lost() {
+    let test = TestStore::new().await;
+    let actor = staff(&test.store, "amina").await;
+    send(&test.store, actor, "s", "b").await;
+    let head = test.store.audit_head().await.unwrap();
+    test.raw()
+        .execute_batch(
+            "DROP TABLE shipping; DROP TABLE shipping_quarantine; DROP TABLE journal_shipping; PRAGMA user_version = 1",
+        )
+        .unwrap();
+    let (path, _directory) = test.close().await;
+    let store = Store::open(&path, &key(), IfMissing::Refuse).await.unwrap();
+    assert_eq!(store.audit_head().await.unwrap(), head);
+    store.set_journal_position("a", "s=1").await.unwrap();
+    assert_sound(&store).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_in_wal_mode_gets_there() {
+    let test = TestStore::new().await;
+    let (path, _directory) = test.close().await;
+    let mode =
+        |connection: &Connection, sql: &str| connection.query_row(sql, (), |row| row.get::<_, String>(0)).unwrap();
+    let raw = open(&path, &key(), Role::Writer).unwrap();
+    assert_eq!(mode(&raw, "PRAGMA journal_mode = DELETE"), "delete");
+    drop(raw);
+    let store = Store::open(&path, &key(), IfMissing::Refuse).await.unwrap();
+    let raw = open(&path, &key(), Role::Writer).unwrap();
+    assert_eq!(mode(&raw, "PRAGMA journal_mode"), "wal");
+    drop(raw);
+    store.close().await;
 }
 
 #[tokio::test]

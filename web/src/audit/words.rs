@@ -22,6 +22,12 @@ pub fn of(action: Action) -> &'static str {
         Action::AuditExport => "exported the audit log",
         Action::StaffDisabled => "was switched off",
         Action::StaffEnabled => "was switched on",
+        Action::AuditRowQuarantined => "gave up copying an audit row off the machine",
+        Action::BackupCreated => "made a backup",
+        Action::BackupVerified => "proved that a backup restores",
+        Action::BackupFailed => "failed to make or prove a backup",
+        Action::BackupIdentityShown => "showed the key of the backups",
+        Action::DatabaseRestored => "restored the database from a backup",
     }
 }
 

@@ -1,0 +1,140 @@
+//! What the audit log says about backups: that they were made, that they were proved, that one was put back. The log is
+//! the only record of it, so that what `list` tells and what an auditor reads are the same thing.
+
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{Action, Entry, clip};
+use crate::chain_hash::ChainPosition;
+use crate::error::StoreError;
+use crate::id::AuditId;
+use crate::store::Store;
+use crate::time::Timestamp;
+
+/// The longest reason that is kept, in characters.
+const LONGEST_REASON: usize = 300;
+
+/// What happened to a backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BackupEvent {
+    /// It was restored, checked and thrown away again.
+    Verified {
+        /// The archive's name.
+        name: String,
+        /// How old its data was.
+        data_age_seconds: u64,
+        /// How long restoring and checking took.
+        restore_seconds: f64,
+    },
+    /// It was made and uploaded.
+    Created {
+        /// The archive's name.
+        name: String,
+        /// The archive's size.
+        bytes: u64,
+        /// The archive's SHA-256, in hex.
+        sha256: String,
+    },
+    /// Making or proving it failed.
+    Failed {
+        /// The archive's name, where it had one already.
+        name: Option<String>,
+        /// `backup`, `drill` or `restore`.
+        during: String,
+        /// Why; never a secret.
+        reason: String,
+    },
+}
+
+/// An event and when it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackupRecord {
+    /// The audit row.
+    pub id: AuditId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: BackupEvent,
+}
+
+impl BackupEvent {
+    fn action(&self) -> Action {
+        match self {
+            BackupEvent::Created { .. } => Action::BackupCreated,
+            BackupEvent::Verified { .. } => Action::BackupVerified,
+            BackupEvent::Failed { .. } => Action::BackupFailed,
+        }
+    }
+}
+
+impl Store {
+    /// Writes BACKUP_CREATED, BACKUP_VERIFIED or BACKUP_FAILED.
+    pub async fn record_backup(&self, mut event: BackupEvent, at: Timestamp) -> Result<AuditId, StoreError> {
+        if let BackupEvent::Failed { reason, .. } = &mut event {
+            *reason = clip(reason, LONGEST_REASON).to_owned();
+        }
+        let action = event.action();
+        let details = serde_json::to_value(event).map_err(|_| StoreError::internal("a backup event is no JSON"))?;
+        self.write(move |write| write.append(Entry { at, person: None, action, message: None, details, ip: None }))
+            .await
+    }
+
+    /// What the log says about backups since `since`, oldest first.
+    pub async fn backup_history(&self, since: Timestamp) -> Result<Vec<BackupRecord>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, at, details FROM audit_log \
+                 WHERE action IN ('BACKUP_CREATED', 'BACKUP_VERIFIED', 'BACKUP_FAILED') AND at >= ?1 ORDER BY id",
+            )?;
+            let mut rows = select.query([since])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(record(row)?);
+            }
+            Ok(records)
+        })
+        .await
+    }
+
+    /// Writes DATABASE_RESTORED, the first row after a restore: from which archive, where its log ended, and the end of the
+    /// log that was given up for it, where it could still be read. From this row on the log has a name of its own, see
+    /// [`Store::audit_stream`].
+    pub async fn record_restore(
+        &self,
+        name: &str,
+        given_up: Option<ChainPosition>,
+        at: Timestamp,
+    ) -> Result<AuditId, StoreError> {
+        let name = clip(name, LONGEST_REASON).to_owned();
+        self.write(move |write| {
+            let end =
+                |position: ChainPosition| serde_json::json!({ "row": position.id, "hash": position.hash.to_string() });
+            let details = serde_json::json!({
+                "backup": name, "restored_head": end(write.head), "given_up_head": given_up.map(end),
+            });
+            let action = Action::DatabaseRestored;
+            write.append(Entry { at, person: None, action, message: None, details, ip: None })
+        })
+        .await
+    }
+
+    /// Writes BACKUP_IDENTITY_SHOWN: somebody has seen the key that opens every backup.
+    pub async fn record_identity_shown(&self, operator: &str, at: Timestamp) -> Result<AuditId, StoreError> {
+        let details = serde_json::json!({ "operator": clip(operator, LONGEST_REASON) });
+        let action = Action::BackupIdentityShown;
+        self.write(move |write| write.append(Entry { at, person: None, action, message: None, details, ip: None }))
+            .await
+    }
+}
+
+fn record(row: &Row<'_>) -> Result<BackupRecord, StoreError> {
+    let details: String = row.get(2)?;
+    let event = serde_json::from_str(&details)
+        .map_err(|_| StoreError::internal("a backup's audit row is not what this program writes"))?;
+    Ok(BackupRecord { id: row.get(0)?, at: row.get(1)?, event })
+}
+
+#[cfg(test)]
+#[path = "backup_record_tests.rs"]
+mod tests;
