@@ -15,9 +15,10 @@ STOP_SECONDS = 30
 
 
 class Process:
-    """A running program, its output kept in a file so that it never blocks on a full pipe."""
+    """A running program, its output kept in a file so that it never blocks on a full pipe. It finds the socket
+    `handed_over` as its file descriptor 3."""
 
-    def __init__(self, command, *, log: Path, env=None, cwd=ROOT):
+    def __init__(self, command, *, log: Path, env=None, cwd=ROOT, handed_over=None):
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log_file = log.open("wb")
@@ -28,6 +29,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log_file,
+            **({"preexec_fn": lambda: os.dup2(handed_over.fileno(), 3), "close_fds": False} if handed_over else {}),
         )
         self._lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()

@@ -4,9 +4,9 @@
 //! at once both succeed: the second finds the work done. Schema changes leave no audit row of their own; the making of
 //! the database does, as the first row of the chain.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ use crate::writer::Write;
 /// Migration n takes a database from schema n - 1 to n.
 const MIGRATIONS: &[&str] =
     &[include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_shipping.sql")];
+
+/// Setgid and writable for the group.
+const SHARED: u32 = 0o2020;
 
 /// Whether a database may be made where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,22 +60,28 @@ fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// An empty file of mode 0600; SQLite gives its companions the same mode. Only where there is none: opening and closing
+/// An empty file of mode 0600, or 0660 in a folder that was made to be shared: one that is writable for its group and
+/// hands its group on (setgid). SQLite gives its companions the same mode. Only where there is none: opening and closing
 /// a live database's file would drop the process's locks on it.
 fn create_file(path: &Path) -> Result<(), OpenError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            ErrorKind::AlreadyExists => Ok(()),
-            ErrorKind::NotFound => {
-                let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
-                Err(OpenError::NoDirectory { directory })
-            }
-            ErrorKind::PermissionDenied => Err(OpenError::Permission { path: path.to_owned() }),
-            ErrorKind::StorageFull => Err(OpenError::Full),
-            _ => Err(OpenError::Sqlite(Arc::new(error))),
-        },
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refusal = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => OpenError::NoDirectory { directory: directory.to_owned() },
+        ErrorKind::PermissionDenied => OpenError::Permission { path: path.to_owned() },
+        ErrorKind::StorageFull => OpenError::Full,
+        _ => OpenError::Sqlite(Arc::new(error)),
+    };
+    let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(refusal(error)),
+    };
+    let is_shared = std::fs::metadata(directory).map_err(refusal)?.mode() & SHARED == SHARED;
+    if is_shared {
+        // Not left to the umask, which would take the group's right to write away again.
+        file.set_permissions(Permissions::from_mode(0o660)).map_err(refusal)?;
     }
+    Ok(())
 }
 
 /// The file's schema version: 0 for an empty one. Another program's file, and a newer schema, are refused.

@@ -82,6 +82,22 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn the_file_and_its_companions_are_the_groups_only_in_a_folder_made_to_be_shared() {
+    for (folder_mode, file_mode) in [(0o700, 0o600), (0o770, 0o600), (0o2750, 0o600), (0o2770, 0o660)] {
+        let directory = tempfile::TempDir::new().unwrap();
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(folder_mode)).unwrap();
+        let path = directory.path().join("test.db");
+        let store = Store::open(&path, &key(), IfMissing::Create).await.unwrap();
+        staff(&store, "amina").await;
+        for name in ["test.db", "test.db-wal", "test.db-shm"] {
+            let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, file_mode, "{name} in a folder of mode {folder_mode:o}");
+        }
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_older_schema_is_brought_up_to_date_and_nothing_of_it_is_lost() {
     let test = TestStore::new().await;
     let actor = staff(&test.store, "amina").await;

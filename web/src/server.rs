@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -30,7 +30,7 @@ use crate::site::Site;
 use crate::{request_id, security_headers};
 
 /// Connections at once; those beyond wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 4096;
+const MAX_CONNECTIONS: u32 = 4096;
 /// A connection must bring its first whole request head within this time.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle connection is kept this long: longer than a load balancer keeps its own (60 s by default), so that it
@@ -38,6 +38,9 @@ const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long answers in flight may take once the process was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a connection that was just accepted may then take to bring its first request: it is on its way, and whoever
+/// sent it cannot know that it should have gone to the process after this one.
+const FRESH_GRACE: Duration = Duration::from_secs(1);
 /// After a failed accept (no file descriptor left, say) this much time may pass for things to get better.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,18 +55,17 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, routes: BoxedFilter<(Re
         }),
         site: Arc::clone(&site),
     });
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     loop {
         let (stream, peer, place) = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
             () = site.stopping() => break,
         };
-        let connection = Arc::clone(&server).connection(stream, peer, place, graceful.watcher());
-        tokio::spawn(connection);
+        tokio::spawn(Arc::clone(&server).connection(stream, peer, place));
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    // Every connection holds a place for as long as it lives.
+    if tokio::time::timeout(DRAIN, places.acquire_many(MAX_CONNECTIONS)).await.is_err() {
         tracing::warn!("some connections were still busy after {DRAIN:?} and are cut off");
     }
 }
@@ -91,18 +93,13 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        place: OwnedSemaphorePermit,
-        watcher: Watcher,
-    ) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         // Small replies must not wait for an acknowledgement of the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
-        let (started, mut has_started) = watch::channel(false);
+        let site = Arc::clone(&self.site);
+        let (started, has_started) = watch::channel(false);
         let service = service_fn(move |request| {
             started.send_if_modified(|started| !std::mem::replace(started, true));
             let server = Arc::clone(&self);
@@ -113,17 +110,33 @@ impl Server {
             .header_read_timeout(KEEP_ALIVE)
             .max_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let first_request_within = async |limit| {
+            let mut has_started = has_started.clone();
+            tokio::time::timeout(limit, has_started.wait_for(|started| *started)).await.is_ok()
+        };
         let head_is_late = async {
-            let first_head = has_started.wait_for(|started| *started);
-            if tokio::time::timeout(FIRST_HEAD_TIMEOUT, first_head).await.is_ok() {
+            if first_request_within(FIRST_HEAD_TIMEOUT).await {
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
-            served = watcher.watch(connection) => if let Err(error) = served {
-                tracing::debug!(%error, "a connection broke off");
-            },
-            () = head_is_late => tracing::debug!("a connection brought no request in time"),
+        let stopping = async {
+            site.stopping().await;
+            first_request_within(FRESH_GRACE).await
+        };
+        let ended = tokio::select! {
+            served = connection.as_mut() => served,
+            () = head_is_late => return tracing::debug!("a connection brought no request in time"),
+            may_finish = stopping => match may_finish {
+                true => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+                false => return,
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke off");
         }
         drop(place);
     }

@@ -78,8 +78,27 @@ async fn stopping_waits_for_no_half_sent_request_and_ends_live_streams() {
     half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let start = Instant::now();
     clinic.stop().await;
-    assert!(start.elapsed() < Duration::from_secs(12), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(6), "took {:?}", start.elapsed());
     stream.read_to_end(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_just_accepted_is_still_answered_when_the_site_stops() {
+    let clinic = Clinic::open().await;
+    let mut fresh = connect(&clinic).await;
+    let mut idle = connect(&clinic).await;
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    idle.write_all(request).await.unwrap();
+    let mut reply = [0; 12];
+    idle.read_exact(&mut reply).await.unwrap();
+    let stop = tokio::spawn(clinic.stop());
+    // The connection that has had its answer is closed at once: the stop has begun.
+    assert!(closed_within(&mut idle, Duration::from_millis(900)).await);
+    fresh.write_all(request).await.unwrap();
+    fresh.read_exact(&mut reply).await.unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 200");
+    assert!(closed_within(&mut fresh, SOON).await);
+    stop.await.unwrap();
 }
 
 #[tokio::test]

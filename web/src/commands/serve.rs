@@ -1,7 +1,9 @@
 //! `web`: settings, database, site, socket; then requests until somebody says stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use listenfd::ListenFd;
 use process::settings::Settings;
 use process::{Exit, Shutdown, hardening, logs, ready};
 use store::{IfMissing, Store, StoreError};
@@ -32,7 +34,7 @@ pub async fn run() -> Exit {
             return Exit::Failed;
         }
     };
-    let listener = match TcpListener::bind(config.listen).await {
+    let listener = match listen(config.listen).await {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, address = %config.listen, "cannot listen; is another program using WARDPOST_LISTEN?");
@@ -44,6 +46,18 @@ pub async fn run() -> Exit {
         Err(exit) => return exit,
     };
     serve(config, store, listener, shutdown).await
+}
+
+/// The socket that systemd hands over, which goes on taking connections while the site is started again; without one, a
+/// socket of our own.
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match ListenFd::from_env().take_tcp_listener(0)? {
+        Some(listener) => {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        }
+        None => TcpListener::bind(address).await,
+    }
 }
 
 async fn serve(config: config::Config, store: Store, listener: TcpListener, shutdown: Shutdown) -> Exit {
