@@ -87,6 +87,28 @@ pub async fn instance_role() -> InstanceRole {
     }
 }
 
+/// What an error of the SDK and those behind it say, in one line. A reply that cannot be read is no part of it: the SDK
+/// keeps those out of its errors' words, and of the metadata service's replies, which hold credentials, only the status
+/// is told.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = match error.downcast_ref::<ImdsError>() {
+            // Its own words hold the whole reply.
+            Some(ImdsError::ErrorResponse(reply)) => {
+                format!("the metadata service answered with status {}", reply.response().status().as_u16())
+            }
+            _ => error.to_string(),
+        };
+        if !said.iter().any(|earlier| earlier.contains(&text)) {
+            said.push(text);
+        }
+        next = error.source();
+    }
+    said.join(": ")
+}
+
 /// A log filter (WARDPOST_LOG) with the SDK held back to its errors, whatever the filter says about it: at `trace`, and
 /// with LOG_SENSITIVE_BODIES in the environment, it writes out every reply, and with it secrets and credentials.
 pub fn quiet_filter(filter: &str) -> String {

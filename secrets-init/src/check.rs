@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use process::console::say;
 use process::{EnvFile, Exit};
 use serde_json::json;
 
 use crate::config::Config;
-use crate::say;
 use crate::secret::Secret;
 
 /// How a name differs between file and secret.

@@ -19,6 +19,7 @@ mod writer;
 
 use std::process::ExitCode;
 
+use process::console::{complain, say};
 use process::settings::Settings;
 use process::{Exit, aws, hardening, logs, print_effective, ready};
 
@@ -105,16 +106,4 @@ fn write(config: &Config, secret: &Secret, json: bool) -> Result<Exit, Exit> {
     }
     ready::notify_ready();
     Ok(Exit::Done)
-}
-
-/// Prints a result to standard output; a reader that went away is no failure of ours.
-fn say(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
-}
-
-/// Prints what went wrong before there is a log.
-fn complain(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }

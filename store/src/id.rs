@@ -84,7 +84,7 @@ impl AuditId {
     pub const ZERO: AuditId = AuditId(0);
 
     /// The row after this one.
-    pub(crate) fn next(self) -> AuditId {
+    pub fn next(self) -> AuditId {
         AuditId(self.0.saturating_add(1))
     }
 }

@@ -139,17 +139,6 @@ impl Store {
         .await
     }
 
-    /// The hashes of at most `limit` rows after the row `after`, as stored, oldest first.
-    pub async fn audit_hashes(&self, after: AuditId, limit: u32) -> Result<Vec<(AuditId, Hash)>, StoreError> {
-        self.read(move |connection| {
-            let mut select =
-                connection.prepare_cached("SELECT id, hash FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-            let rows = select.query_map((after, limit), |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
     /// The first row written at this time or later, by the rows' own times; none if all are older.
     pub async fn first_audit_row_at(&self, at: Timestamp) -> Result<Option<AuditId>, StoreError> {
         self.read(move |connection| {

@@ -106,8 +106,8 @@ pub(super) async fn fetch(id: &SecretId) -> Result<Fetched, Trouble> {
 async fn credentials_failure(error: CredentialsError) -> Failure {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => Failure::NoCredentials(aws::instance_role().await),
-        CredentialsError::InvalidConfiguration(_) => Failure::WrongCredentialsSettings(chain(&error)),
-        error => Failure::CredentialsFailed(chain(&error)),
+        CredentialsError::InvalidConfiguration(_) => Failure::WrongCredentialsSettings(aws::causes(&error)),
+        error => Failure::CredentialsFailed(aws::causes(&error)),
     }
 }
 
@@ -127,32 +127,9 @@ fn call_failure(error: &SdkError<GetSecretValueError>) -> Failure {
         }
         SdkError::ResponseError(response) => Failure::Garbled(response.raw().status().as_u16()),
         SdkError::TimeoutError(_) => Failure::Unreachable("no answer in time".to_owned()),
-        SdkError::DispatchFailure(failure) if !failure.is_user() => Failure::Unreachable(chain(error)),
-        error => Failure::Impossible(chain(error)),
+        SdkError::DispatchFailure(failure) if !failure.is_user() => Failure::Unreachable(aws::causes(error)),
+        error => Failure::Impossible(aws::causes(error)),
     }
-}
-
-/// What an error and those behind it say, in one line. No error here holds a part of the secret: a reply that cannot be
-/// read is not shown at all, see [`Failure::Garbled`].
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    use aws_config::imds::client::error::ImdsError;
-
-    let mut said: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = match error.downcast_ref::<ImdsError>() {
-            // Its own words hold the whole reply.
-            Some(ImdsError::ErrorResponse(reply)) => {
-                format!("the metadata service answered with status {}", reply.response().status().as_u16())
-            }
-            _ => error.to_string(),
-        };
-        if !said.iter().any(|earlier| earlier.contains(&text)) {
-            said.push(text);
-        }
-        next = error.source();
-    }
-    said.join(": ")
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! `web audit verify`: the whole chain, from its first row to its end.
 
-use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use process::Exit;
+use process::console::Progress;
 use serde_json::json;
 use store::{AuditId, ChainVerdict};
 
 use super::{complain, open_database, say};
-
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Exit 0 when every row holds, 1 and the first bad row's number when one does not.
 pub async fn run(as_json: bool) -> Exit {
@@ -54,14 +52,7 @@ pub async fn run(as_json: bool) -> Exit {
     }
 }
 
-/// Shows on a terminal how far it is.
 fn progress(head: AuditId) -> impl FnMut(AuditId) + Send + 'static {
-    let mut last = Instant::now();
-    let terminal = std::io::stderr().is_terminal();
-    move |row| {
-        if terminal && last.elapsed() >= PROGRESS_INTERVAL {
-            last = Instant::now();
-            complain(&format!("{row} of {head} rows"));
-        }
-    }
+    let mut shown = Progress::start();
+    move |row| shown.show(|| format!("{row} of {head} rows"))
 }

@@ -8,6 +8,8 @@ pub mod staff;
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
+pub use process::console::complain;
+pub(crate) use process::console::say;
 use process::settings::{ConfigFaults, Effective, Settings};
 use process::{Exit, print_effective};
 use store::{DatabaseKey, IfMissing, OpenError, Store};
@@ -101,20 +103,6 @@ fn check_config(json: bool) -> Exit {
         }
         Err(faults) => refuse_settings(&faults),
     }
-}
-
-/// Prints a result to standard output; a reader that went away is no failure of ours.
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-pub(crate) fn say(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
-}
-
-/// Prints what went wrong with a command; the log is for the service.
-#[allow(clippy::print_stderr, reason = "a command's errors belong on standard error")]
-pub fn complain(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }
 
 fn refuse_settings(faults: &ConfigFaults) -> Exit {

@@ -1,0 +1,104 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use proptest::prelude::*;
+
+use super::*;
+
+const START: i64 = 1_790_000_000_000;
+
+fn event(millis: i64, length: usize) -> OutgoingEvent {
+    OutgoingEvent { stamp: Timestamp::from_millis(START + millis), text: "x".repeat(length) }
+}
+
+fn planned(events: &mut [OutgoingEvent]) -> usize {
+    plan(events.iter_mut())
+}
+
+#[test]
+fn exactly_the_bytes_of_a_call_fit_and_one_more_does_not() {
+    let quarter = MOST_BYTES / 4 - EVENT_OVERHEAD;
+    assert_eq!(planned(&mut vec![event(0, quarter); 4]), 4);
+    assert_eq!(planned(&mut vec![event(0, quarter); 5]), 4);
+    let mut one_more = vec![event(0, quarter); 4];
+    one_more[3].text.push('x');
+    assert_eq!(planned(&mut one_more), 3);
+}
+
+#[test]
+fn bytes_are_those_of_utf_8() {
+    let mut events = vec![event(0, 0); 2];
+    events[0].text = "€".repeat((MOST_BYTES - 2 * EVENT_OVERHEAD) / 3);
+    let left = MOST_BYTES - size(&events[0]) - EVENT_OVERHEAD;
+    events[1].text = "x".repeat(left);
+    assert_eq!(planned(&mut events), 2);
+    events[1].text.push('x');
+    assert_eq!(planned(&mut events), 1);
+}
+
+#[test]
+fn exactly_the_events_of_a_call_fit_and_one_more_does_not() {
+    assert_eq!(planned(&mut vec![event(0, 1); MOST_EVENTS]), MOST_EVENTS);
+    assert_eq!(planned(&mut vec![event(0, 1); MOST_EVENTS + 1]), MOST_EVENTS);
+}
+
+#[test]
+fn exactly_a_day_fits_and_a_millisecond_more_does_not() {
+    assert_eq!(planned(&mut [event(0, 1), event(LONGEST_SPAN, 1)]), 2);
+    assert_eq!(planned(&mut [event(0, 1), event(LONGEST_SPAN + 1, 1)]), 1);
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_change_the_order() {
+    let mut events = [event(100, 1), event(50, 2), event(70, 3), event(200, 4)];
+    assert_eq!(planned(&mut events), 4);
+    let stamps: Vec<_> = events.iter().map(|event| event.stamp.as_millis() - START).collect();
+    assert_eq!(stamps, [100, 100, 100, 200]);
+}
+
+#[test]
+fn nothing_makes_no_batch() {
+    assert_eq!(planned(&mut []), 0);
+}
+
+#[test]
+fn a_row_is_late_or_ahead_just_past_the_margins() {
+    let now = Timestamp::from_millis(START);
+    let moment = Duration::from_millis(1);
+    assert_eq!(Age::of(now.minus(OLDEST), now), Age::Fresh);
+    assert_eq!(Age::of(now.minus(OLDEST + moment), now), Age::Late);
+    assert_eq!(Age::of(now.plus(FURTHEST_AHEAD), now), Age::Fresh);
+    assert_eq!(Age::of(now.plus(FURTHEST_AHEAD + moment), now), Age::Ahead);
+    // Within what the service takes, with room for a clock that is not ours.
+    assert!(OLDEST < Duration::from_secs(14 * 86_400) && FURTHEST_AHEAD < Duration::from_secs(7_200));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    /// Cut into batches, any events keep their order, lose none, and no batch passes a limit or could have been longer.
+    #[test]
+    fn batches_keep_to_every_limit_and_are_as_long_as_they_may_be(
+        rows in proptest::collection::vec((-40_000_000..40_000_000_i64, prop_oneof![1..40_usize, 200_000..262_118_usize]), 1..60),
+    ) {
+        let mut at = 0;
+        let mut events: Vec<_> = rows.iter().map(|(step, length)| { at += step; event(at, *length) }).collect();
+        let lengths: Vec<_> = events.iter().map(|event| event.text.len()).collect();
+        let mut rest = events.as_mut_slice();
+        let mut seen = Vec::new();
+        while !rest.is_empty() {
+            let count = planned(rest);
+            prop_assert!(count >= 1);
+            let (batch, after) = rest.split_at_mut(count);
+            let bytes: usize = batch.iter().map(size).sum();
+            prop_assert!(bytes <= MOST_BYTES && batch.len() <= MOST_EVENTS);
+            prop_assert!(batch.is_sorted_by_key(|event| event.stamp));
+            let span = |last: &OutgoingEvent| last.stamp.as_millis() - batch[0].stamp.as_millis();
+            prop_assert!(span(batch.last().unwrap()) <= LONGEST_SPAN);
+            if let Some(next) = after.first() {
+                let fits = bytes + size(next) <= MOST_BYTES && batch.len() < MOST_EVENTS && span(next) <= LONGEST_SPAN;
+                prop_assert!(!fits, "the next one would have fitted");
+            }
+            seen.extend(batch.iter().map(|event| event.text.len()));
+            rest = after;
+        }
+        prop_assert_eq!(seen, lengths);
+    }
+}

@@ -1,0 +1,170 @@
+//! `log-shipper verify`: reads the copy back, whole, and compares it with the local log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use process::Exit;
+use process::console::{Progress, complain, say};
+use store::{AuditCopy, AuditId, Hash, Store, StoreError, Timestamp, chain_hash};
+
+use super::open;
+use crate::config::{AUDIT_RETENTION_DAYS, Config};
+use crate::event::ShippedEvent;
+use crate::sink::{SendError, Sink};
+use crate::verify::{Bound, Comparison, Range, Report};
+
+/// Local rows that are read at once, and bytes of their details.
+const ROWS: u32 = 5_000;
+const BYTES: usize = 1 << 20;
+
+/// Rows of a page that are less than this apart are read in one go.
+const GAP: i64 = 1_000;
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
+/// Why it could not be done.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("the copy cannot be read: {0}")]
+    Copy(#[from] SendError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Exit 0 when nothing differs, 1 when something does, 69 when the copy cannot be read.
+pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>, as_json: bool) -> Exit {
+    let (store, copy) = match open(config).await {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let mut sink = Sink::open(&config.audit_sink, &copy.stream, AUDIT_RETENTION_DAYS).await;
+    let report = compare(&store, &copy, &mut sink, from, to).await;
+    store.close().await;
+    match report {
+        Ok(report) => {
+            say(&if as_json { serde_json::to_string(&report).unwrap_or_default() } else { to_text(&report, &copy) });
+            if report.agrees { Exit::Done } else { Exit::Failed }
+        }
+        Err(error) => {
+            complain(&format!("log-shipper: {error}"));
+            match error {
+                Trouble::Copy(_) => Exit::Unavailable,
+                Trouble::Store(_) => Exit::Failed,
+            }
+        }
+    }
+}
+
+async fn compare(
+    store: &Store,
+    copy: &AuditCopy,
+    sink: &mut Sink,
+    from: Option<Bound>,
+    to: Option<Bound>,
+) -> Result<Report, Trouble> {
+    let range = range(store, copy, sink, from, to).await?;
+    let mut comparison = Comparison::new(range, &copy.stream);
+    let mut progress = Progress::start();
+    let (mut page, mut read) = (None, 0_u64);
+    loop {
+        let lines = sink.read_back(page).await?;
+        read += lines.texts.len() as u64;
+        let events = comparison.read(&lines.texts);
+        let local = local_hashes(store, &events).await?;
+        comparison.compare(&events, &local);
+        progress.show(|| format!("compared {read} events"));
+        match lines.next {
+            Some(next) => page = Some(next),
+            None => return Ok(comparison.finish()),
+        }
+    }
+}
+
+async fn range(
+    store: &Store,
+    copy: &AuditCopy,
+    sink: &mut Sink,
+    from: Option<Bound>,
+    to: Option<Bound>,
+) -> Result<Range, StoreError> {
+    // The books before the copy is read: what is shipped meanwhile may be in it or not.
+    let cursor = store.shipping_state(copy).await?.cursor;
+    let head = store.audit_head().await?.id;
+    let first_row = AuditId::ZERO.next();
+    let first = match from {
+        None => first_row,
+        Some(Bound::Row(row)) => row,
+        Some(Bound::Time(at)) => store.first_audit_row_at(at).await?.unwrap_or(head.next()),
+    };
+    let last = match to {
+        None => head,
+        Some(Bound::Row(row)) => row.min(head),
+        Some(Bound::Time(at)) => match store.first_audit_row_at(at).await? {
+            Some(row) => AuditId::new(row.get() - 1).unwrap_or(AuditId::ZERO),
+            None => head,
+        },
+    };
+    let quarantined: BTreeSet<_> = store
+        .quarantined(copy)
+        .await?
+        .into_iter()
+        .map(|row| row.id)
+        .filter(|id| (first..=last).contains(id))
+        .collect();
+    let kept_from = match sink.retention_days().await.and_then(|days| u64::try_from(days).ok()) {
+        Some(days) => {
+            let oldest = Timestamp::now().minus(Duration::from_secs(days * SECONDS_A_DAY));
+            store.first_audit_row_at(oldest).await?.unwrap_or(head.next())
+        }
+        None => first_row,
+    };
+    Ok(Range { first, last, cursor, quarantined, kept_from })
+}
+
+/// What the local rows of these events hash to: their content, whatever hash stands beside it.
+async fn local_hashes(store: &Store, events: &[ShippedEvent]) -> Result<BTreeMap<AuditId, Hash>, StoreError> {
+    let wanted: BTreeSet<AuditId> = events.iter().map(|event| event.id).collect();
+    let mut hashes = BTreeMap::new();
+    let mut done = AuditId::ZERO;
+    for id in wanted {
+        // Rows that lie close together were read with the one before.
+        while done < id {
+            let before = AuditId::new(id.get() - 1).unwrap_or(AuditId::ZERO);
+            let after = if before.get() - done.get() < GAP { done } else { before };
+            let rows = store.audit_events(after, ROWS, BYTES).await?;
+            done = rows.last().map_or(id, |row| row.id);
+            for row in rows {
+                let at = row.at.to_rfc3339();
+                hashes.insert(row.id, chain_hash(&row.previous_hash, &row.hashed_fields(&at)));
+            }
+        }
+    }
+    Ok(hashes)
+}
+
+fn to_text(report: &Report, copy: &AuditCopy) -> String {
+    let mut text = format!("Copy: {}, as {}\n", copy.sink, copy.stream);
+    if report.agrees {
+        text.push_str(&format!("The copy agrees with the local log: {} rows compared", report.checked));
+        text.push_str(&format!(" (rows {} to {}).\n", report.first, report.last));
+    } else {
+        text.push_str("THE COPY AND THE LOCAL LOG DIFFER:\n");
+        for difference in &report.differences {
+            text.push_str(&format!("  {}\n", difference.words));
+        }
+        if report.more_differences > 0 {
+            text.push_str(&format!("  and {} more\n", report.more_differences));
+        }
+        text.push_str("Keep this machine as it is: see “The audit chain is broken” in docs/OPERATIONS.md.\n");
+    }
+    for (count, what) in [
+        (report.not_yet_shipped, "not shipped yet"),
+        (report.quarantined.len() as u64, "given up on: see `log-shipper status`"),
+        (report.older_than_retention, "older than the copy keeps them"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("{count} rows {what}.\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,276 @@
+//! An audit row as it is shipped: one line of JSON with exactly the fields that its hash covers, and the hash.
+//!
+//! Whoever has a copy of the lines and the description of the hash (`store`'s `chain_hash`) can recompute the chain
+//! with nothing else at hand. The details stand in the line byte for byte as they are stored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{AuditEvent, AuditId, Hash, HashedFields, PersonId, Timestamp, chain_hash};
+
+/// The version of this format.
+const SCHEMA: u32 = 1;
+
+/// What CloudWatch Logs counts for each event beside its text.
+pub const EVENT_OVERHEAD: usize = 26;
+
+/// The longest text of one event in bytes: 256 KiB less the overhead, which every region takes. Newer ones take 1 MiB.
+pub const LONGEST_TEXT: usize = 262_144 - EVENT_OVERHEAD;
+
+/// Which log a row belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogIdentity {
+    /// The database's id.
+    pub database_id: String,
+    /// The name of its log, see [`store::Store::audit_stream`].
+    pub stream: String,
+}
+
+/// Why an event carries another time than its row's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restamp {
+    /// The row is older than the service takes.
+    Late(Timestamp),
+    /// The row's clock ran ahead of the service's.
+    Ahead(Timestamp),
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: &'a str,
+    user_id: Option<i64>,
+    action: &'a str,
+    details: Details<'a>,
+    ip_address: Option<&'a str>,
+    id: AuditId,
+    hash: String,
+    previous_hash: String,
+    database_id: &'a str,
+    stream: &'a str,
+    schema: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ahead: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipped_at: Option<String>,
+}
+
+/// Details that are no JSON are never written; where somebody changed them, they are shipped as a text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Details<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+}
+
+/// The line of a row.
+pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> String {
+    let shipped_at = restamp.map(|restamp| match restamp {
+        Restamp::Late(at) | Restamp::Ahead(at) => at.to_rfc3339(),
+    });
+    let details = serde_json::from_str(&row.details).map_or(Details::Text(&row.details), Details::Json);
+    to_text(&Line {
+        timestamp: &row.at.to_rfc3339(),
+        user_id: row.person.map(PersonId::get),
+        action: &row.action,
+        details,
+        ip_address: row.ip.as_deref(),
+        id: row.id,
+        hash: row.hash.to_string(),
+        previous_hash: row.previous_hash.to_string(),
+        database_id: &log.database_id,
+        stream: &log.stream,
+        schema: SCHEMA,
+        late: matches!(restamp, Some(Restamp::Late(_))),
+        ahead: matches!(restamp, Some(Restamp::Ahead(_))),
+        shipped_at,
+    })
+}
+
+#[derive(Serialize)]
+struct PartLine<'a> {
+    id: AuditId,
+    hash: String,
+    database_id: &'a str,
+    stream: &'a str,
+    schema: u32,
+    part: usize,
+    parts: usize,
+    text: &'a str,
+}
+
+/// Numbers and texts always have a JSON form.
+fn to_text(line: &impl Serialize) -> String {
+    serde_json::to_string(line).unwrap_or_default()
+}
+
+/// The line as it is, or in numbered parts of at most `longest` bytes each; their texts together are the line.
+pub fn split(line: String, row: &AuditEvent, log: &LogIdentity, longest: usize) -> Vec<String> {
+    if line.len() <= longest {
+        return vec![line];
+    }
+    let part = |part, parts, text| PartLine {
+        id: row.id,
+        hash: row.hash.to_string(),
+        database_id: &log.database_id,
+        stream: &log.stream,
+        schema: SCHEMA,
+        part,
+        parts,
+        text,
+    };
+    // As if there were as many parts as can be: no number is then longer than was counted.
+    let envelope = to_text(&part(line.len(), line.len(), "")).len();
+    let room = longest.saturating_sub(envelope).max(LONGEST_ESCAPE);
+    let mut texts = Vec::new();
+    let (mut start, mut used) = (0, 0);
+    for (index, character) in line.char_indices() {
+        let size = escaped_len(character);
+        if used + size > room {
+            texts.push(&line[start..index]);
+            (start, used) = (index, 0);
+        }
+        used += size;
+    }
+    texts.push(&line[start..]);
+    let parts = texts.len();
+    (1..).zip(texts).map(|(number, text)| to_text(&part(number, parts, text))).collect()
+}
+
+/// `\u001f`
+const LONGEST_ESCAPE: usize = 6;
+
+/// How many bytes JSON needs for a character.
+fn escaped_len(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
+        '\0'..='\u{1f}' => LONGEST_ESCAPE,
+        other => other.len_utf8(),
+    }
+}
+
+/// A line that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// A whole event.
+    Whole(Box<ShippedEvent>),
+    /// A part of one.
+    Part(EventPart),
+}
+
+/// An event that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShippedEvent {
+    /// The row's number.
+    pub id: AuditId,
+    /// The log that it belongs to.
+    pub stream: String,
+    /// The hash that the event claims.
+    pub hash: Hash,
+    /// What its own fields hash to.
+    pub recomputed: Hash,
+}
+
+/// A part of an event that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPart {
+    /// The row's number.
+    pub id: AuditId,
+    /// The log that it belongs to.
+    pub stream: String,
+    /// The row's hash.
+    pub hash: Hash,
+    /// 1, 2, 3, ...
+    pub part: usize,
+    /// How many there are.
+    pub parts: usize,
+    /// The piece of the event's line.
+    pub text: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    id: i64,
+    hash: String,
+    stream: String,
+    schema: u32,
+    part: Option<usize>,
+    parts: Option<usize>,
+    text: Option<String>,
+    #[serde(default)]
+    timestamp: String,
+    user_id: Option<i64>,
+    #[serde(default)]
+    action: String,
+    #[serde(borrow)]
+    details: Option<&'a RawValue>,
+    ip_address: Option<String>,
+    previous_hash: Option<String>,
+}
+
+/// Reads a line back. `None` where it is not one of this format.
+pub fn parse(line: &str) -> Option<Parsed> {
+    let read: Envelope<'_> = serde_json::from_str(line).ok()?;
+    let (id, hash) = (AuditId::new(read.id)?, Hash::parse(&read.hash)?);
+    if read.schema != SCHEMA {
+        return None;
+    }
+    if let (Some(part), Some(parts), Some(text)) = (read.part, read.parts, read.text) {
+        let in_range = (1..=parts).contains(&part);
+        return in_range.then_some(Parsed::Part(EventPart { id, stream: read.stream, hash, part, parts, text }));
+    }
+    let person = match read.user_id {
+        Some(number) => Some(PersonId::new(number)?),
+        None => None,
+    };
+    let fields = HashedFields {
+        id,
+        at: &read.timestamp,
+        person,
+        action: &read.action,
+        details: read.details?.get(),
+        ip: read.ip_address.as_deref(),
+    };
+    let recomputed = chain_hash(&Hash::parse(&read.previous_hash?)?, &fields);
+    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed })))
+}
+
+/// Puts the parts of oversize events together again, whatever order they come in.
+#[derive(Default)]
+pub struct Assembly {
+    waiting: BTreeMap<(AuditId, String), BTreeMap<usize, EventPart>>,
+}
+
+impl Assembly {
+    /// Takes a part; gives the event once its last part is there. Parts that do not fit together give an error.
+    pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, AuditId> {
+        let key = (part.id, part.hash.to_string());
+        let (id, parts) = (part.id, part.parts);
+        let collected = self.waiting.entry(key.clone()).or_default();
+        collected.insert(part.part, part);
+        if collected.values().any(|other| other.parts != parts) {
+            self.waiting.remove(&key);
+            return Err(id);
+        }
+        if collected.len() < parts {
+            return Ok(None);
+        }
+        let line: String = collected.values().map(|part| part.text.as_str()).collect();
+        self.waiting.remove(&key);
+        match parse(&line) {
+            Some(Parsed::Whole(event)) if event.id == id => Ok(Some(*event)),
+            _ => Err(id),
+        }
+    }
+
+    /// The rows of which parts are missing.
+    pub fn incomplete(&self) -> impl Iterator<Item = AuditId> + '_ {
+        self.waiting.keys().map(|(id, _)| *id)
+    }
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use proptest::prelude::*;
+use store::genesis_hash;
+
+use super::*;
+
+fn log() -> LogIdentity {
+    LogIdentity { database_id: "00112233445566778899aabbccddeeff".into(), stream: "0011/restored-5-abcdef01".into() }
+}
+
+/// A row as the store would have written it.
+fn row(id: i64, details: &str, ip: Option<&str>) -> AuditEvent {
+    let mut row = AuditEvent {
+        id: AuditId::new(id).unwrap(),
+        at: Timestamp::from_millis(1_795_381_805_123),
+        person: PersonId::new(7),
+        action: "LOGIN".into(),
+        details: details.into(),
+        ip: ip.map(str::to_owned),
+        previous_hash: genesis_hash("x"),
+        hash: genesis_hash("to be set"),
+    };
+    let at = row.at.to_rfc3339();
+    row.hash = chain_hash(&row.previous_hash, &row.hashed_fields(&at));
+    row
+}
+
+fn whole(line: &str) -> ShippedEvent {
+    match parse(line) {
+        Some(Parsed::Whole(event)) => *event,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_line_has_the_promised_fields() {
+    let row = row(3, r#"{"email":"a@b.example","n":1.50}"#, Some("192.0.2.7"));
+    let line: serde_json::Value = serde_json::from_str(&render(&row, &log(), None)).unwrap();
+    let expected = serde_json::json!({
+        "timestamp": "2026-11-22T21:10:05.123Z", "user_id": 7, "action": "LOGIN",
+        "details": {"email": "a@b.example", "n": 1.5}, "ip_address": "192.0.2.7", "id": 3,
+        "hash": row.hash.to_string(), "previous_hash": row.previous_hash.to_string(),
+        "database_id": log().database_id, "stream": log().stream, "schema": 1,
+    });
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn details_keep_every_byte() {
+    // Another order, another spelling of the same number and of the same letter: hashes are over bytes.
+    let details = r#"{ "b":1.50, "a":"\u00e9" }"#;
+    let line = render(&row(3, details, None), &log(), None);
+    assert!(line.contains(details), "{line}");
+    let event = whole(&line);
+    assert_eq!(event.recomputed, event.hash);
+}
+
+#[test]
+fn a_row_that_was_restamped_says_so_and_keeps_its_own_time() {
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    for (restamp, mark) in [(Restamp::Late(now), "late"), (Restamp::Ahead(now), "ahead")] {
+        let line: serde_json::Value = serde_json::from_str(&render(&row(3, "{}", None), &log(), Some(restamp))).unwrap();
+        assert_eq!(line[mark], true);
+        assert_eq!(line["timestamp"], "2026-11-22T21:10:05.123Z");
+        assert_eq!(line["shipped_at"], now.to_rfc3339());
+        let other = if mark == "late" { "ahead" } else { "late" };
+        assert!(line.get(other).is_none());
+    }
+}
+
+#[test]
+fn details_that_somebody_made_no_json_are_shipped_all_the_same_and_found_out() {
+    let line = render(&row(3, "not {json", None), &log(), None);
+    let event = whole(&line);
+    assert_ne!(event.recomputed, event.hash);
+}
+
+#[test]
+fn any_change_to_a_line_shows_in_its_hash() {
+    let line = render(&row(3, r#"{"email":"a@b.example"}"#, Some("192.0.2.7")), &log(), None);
+    for (from, to) in [
+        ("05.123Z", "05.124Z"), ("\"user_id\":7", "\"user_id\":8"), ("LOGIN", "LOGOUT"), ("a@b", "c@b"),
+        ("192.0.2.7", "192.0.2.8"), ("\"id\":3", "\"id\":4"), ("\"user_id\":7", "\"user_id\":null"),
+    ] {
+        let changed = line.replacen(from, to, 1);
+        assert_ne!(changed, line);
+        let event = whole(&changed);
+        assert_ne!(event.recomputed, event.hash, "{from} to {to}");
+    }
+}
+
+#[test]
+fn what_is_no_event_is_not_taken_for_one() {
+    let line = render(&row(3, "{}", None), &log(), None);
+    for broken in [
+        "", "{}", "null", "[]", "a line", &line[1..], &line[..line.len() - 1],
+        &line.replace("\"schema\":1", "\"schema\":2"), &line.replace("\"id\":3", "\"id\":0"),
+        &line.replace("\"user_id\":7", "\"user_id\":-7"), &line.replace("\"details\":{},", ""),
+    ] {
+        assert_eq!(parse(broken), None, "{broken}");
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused() {
+    let row = row(3, &format!("{{\"x\":\"{}\"}}", "y".repeat(900)), None);
+    let parts = split(render(&row, &log(), None), &row, &log(), 600);
+    assert!(parts.len() > 2);
+    let part = |line: &str| match parse(line) {
+        Some(Parsed::Part(part)) => part,
+        other => panic!("{other:?}"),
+    };
+    let mut assembly = Assembly::default();
+    assert_eq!(assembly.add(part(&parts[0])), Ok(None));
+    assert_eq!(assembly.incomplete().collect::<Vec<_>>(), [row.id]);
+    let mut other_count = part(&parts[1]);
+    other_count.parts += 1;
+    assert_eq!(assembly.add(other_count), Err(row.id));
+    for line in &parts[1..] {
+        let mut changed = part(line);
+        changed.text = changed.text.replace('y', "z");
+        let _ = assembly.add(changed);
+    }
+    let event = assembly.add(part(&parts[0])).unwrap().unwrap();
+    assert_ne!(event.recomputed, event.hash);
+    let of_no_number = parts[0].replace("\"part\":1", "\"part\":0");
+    assert_eq!(parse(&of_no_number), None);
+}
+
+proptest! {
+    /// Whatever the details hold, a row is found again in its parts, each within the limit, in any order.
+    #[test]
+    fn an_oversize_row_is_put_together_again(
+        text in "[a-z\"\\\\\u{0}-\u{1f}é€😀]{0,600}", longest in 450..900_usize, shift in 0..10_usize,
+    ) {
+        let row = row(3, &serde_json::json!({ "text": text }).to_string(), Some("192.0.2.7"));
+        let line = render(&row, &log(), None);
+        let mut parts = split(line.clone(), &row, &log(), longest);
+        prop_assert!(parts.iter().all(|part| part.len() <= longest), "{:?}", parts);
+        prop_assert_eq!(parts.len() == 1, line.len() <= longest);
+        if parts.len() > 1 {
+            let count = parts.len();
+            parts.rotate_left(shift % count);
+            let mut assembly = Assembly::default();
+            let mut found = None;
+            for line in &parts {
+                let Some(Parsed::Part(part)) = parse(line) else { panic!("{line}") };
+                prop_assert!(found.is_none());
+                found = assembly.add(part).unwrap();
+            }
+            let found = found.unwrap();
+            prop_assert_eq!(found.hash, row.hash);
+            prop_assert_eq!(found.recomputed, row.hash);
+            prop_assert_eq!(assembly.incomplete().count(), 0);
+        }
+    }
+
+    /// The shipped line alone is enough to recompute the hash.
+    #[test]
+    fn every_row_is_proved_by_its_own_line(id in 1..i64::MAX, text in any::<String>(), ip in proptest::option::of("[0-9a-f:.]{1,20}")) {
+        let row = row(id, &serde_json::json!({ "text": text }).to_string(), ip.as_deref());
+        let event = whole(&render(&row, &log(), None));
+        prop_assert_eq!((event.id, event.hash, event.recomputed), (row.id, row.hash, row.hash));
+        prop_assert_eq!(event.stream, log().stream);
+    }
+}

@@ -1,0 +1,295 @@
+//! The loop around a step: when to look for rows, when to try again, what to say meanwhile, how to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use process::{Exit, Shutdown, ready};
+use store::{AuditCopy, IfMissing, OpenError, Store, Timestamp};
+
+use crate::backoff;
+use crate::commands::exit_of;
+use crate::config::{AUDIT_RETENTION_DAYS, Config};
+use crate::journal;
+use crate::shipper::{ShipError, Shipper, Step};
+use crate::sink::Sink;
+
+/// How often another program's commits are looked for. A row has to be on its way within 2 seconds.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a step may still take once the program was asked to stop.
+const LAST_STEP: Duration = Duration::from_secs(10);
+/// How long the program waits before it looks again for a database that is not there yet.
+const DATABASE_PAUSE: Duration = Duration::from_secs(2);
+/// The same trouble is told once in this time.
+const LOUD: Duration = Duration::from_secs(60);
+/// A row that waits this long is an alarm: the service takes nothing older than 14 days under its own time.
+const ALARM_AGE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+/// How often the alarm is repeated.
+const ALARM_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// A loop that has not come round for this long is stuck: no call takes as long.
+const STUCK_SECONDS: u64 = 180;
+
+/// Ships for as long as the program runs.
+pub async fn run(config: Config) -> Exit {
+    let shutdown = match Shutdown::listen() {
+        Ok(shutdown) => shutdown,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be listened to");
+            return Exit::Failed;
+        }
+    };
+    let Some(opened) = wait_for_database(&config, &shutdown).await else { return Exit::Done };
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be opened");
+            return exit_of(&error);
+        }
+    };
+    let journal = config
+        .application_sink
+        .clone()
+        .map(|address| tokio::spawn(journal::ship(store.clone(), address, shutdown.clone())));
+    let exit = match start(&config, &store).await {
+        Ok(shipper) => {
+            let lifesign = Arc::new(Lifesign::new());
+            let watched = Arc::clone(&lifesign);
+            let watchdog = tokio::spawn(ready::keep_watchdog_fed(move || {
+                let alive = watched.is_fresh();
+                async move { alive }
+            }));
+            ready::notify_ready();
+            tracing::info!(sink = shipper.copy().sink, stream = shipper.copy().stream, cursor = %shipper.cursor(), "shipping");
+            Loop::new(store.clone(), shipper, lifesign).until(&shutdown).await;
+            ready::notify_stopping();
+            watchdog.abort();
+            tracing::info!("stopped");
+            Exit::Done
+        }
+        Err(error) => {
+            tracing::error!(%error, "the books of the copy cannot be read");
+            Exit::Failed
+        }
+    };
+    if let Some(journal) = journal {
+        // It ends at the same signal, and gives its own last lines a moment.
+        if tokio::time::timeout(LAST_STEP, journal).await.is_err() {
+            tracing::warn!("the last log lines are still on their way; they are sent again at the next start");
+        }
+    }
+    store.close().await;
+    exit
+}
+
+async fn start(config: &Config, store: &Store) -> Result<Shipper, store::StoreError> {
+    let copy = AuditCopy { sink: config.audit_sink.to_string(), stream: store.audit_stream().await? };
+    let sink = Sink::open(&config.audit_sink, &copy.stream, AUDIT_RETENTION_DAYS).await;
+    Shipper::new(store.clone(), sink, copy).await
+}
+
+/// The site makes the database; on a new machine it may not have yet. None when asked to stop before.
+async fn wait_for_database(config: &Config, shutdown: &Shutdown) -> Option<Result<Store, OpenError>> {
+    let mut loud = Loud::default();
+    loop {
+        match Store::open(&config.database, &config.database_key, IfMissing::Refuse).await {
+            Err(error @ (OpenError::Missing { .. } | OpenError::NoDirectory { .. })) => {
+                if loud.may_speak(Instant::now(), LOUD) {
+                    tracing::warn!(%error, "there is no database yet; waiting for the site to make it");
+                }
+            }
+            opened => return Some(opened),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(DATABASE_PAUSE) => {}
+            _ = shutdown.requested() => return None,
+        }
+    }
+}
+
+struct Loop {
+    store: Store,
+    shipper: Shipper,
+    lifesign: Arc<Lifesign>,
+    failures: u32,
+    outage: Loud,
+    alarm: Loud,
+    books: Loud,
+    told: Option<String>,
+    retention_checked: bool,
+}
+
+impl Loop {
+    fn new(store: Store, shipper: Shipper, lifesign: Arc<Lifesign>) -> Loop {
+        let loud = Loud::default;
+        Loop { store, shipper, lifesign, failures: 0, outage: loud(), alarm: loud(), books: loud(), told: None, retention_checked: false }
+    }
+
+    async fn until(mut self, shutdown: &Shutdown) {
+        while !shutdown.is_requested() {
+            self.lifesign.give();
+            let outcome = tokio::select! {
+                outcome = self.shipper.step() => outcome,
+                () = async { shutdown.requested().await; tokio::time::sleep(LAST_STEP).await } => {
+                    tracing::warn!("the last rows did not get through in time; they are sent at the next start");
+                    return;
+                }
+            };
+            let pause = match outcome {
+                Ok(Step::Moved) => {
+                    self.recovered();
+                    self.check_retention().await;
+                    continue;
+                }
+                Ok(Step::Idle) => {
+                    self.recovered();
+                    self.tell(format!("all {} rows are accounted for", self.shipper.cursor()));
+                    self.until_more(shutdown).await;
+                    continue;
+                }
+                Err(error) => self.failed(&error).await,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = shutdown.requested() => {}
+            }
+        }
+    }
+
+    /// Waits until there are rows beyond the cursor.
+    async fn until_more(&mut self, shutdown: &Shutdown) {
+        let changes = self.store.changes();
+        let cursor = u64::try_from(self.shipper.cursor().get()).unwrap_or(0);
+        while !shutdown.is_requested() {
+            self.lifesign.give();
+            if let Err(error) = self.store.poll_foreign_commits().await {
+                if self.outage.may_speak(Instant::now(), LOUD) {
+                    tracing::error!(%error, "the database cannot be looked at");
+                }
+            } else if *changes.borrow() > cursor {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = shutdown.requested() => {}
+            }
+        }
+    }
+
+    fn recovered(&mut self) {
+        if self.failures > 0 {
+            tracing::info!(failures = self.failures, cursor = %self.shipper.cursor(), "rows get through again");
+            self.failures = 0;
+            self.outage = Loud::default();
+        }
+    }
+
+    /// Once: a group that somebody else made may keep rows for too short a time.
+    async fn check_retention(&mut self) {
+        if std::mem::replace(&mut self.retention_checked, true) {
+            return;
+        }
+        if let Some(days) = self.shipper.retention_days().await.filter(|days| *days < AUDIT_RETENTION_DAYS) {
+            tracing::warn!(days, wanted = AUDIT_RETENTION_DAYS, "the log group keeps audit rows for too short a time: raise its retention");
+        }
+    }
+
+    async fn failed(&mut self, error: &ShipError) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let now = Instant::now();
+        if self.outage.may_speak(now, LOUD) {
+            tracing::error!(%error, failures = self.failures, cursor = %self.shipper.cursor(), "audit rows do not get through; trying again");
+        }
+        self.tell(format!("not getting through: {error}"));
+        if self.books.may_speak(now, LOUD)
+            && let Err(error) = self.shipper.record_error(&error.to_string()).await
+        {
+            tracing::warn!(%error, "the outage could not be written down");
+        }
+        self.raise_alarm(now).await;
+        backoff::pause(self.failures, backoff::chance())
+    }
+
+    async fn raise_alarm(&mut self, now: Instant) {
+        let Ok(waiting) = self.store.audit_events(self.shipper.cursor(), 1, 0).await else { return };
+        let Some(oldest) = waiting.first() else { return };
+        if is_alarming(oldest.at, Timestamp::now()) && self.alarm.may_speak(now, ALARM_PAUSE) {
+            tracing::error!(
+                alarm = "AUDIT_SHIPPING_BEHIND",
+                row = %oldest.id,
+                written = oldest.at.to_rfc3339(),
+                "audit rows have waited for more than 10 days to be copied off this machine"
+            );
+        }
+    }
+
+    /// Tells the supervisor, where that is news.
+    fn tell(&mut self, status: String) {
+        if self.told.as_ref() != Some(&status) {
+            ready::notify_status(&status);
+            self.told = Some(status);
+        }
+    }
+}
+
+fn is_alarming(written: Timestamp, now: Timestamp) -> bool {
+    now.since(written) > ALARM_AGE
+}
+
+/// When something was last said, so that it is not said again too soon.
+#[derive(Default)]
+pub(crate) struct Loud {
+    last: Option<Instant>,
+}
+
+impl Loud {
+    /// Whether it may be said now; then it counts as said.
+    pub(crate) fn may_speak(&mut self, now: Instant, pause: Duration) -> bool {
+        let may = self.last.is_none_or(|last| now.duration_since(last) >= pause);
+        if may {
+            self.last = Some(now);
+        }
+        may
+    }
+}
+
+/// When the loop last came round.
+struct Lifesign {
+    start: Instant,
+    seconds: AtomicU64,
+}
+
+impl Lifesign {
+    fn new() -> Lifesign {
+        Lifesign { start: Instant::now(), seconds: AtomicU64::new(0) }
+    }
+
+    fn give(&self) {
+        self.seconds.store(self.start.elapsed().as_secs(), Ordering::Relaxed);
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.start.elapsed().as_secs().saturating_sub(self.seconds.load(Ordering::Relaxed)) < STUCK_SECONDS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_told_once_a_minute() {
+        let start = Instant::now();
+        let mut loud = Loud::default();
+        let said: Vec<u64> =
+            (0..200).filter(|second| loud.may_speak(start + Duration::from_secs(*second), LOUD)).collect();
+        assert_eq!(said, [0, 60, 120, 180]);
+    }
+
+    #[test]
+    fn ten_days_of_waiting_are_an_alarm() {
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        assert!(!is_alarming(now.minus(ALARM_AGE), now));
+        assert!(is_alarming(now.minus(ALARM_AGE + Duration::from_millis(1)), now));
+        assert!(!is_alarming(now.plus(ALARM_AGE), now));
+    }
+}

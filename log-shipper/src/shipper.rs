@@ -1,0 +1,293 @@
+//! One step of shipping: some rows after the cursor, read, planned, sent, and the cursor moved past them.
+//!
+//! The cursor moves only past rows that the sink accepted, or that were given up on with the sink's own reason. A step that
+//! fails, or that a kill cuts off, leaves the cursor where it was; its rows are sent again, and the copy may hold a row twice
+//! but never lacks one.
+
+use std::collections::VecDeque;
+
+use store::{AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreError, Timestamp};
+
+use crate::batch::{Age, OutgoingEvent, plan};
+use crate::event::{LONGEST_TEXT, LogIdentity, Restamp, render, split};
+use crate::sink::{SendError, Sink, Verdict};
+
+/// Rows that are read at once, and bytes of their details: somewhat more than one call takes.
+const READ_ROWS: u32 = 5_000;
+const READ_BYTES: usize = 1 << 20;
+
+/// How many rows after a suspect are tried as a control, where none is known to be good.
+const CONTROLS: usize = 3;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The cursor has moved.
+    Moved,
+    /// There is nothing to ship.
+    Idle,
+}
+
+/// Why a step did not get through. Nothing is lost; the same step can be taken again.
+#[derive(Debug, thiserror::Error)]
+pub enum ShipError {
+    /// The other side, or the way there.
+    #[error("{0}")]
+    Outage(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cursor was moved by somebody else.
+    #[error("another log-shipper ships the same copy: let only one run")]
+    NotAlone,
+}
+
+/// An event on its way, and the row it is the last one of.
+struct Pending {
+    event: OutgoingEvent,
+    row: AuditId,
+    completes_row: bool,
+}
+
+/// Ships one log to one place.
+pub struct Shipper {
+    store: Store,
+    sink: Sink,
+    copy: AuditCopy,
+    log: LogIdentity,
+    cursor: AuditId,
+    queue: VecDeque<Pending>,
+    /// The newest row that is in the queue or was.
+    read_to: AuditId,
+    /// A row that the sink has taken.
+    known_good: Option<AuditId>,
+}
+
+impl Shipper {
+    /// A shipper that goes on where the books say the copy ends.
+    pub async fn new(store: Store, sink: Sink, copy: AuditCopy) -> Result<Shipper, StoreError> {
+        let cursor = store.shipping_state(&copy).await?.cursor;
+        let log = LogIdentity { database_id: store.database_id().to_owned(), stream: copy.stream.clone() };
+        Ok(Shipper { store, sink, copy, log, cursor, queue: VecDeque::new(), read_to: cursor, known_good: None })
+    }
+
+    /// The newest row that is accounted for.
+    pub fn cursor(&self) -> AuditId {
+        self.cursor
+    }
+
+    /// The copy's name.
+    pub fn copy(&self) -> &AuditCopy {
+        &self.copy
+    }
+
+    /// Ships one batch. After an error the next step begins again at the cursor.
+    pub async fn step(&mut self) -> Result<Step, ShipError> {
+        let outcome = self.try_step().await;
+        if outcome.is_err() {
+            self.begin_again().await;
+        }
+        outcome
+    }
+
+    async fn try_step(&mut self) -> Result<Step, ShipError> {
+        if self.queue.is_empty() {
+            let rows = self.store.audit_events(self.read_to, READ_ROWS, READ_BYTES).await?;
+            let Some(last) = rows.last() else { return Ok(Step::Idle) };
+            self.read_to = last.id;
+            self.queue = self.pending(&rows, Timestamp::now());
+        }
+        let count = plan(self.queue.iter_mut().map(|pending| &mut pending.event));
+        let batch: Vec<Pending> = self.queue.drain(..count).collect();
+        let (Some(newest), complete) =
+            (batch.last().map(|last| last.row), batch.iter().rev().find(|event| event.completes_row).map(|event| event.row))
+        else {
+            return Ok(Step::Idle);
+        };
+        match self.deliver(batch).await {
+            Ok(()) => {
+                // A batch may hold nothing but the first parts of one oversize row.
+                if let Some(row) = complete {
+                    self.advance(row, Vec::new()).await?;
+                }
+            }
+            Err(SendError::Outage(reason)) => return Err(ShipError::Outage(reason)),
+            Err(SendError::Invalid(_)) => {
+                self.isolate(newest).await?;
+                // What is left in the queue may continue a row that was dealt with just now.
+                self.begin_again().await;
+            }
+        }
+        Ok(Step::Moved)
+    }
+
+    /// Reads on from the cursor as the books have it.
+    async fn begin_again(&mut self) {
+        self.queue.clear();
+        if let Ok(state) = self.store.shipping_state(&self.copy).await {
+            self.cursor = state.cursor;
+        }
+        self.read_to = self.cursor;
+    }
+
+    fn pending(&self, rows: &[AuditEvent], now: Timestamp) -> VecDeque<Pending> {
+        let mut queue = VecDeque::with_capacity(rows.len());
+        for row in rows {
+            let restamp = match Age::of(row.at, now) {
+                Age::Fresh => None,
+                Age::Late => Some(Restamp::Late(now)),
+                Age::Ahead => Some(Restamp::Ahead(now)),
+            };
+            queue.extend(self.pending_row(row, restamp));
+        }
+        queue
+    }
+
+    fn pending_row(&self, row: &AuditEvent, restamp: Option<Restamp>) -> impl Iterator<Item = Pending> + use<> {
+        let stamp = match restamp {
+            None => row.at,
+            Some(Restamp::Late(now) | Restamp::Ahead(now)) => now,
+        };
+        let texts = split(render(row, &self.log, restamp), row, &self.log, LONGEST_TEXT);
+        let (row, last) = (row.id, texts.len());
+        (1..).zip(texts).map(move |(number, text)| Pending {
+            event: OutgoingEvent { stamp, text },
+            row,
+            completes_row: number == last,
+        })
+    }
+
+    /// Sends a batch, and what of it is refused by its time once more under the present time.
+    async fn deliver(&mut self, batch: Vec<Pending>) -> Result<(), SendError> {
+        let rows: Vec<AuditId> = batch.iter().map(|pending| pending.row).collect();
+        let verdicts = self.sink.send(batch.into_iter().map(|pending| pending.event).collect()).await?;
+        let mut refused: Vec<(AuditId, Verdict)> =
+            rows.iter().copied().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Accepted).collect();
+        refused.dedup_by_key(|(row, _)| *row);
+        let mut again = VecDeque::new();
+        for (row, verdict) in refused {
+            let now = Timestamp::now();
+            let restamp = if verdict == Verdict::TooOld { Restamp::Late(now) } else { Restamp::Ahead(now) };
+            if let Some(row) = self.row(row).await? {
+                again.extend(self.pending_row(&row, Some(restamp)));
+            }
+        }
+        while !again.is_empty() {
+            let count = plan(again.iter_mut().map(|pending| &mut pending.event));
+            let events = again.drain(..count).map(|pending| pending.event).collect();
+            if self.sink.send(events).await?.iter().any(|verdict| *verdict != Verdict::Accepted) {
+                return Err(SendError::Outage(
+                    "the other side refuses even the present time: see that this machine's clock is right".to_owned(),
+                ));
+            }
+        }
+        if let Some(row) = rows.last() {
+            self.known_good = Some(*row);
+        }
+        Ok(())
+    }
+
+    async fn row(&self, row: AuditId) -> Result<Option<AuditEvent>, SendError> {
+        let before = AuditId::new(row.get() - 1).unwrap_or(AuditId::ZERO);
+        let rows = self.store.audit_events(before, 1, 0).await;
+        rows.map(|rows| rows.into_iter().next()).map_err(|error| SendError::Outage(error.to_string()))
+    }
+
+    /// Goes through the rows from the cursor up to `last`, of which at least one is refused, by halves, and moves the cursor
+    /// past each half that is taken and each single row that proves to be poison.
+    async fn isolate(&mut self, last: AuditId) -> Result<(), ShipError> {
+        let mut ranges = vec![(self.cursor.get() + 1, last.get())];
+        while let Some((from, to)) = ranges.pop() {
+            match self.deliver_range(from, to).await {
+                Ok(()) => self.advance(row_id(to), Vec::new()).await?,
+                Err(SendError::Outage(reason)) => return Err(ShipError::Outage(reason)),
+                Err(SendError::Invalid(reason)) if from == to => {
+                    self.prove_poison(row_id(from), &reason).await?;
+                    tracing::error!(
+                        alarm = "AUDIT_ROW_QUARANTINED",
+                        row = from,
+                        reason,
+                        "a row cannot be shipped and is put aside; it is in the database and nowhere else"
+                    );
+                    self.advance(row_id(to), vec![Quarantined { id: row_id(from), reason }]).await?;
+                }
+                Err(SendError::Invalid(_)) => {
+                    let middle = from + (to - from) / 2;
+                    ranges.push((middle + 1, to));
+                    ranges.push((from, middle));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver_range(&mut self, from: i64, to: i64) -> Result<(), SendError> {
+        let mut after = AuditId::new(from - 1).unwrap_or(AuditId::ZERO);
+        while after.get() < to {
+            let limit = u32::try_from(to - after.get()).unwrap_or(READ_ROWS).min(READ_ROWS);
+            let rows = self.store.audit_events(after, limit, READ_BYTES).await;
+            let rows = rows.map_err(|error| SendError::Outage(error.to_string()))?;
+            let Some(last) = rows.last().map(|row| row.id) else { return Ok(()) };
+            let mut queue = self.pending(&rows, Timestamp::now());
+            while !queue.is_empty() {
+                let count = plan(queue.iter_mut().map(|pending| &mut pending.event));
+                let batch = queue.drain(..count).collect();
+                self.deliver(batch).await?;
+            }
+            after = last;
+        }
+        Ok(())
+    }
+
+    /// A refused row is poison only if another one is taken at the same moment: a service that refuses everything says
+    /// nothing about the row. Sending a row twice does no harm.
+    async fn prove_poison(&mut self, suspect: AuditId, reason: &str) -> Result<(), ShipError> {
+        let controls: Vec<AuditId> = match self.known_good {
+            Some(row) => vec![row],
+            None => self.unproven_controls(suspect).await?,
+        };
+        for control in controls {
+            match self.deliver_range(control.get(), control.get()).await {
+                Ok(()) => return Ok(()),
+                Err(SendError::Outage(reason)) => return Err(ShipError::Outage(reason)),
+                Err(SendError::Invalid(_)) => {}
+            }
+        }
+        Err(ShipError::Outage(format!("the other side refuses every row, not this one alone: {reason}")))
+    }
+
+    async fn unproven_controls(&self, suspect: AuditId) -> Result<Vec<AuditId>, StoreError> {
+        let mut controls = Vec::new();
+        let given_up = self.store.quarantined(&self.copy).await?;
+        if self.cursor > AuditId::ZERO && given_up.iter().all(|row| row.id != self.cursor) {
+            controls.push(self.cursor);
+        }
+        let next = self.store.audit_events(suspect, u32::try_from(CONTROLS).unwrap_or(1), usize::MAX).await?;
+        controls.extend(next.iter().map(|row| row.id));
+        Ok(controls)
+    }
+
+    async fn advance(&mut self, to: AuditId, quarantined: Vec<Quarantined>) -> Result<(), ShipError> {
+        let moved = self.store.advance_shipping(&self.copy, self.cursor, to, quarantined, Timestamp::now()).await?;
+        if !moved {
+            return Err(ShipError::NotAlone);
+        }
+        self.cursor = to;
+        Ok(())
+    }
+
+    /// How many days the other side keeps events, where it has a limit and tells it.
+    pub async fn retention_days(&mut self) -> Option<i32> {
+        self.sink.retention_days().await
+    }
+
+    /// Writes down why nothing gets through.
+    pub async fn record_error(&self, error: &str) -> Result<(), StoreError> {
+        self.store.record_shipping_error(&self.copy, error, Timestamp::now()).await
+    }
+}
+
+fn row_id(number: i64) -> AuditId {
+    // Zero comes of no row here; it would move no cursor.
+    AuditId::new(number).unwrap_or(AuditId::ZERO)
+}

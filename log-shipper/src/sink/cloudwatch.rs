@@ -1,0 +1,200 @@
+//! A copy in CloudWatch Logs: one call a batch, an answer for each event, and the group and stream made where they are
+//! missing.
+//!
+//! A reply of 200 is not acceptance: `rejectedLogEventsInfo` says which events were refused by their time.
+
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
+use process::aws;
+
+use super::{Page, PageToken, SendError, Verdict};
+use crate::batch::OutgoingEvent;
+
+/// A group and a stream in it.
+pub struct CloudWatchSink {
+    group: String,
+    stream: String,
+    retention_days: i32,
+    /// None as long as no region is known.
+    client: Option<Client>,
+}
+
+impl CloudWatchSink {
+    pub(super) async fn open(group: &str, stream: &str, retention_days: i32) -> CloudWatchSink {
+        let client = connect().await;
+        CloudWatchSink { group: group.to_owned(), stream: stream.to_owned(), retention_days, client }
+    }
+
+    async fn client(&mut self) -> Result<Client, SendError> {
+        if self.client.is_none() {
+            // A region that was not known yet may be by now: the metadata service comes up with the network.
+            self.client = connect().await;
+        }
+        self.client.clone().ok_or_else(|| {
+            SendError::Outage(
+                "no AWS region is known: set AWS_REGION, or let this machine have a role and its metadata service".to_owned(),
+            )
+        })
+    }
+
+    pub(super) async fn send(&mut self, events: Vec<OutgoingEvent>) -> Result<Vec<Verdict>, SendError> {
+        let count = events.len();
+        let mut inputs = Vec::with_capacity(count);
+        for event in events {
+            let input = InputLogEvent::builder().timestamp(event.stamp.as_millis()).message(event.text).build();
+            inputs.push(input.map_err(|error| SendError::Invalid(error.to_string()))?);
+        }
+        let client = self.client().await?;
+        let call = client
+            .put_log_events()
+            .log_group_name(&self.group)
+            .log_stream_name(&self.stream)
+            .set_log_events(Some(inputs));
+        let mut sent = call.clone().send().await;
+        if sent.as_ref().is_err_and(|error| code(error) == Some("ResourceNotFoundException")) {
+            self.create(&client).await?;
+            sent = call.send().await;
+        }
+        match sent {
+            Ok(reply) => Ok(verdicts(reply.rejected_log_events_info(), count)),
+            // Nobody says this any more; it meant that the batch is there.
+            Err(error) if code(&error) == Some("DataAlreadyAcceptedException") => Ok(vec![Verdict::Accepted; count]),
+            Err(error) => Err(self.explain("logs:PutLogEvents", &error)),
+        }
+    }
+
+    /// Makes group and stream, as far as they are not there. A group that somebody else made keeps its retention.
+    async fn create(&self, client: &Client) -> Result<(), SendError> {
+        let exists = |code: Option<&str>| code == Some("ResourceAlreadyExistsException");
+        match client.create_log_group().log_group_name(&self.group).send().await {
+            Ok(_) => {
+                let retention = client.put_retention_policy().log_group_name(&self.group);
+                let set = retention.retention_in_days(self.retention_days).send().await;
+                set.map_err(|error| self.explain("logs:PutRetentionPolicy", &error))?;
+                tracing::info!(group = self.group, retention_days = self.retention_days, "made the log group");
+            }
+            Err(error) if exists(code(&error)) => {}
+            Err(error) => return Err(self.explain("logs:CreateLogGroup", &error)),
+        }
+        let stream = client.create_log_stream().log_group_name(&self.group).log_stream_name(&self.stream);
+        match stream.send().await {
+            Ok(_) => {
+                tracing::info!(group = self.group, stream = self.stream, "made the log stream");
+                Ok(())
+            }
+            Err(error) if exists(code(&error)) => Ok(()),
+            Err(error) => Err(self.explain("logs:CreateLogStream", &error)),
+        }
+    }
+
+    /// How long the group keeps events, where it says so and we may ask.
+    pub(super) async fn retention_days(&mut self) -> Option<i32> {
+        let client = self.client().await.ok()?;
+        let reply = client.describe_log_groups().log_group_name_prefix(&self.group).send().await.ok()?;
+        let group = reply.log_groups().iter().find(|group| group.log_group_name() == Some(&self.group))?;
+        group.retention_in_days()
+    }
+
+    pub(super) async fn read_back(&mut self, from: Option<PageToken>) -> Result<Page, SendError> {
+        let token = match from {
+            Some(PageToken::CloudWatch(token)) => Some(token),
+            _ => None,
+        };
+        let client = self.client().await?;
+        let call = client.get_log_events().log_group_name(&self.group).log_stream_name(&self.stream);
+        let reply = match call.start_from_head(true).set_next_token(token.clone()).send().await {
+            Ok(reply) => reply,
+            // No stream is an empty copy.
+            Err(error) if code(&error) == Some("ResourceNotFoundException") => return Ok(Page::default()),
+            Err(error) => return Err(self.explain("logs:GetLogEvents", &error)),
+        };
+        // The end is where the token stays the same.
+        let next = reply.next_forward_token.filter(|next| Some(next) != token.as_ref()).map(PageToken::CloudWatch);
+        let texts = reply.events.unwrap_or_default().into_iter().filter_map(|event| event.message).collect();
+        Ok(Page { texts, next })
+    }
+
+    fn explain<E, R>(&self, permission: &str, error: &SdkError<E, R>) -> SendError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        let group = &self.group;
+        let (Some(code), message) = (error.code(), error.message().unwrap_or("no message")) else {
+            return SendError::Outage(format!("CloudWatch Logs cannot be reached: {}", aws::causes(error)));
+        };
+        match code {
+            "InvalidParameterException" | "ValidationException" | "SerializationException" => {
+                SendError::Invalid(format!("{code}: {message}"))
+            }
+            "AccessDeniedException" | "AccessDenied" => SendError::Outage(format!(
+                "the role of this machine may not {permission} on the log group {group}: allow it ({message})"
+            )),
+            "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" | "InvalidSignatureException" => {
+                SendError::Outage(format!(
+                    "CloudWatch Logs does not accept the credentials: see that the role is attached and the clock is right ({code}: {message})"
+                ))
+            }
+            _ => SendError::Outage(format!("CloudWatch Logs answers {code}: {message}")),
+        }
+    }
+}
+
+/// None where no region is known.
+async fn connect() -> Option<Client> {
+    let config = aws::load(None).await;
+    // A unit that sets AWS_REGION to nothing has not set it.
+    config.region().filter(|region| !region.as_ref().is_empty())?;
+    Some(Client::new(&config))
+}
+
+fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+/// Which of `count` events were kept: `tooOld` and `expired` name the end of what was refused, exclusive; `tooNew` its
+/// start, inclusive (API reference of PutLogEvents).
+fn verdicts(rejected: Option<&RejectedLogEventsInfo>, count: usize) -> Vec<Verdict> {
+    let mut verdicts = vec![Verdict::Accepted; count];
+    let Some(rejected) = rejected else { return verdicts };
+    let index = |given: Option<i32>| given.map(|index| usize::try_from(index).unwrap_or(0).min(count));
+    let old = index(rejected.too_old_log_event_end_index()).max(index(rejected.expired_log_event_end_index()));
+    verdicts[..old.unwrap_or(0)].fill(Verdict::TooOld);
+    let new = index(rejected.too_new_log_event_start_index()).unwrap_or(count);
+    verdicts[new..].fill(Verdict::TooNew);
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(old: Option<i32>, expired: Option<i32>, new: Option<i32>) -> String {
+        let info = RejectedLogEventsInfo::builder()
+            .set_too_old_log_event_end_index(old)
+            .set_expired_log_event_end_index(expired)
+            .set_too_new_log_event_start_index(new)
+            .build();
+        let letter = |verdict: &Verdict| match verdict {
+            Verdict::Accepted => 'a',
+            Verdict::TooOld => 'o',
+            Verdict::TooNew => 'n',
+        };
+        verdicts(Some(&info), 5).iter().map(letter).collect()
+    }
+
+    #[test]
+    fn rejected_events_are_named_by_the_ends_of_the_batch() {
+        assert_eq!(of(None, None, None), "aaaaa");
+        assert_eq!(of(Some(2), None, None), "ooaaa");
+        assert_eq!(of(None, Some(3), None), "oooaa");
+        assert_eq!(of(Some(2), Some(3), None), "oooaa");
+        assert_eq!(of(None, None, Some(3)), "aaann");
+        assert_eq!(of(Some(1), Some(2), Some(4)), "ooaan");
+        assert_eq!(of(Some(5), None, None), "ooooo");
+        assert_eq!(of(None, None, Some(0)), "nnnnn");
+        assert_eq!(of(Some(0), None, Some(5)), "aaaaa");
+        assert_eq!(of(Some(99), None, Some(-1)), "nnnnn", "numbers that make no sense accept nothing");
+    }
+}

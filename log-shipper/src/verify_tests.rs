@@ -1,0 +1,209 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use proptest::prelude::*;
+use store::{AuditEvent, chain_hash, genesis_hash};
+
+use super::*;
+use crate::event::{LogIdentity, render, split};
+
+const STREAM: &str = "log";
+
+fn id(number: i64) -> AuditId {
+    AuditId::new(number).unwrap()
+}
+
+/// A chain of rows whose details say `word`.
+fn chain(rows: i64, word: &str) -> Vec<AuditEvent> {
+    let mut previous_hash = genesis_hash("x");
+    (1..=rows)
+        .map(|number| {
+            let mut row = AuditEvent {
+                id: id(number),
+                at: Timestamp::from_millis(1_790_000_000_000 + number),
+                person: None,
+                action: "LOGIN".into(),
+                details: serde_json::json!({ "word": word, "long": "y".repeat(300) }).to_string(),
+                ip: None,
+                previous_hash,
+                hash: previous_hash,
+            };
+            let at = row.at.to_rfc3339();
+            row.hash = chain_hash(&previous_hash, &row.hashed_fields(&at));
+            previous_hash = row.hash;
+            row
+        })
+        .collect()
+}
+
+fn lines(rows: &[AuditEvent]) -> Vec<String> {
+    let log = LogIdentity { database_id: "d".into(), stream: STREAM.into() };
+    rows.iter().map(|row| render(row, &log, None)).collect()
+}
+
+fn local(rows: &[AuditEvent]) -> BTreeMap<AuditId, Hash> {
+    rows.iter().map(|row| (row.id, row.hash)).collect()
+}
+
+fn range(first: i64, last: i64, cursor: i64) -> Range {
+    Range { first: id(first), last: id(last), cursor: id(cursor), quarantined: BTreeSet::new(), kept_from: id(1) }
+}
+
+fn compared(range: Range, copy: &[String], local: &BTreeMap<AuditId, Hash>) -> Report {
+    let mut comparison = Comparison::new(range, STREAM);
+    for page in copy.chunks(3) {
+        let events = comparison.read(page);
+        comparison.compare(&events, local);
+    }
+    comparison.finish()
+}
+
+fn found(report: &Report) -> Vec<(Kind, Option<i64>, Option<i64>)> {
+    let number = |id: Option<AuditId>| id.map(AuditId::get);
+    report.differences.iter().map(|difference| (difference.kind, number(difference.id), number(difference.to))).collect()
+}
+
+#[test]
+fn a_copy_that_agrees_agrees_in_any_order_and_with_rows_twice() {
+    let rows = chain(10, "a");
+    let mut copy = lines(&rows);
+    copy.extend(lines(&rows[3..6]));
+    copy.reverse();
+    let report = compared(range(1, 10, 10), &copy, &local(&rows));
+    assert!(report.agrees, "{report:?}");
+    assert_eq!((report.checked, report.not_yet_shipped), (10, 0));
+}
+
+#[test]
+fn rows_that_are_missing_are_named_as_ranges_unless_there_is_a_reason() {
+    let rows = chain(20, "a");
+    let copy = lines(&[&rows[5..7], &rows[9..15]].concat());
+    let mut range = range(1, 20, 17);
+    range.kept_from = id(3);
+    range.quarantined.insert(id(16));
+    let report = compared(range, &copy, &local(&rows));
+    assert_eq!(
+        found(&report),
+        [(Kind::Missing, Some(3), Some(5)), (Kind::Missing, Some(8), Some(9)), (Kind::Missing, Some(17), None)]
+    );
+    assert_eq!((report.older_than_retention, report.not_yet_shipped, report.checked), (2, 3, 8));
+    assert_eq!(report.quarantined, [id(16)]);
+    assert!(report.differences[0].words.starts_with("rows 3 to 5: each was shipped"), "{report:?}");
+}
+
+#[test]
+fn an_intruder_who_rewrote_the_local_chain_is_found_from_the_first_row_on() {
+    let (was, is) = (chain(10, "a"), chain(10, "b"));
+    let rewritten = [&was[..6], &is[6..]].concat();
+    let report = compared(range(1, 10, 10), &lines(&was), &local(&rewritten));
+    let expected: Vec<_> = (7..=10).map(|number| (Kind::Changed, Some(number), None)).collect();
+    assert_eq!(found(&report), expected);
+}
+
+#[test]
+fn rows_that_are_gone_here_are_named() {
+    let rows = chain(10, "a");
+    let mut left = local(&rows[..7]);
+    left.remove(&id(4));
+    let report = compared(range(1, 7, 10), &lines(&rows), &left);
+    assert_eq!(found(&report), [(Kind::GoneHere, Some(4), None), (Kind::GoneHere, Some(8), Some(10))]);
+}
+
+#[test]
+fn a_changed_copy_is_told_from_a_changed_log() {
+    let rows = chain(5, "a");
+    let mut copy = lines(&rows);
+    copy[2] = copy[2].replace("LOGIN", "LOGOUT");
+    let report = compared(range(1, 5, 5), &copy, &local(&rows));
+    assert_eq!(found(&report), [(Kind::Altered, Some(3), None)]);
+}
+
+#[test]
+fn a_row_that_is_there_twice_and_differently_is_a_conflict() {
+    let rows = chain(5, "a");
+    let copy = [lines(&rows), lines(&chain(5, "b")[4..])].concat();
+    for copy in [copy.clone(), copy.into_iter().rev().collect()] {
+        let report = compared(range(1, 5, 5), &copy, &local(&rows));
+        assert_eq!(found(&report), [(Kind::Conflicting, Some(5), None)]);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_and_parts_that_are_missing_are_differences() {
+    let rows = chain(3, "a");
+    let log = LogIdentity { database_id: "d".into(), stream: STREAM.into() };
+    let parts = split(lines(&rows)[1].clone(), &rows[1], &log, 400);
+    assert!(parts.len() > 1);
+    let whole = [&lines(&rows)[..1], &parts, &lines(&rows)[2..]].concat();
+    assert!(compared(range(1, 3, 3), &whole, &local(&rows)).agrees);
+    let mut broken = whole.clone();
+    broken.remove(2);
+    broken.push("{\"id\":".into());
+    let report = compared(range(1, 3, 3), &broken, &local(&rows));
+    assert_eq!(found(&report), [(Kind::Unreadable, None, None), (Kind::Altered, Some(2), None)]);
+}
+
+#[test]
+fn other_logs_in_the_same_place_are_none_of_our_business() {
+    let rows = chain(3, "a");
+    let log = LogIdentity { database_id: "e".into(), stream: "another".into() };
+    let foreign: Vec<_> = chain(9, "b").iter().map(|row| render(row, &log, None)).collect();
+    assert!(compared(range(1, 3, 3), &[lines(&rows), foreign].concat(), &local(&rows)).agrees);
+}
+
+#[test]
+fn there_is_no_end_to_differences_but_to_the_list() {
+    let (was, is) = (chain(3_000, "a"), chain(3_000, "b"));
+    let report = compared(range(1, 3_000, 3_000), &lines(&was), &local(&is));
+    assert!(!report.agrees);
+    assert_eq!((report.differences.len(), report.more_differences), (1_000, 2_000));
+}
+
+#[test]
+fn a_bound_is_a_row_or_a_time() {
+    assert_eq!(Bound::parse("17"), Ok(Bound::Row(id(17))));
+    let day = Timestamp::parse_rfc3339("2026-11-01T00:00:00Z").unwrap();
+    assert_eq!(Bound::parse("2026-11-01"), Ok(Bound::Time(day)));
+    assert_eq!(Bound::parse("2026-11-01T01:00:00+01:00"), Ok(Bound::Time(day)));
+    for wrong in ["", "0", "-1", "yesterday", "2026-13-01"] {
+        assert!(Bound::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+/// What somebody may do to a copy or to the log behind it.
+#[derive(Clone, Copy, Debug)]
+enum Tampering {
+    DropLine,
+    ChangeLine,
+    AddConflict,
+    ChangeLocal,
+    DropLocal,
+}
+
+proptest! {
+    /// Whatever is done to one row on either side, it is named with its number, and no other row is.
+    #[test]
+    fn any_tampering_is_named_with_its_row(
+        victim in 1..=30_usize,
+        how in prop_oneof![
+            Just(Tampering::DropLine), Just(Tampering::ChangeLine), Just(Tampering::AddConflict), Just(Tampering::ChangeLocal),
+            Just(Tampering::DropLocal)
+        ],
+        shuffled in Just((0..30_usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let rows = chain(30, "a");
+        let mut log = local(&rows);
+        let mut copy: Vec<String> = shuffled.iter().map(|index| lines(&rows)[*index].clone()).collect();
+        let place = shuffled.iter().position(|index| *index == victim - 1).unwrap();
+        let other = lines(&chain(30, "b"))[victim - 1].clone();
+        let number = i64::try_from(victim).unwrap();
+        let expected = match how {
+            Tampering::DropLine => { copy.remove(place); Kind::Missing }
+            Tampering::ChangeLine => { copy[place] = copy[place].replace("yyy", "yyz"); Kind::Altered }
+            Tampering::AddConflict => { copy.push(other); Kind::Conflicting }
+            Tampering::ChangeLocal => { log.insert(id(number), genesis_hash("other")); Kind::Changed }
+            Tampering::DropLocal => { log.remove(&id(number)); Kind::GoneHere }
+        };
+        let report = compared(range(1, 30, 30), &copy, &log);
+        prop_assert!(!report.agrees);
+        prop_assert_eq!(found(&report), [(expected, Some(number), None)]);
+    }
+}
