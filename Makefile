@@ -6,7 +6,7 @@
 CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo test)
 
 # What the demo and the browser tests start: all of it in one build, so that a crate both share is built once.
-PROGRAMS := --bin web --bin secrets-init --bin demo
+PROGRAMS := --bin web --bin secrets-init --bin log-shipper --bin backup-worker --bin demo
 
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ unit: ## The tests written in Rust
 
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
 e2e: setup ## The tests in a real browser
-	cargo build $(PROGRAMS)
+	cargo build $(PROGRAMS) --bin seed
 	.venv/bin/python -m pytest e2e $(ARGS)
 
 setup: ## Install what the tests need

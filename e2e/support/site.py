@@ -31,11 +31,13 @@ class Provider:
 
 
 class Site:
-    """A running site with its provider."""
+    """A running site with its provider, and of the other programs those named in `beside`."""
 
-    def __init__(self, data: Path, *, web_environment=None, **settings):
+    def __init__(self, data: Path, *, web_environment=None, beside=(), **settings):
         self.data = data
         command = [binary("demo"), "--for-tests", "--port", "0", "--provider-port", "0", "--data", data]
+        for program in {"log-shipper", "backup-worker"} - set(beside):
+            command += ["--without", program]
         for name, value in (web_environment or {}).items():
             command += ["--web-env", f"{name}={value}"]
         self._process = Process(

@@ -28,8 +28,7 @@ pub struct Config {
 
 /// The settings and where each came from, or every fault at once.
 pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
-    let database =
-        settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
+    let database = settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
     let database_key =
         settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
     let audit_sink = settings.or_default("WARDPOST_AUDIT_SINK", "cloudwatch://wardpost/audit", SinkAddress::parse);

@@ -59,7 +59,8 @@ fn details_keep_every_byte() {
 fn a_row_that_was_restamped_says_so_and_keeps_its_own_time() {
     let now = Timestamp::from_millis(1_800_000_000_000);
     for (restamp, mark) in [(Restamp::Late(now), "late"), (Restamp::Ahead(now), "ahead")] {
-        let line: serde_json::Value = serde_json::from_str(&render(&row(3, "{}", None), &log(), Some(restamp))).unwrap();
+        let line: serde_json::Value =
+            serde_json::from_str(&render(&row(3, "{}", None), &log(), Some(restamp))).unwrap();
         assert_eq!(line[mark], true);
         assert_eq!(line["timestamp"], "2026-11-22T21:10:05.123Z");
         assert_eq!(line["shipped_at"], now.to_rfc3339());
@@ -79,8 +80,13 @@ fn details_that_somebody_made_no_json_are_shipped_all_the_same_and_found_out() {
 fn any_change_to_a_line_shows_in_its_hash() {
     let line = render(&row(3, r#"{"email":"a@b.example"}"#, Some("192.0.2.7")), &log(), None);
     for (from, to) in [
-        ("05.123Z", "05.124Z"), ("\"user_id\":7", "\"user_id\":8"), ("LOGIN", "LOGOUT"), ("a@b", "c@b"),
-        ("192.0.2.7", "192.0.2.8"), ("\"id\":3", "\"id\":4"), ("\"user_id\":7", "\"user_id\":null"),
+        ("05.123Z", "05.124Z"),
+        ("\"user_id\":7", "\"user_id\":8"),
+        ("LOGIN", "LOGOUT"),
+        ("a@b", "c@b"),
+        ("192.0.2.7", "192.0.2.8"),
+        ("\"id\":3", "\"id\":4"),
+        ("\"user_id\":7", "\"user_id\":null"),
     ] {
         let changed = line.replacen(from, to, 1);
         assert_ne!(changed, line);
@@ -93,9 +99,17 @@ fn any_change_to_a_line_shows_in_its_hash() {
 fn what_is_no_event_is_not_taken_for_one() {
     let line = render(&row(3, "{}", None), &log(), None);
     for broken in [
-        "", "{}", "null", "[]", "a line", &line[1..], &line[..line.len() - 1],
-        &line.replace("\"schema\":1", "\"schema\":2"), &line.replace("\"id\":3", "\"id\":0"),
-        &line.replace("\"user_id\":7", "\"user_id\":-7"), &line.replace("\"details\":{},", ""),
+        "",
+        "{}",
+        "null",
+        "[]",
+        "a line",
+        &line[1..],
+        &line[..line.len() - 1],
+        &line.replace("\"schema\":1", "\"schema\":2"),
+        &line.replace("\"id\":3", "\"id\":0"),
+        &line.replace("\"user_id\":7", "\"user_id\":-7"),
+        &line.replace("\"details\":{},", ""),
     ] {
         assert_eq!(parse(broken), None, "{broken}");
     }

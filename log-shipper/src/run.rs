@@ -121,7 +121,17 @@ struct Loop {
 impl Loop {
     fn new(store: Store, shipper: Shipper, lifesign: Arc<Lifesign>) -> Loop {
         let loud = Loud::default;
-        Loop { store, shipper, lifesign, failures: 0, outage: loud(), alarm: loud(), books: loud(), told: None, retention_checked: false }
+        Loop {
+            store,
+            shipper,
+            lifesign,
+            failures: 0,
+            outage: loud(),
+            alarm: loud(),
+            books: loud(),
+            told: None,
+            retention_checked: false,
+        }
     }
 
     async fn until(mut self, shutdown: &Shutdown) {
@@ -189,7 +199,11 @@ impl Loop {
             return;
         }
         if let Some(days) = self.shipper.retention_days().await.filter(|days| *days < AUDIT_RETENTION_DAYS) {
-            tracing::warn!(days, wanted = AUDIT_RETENTION_DAYS, "the log group keeps audit rows for too short a time: raise its retention");
+            tracing::warn!(
+                days,
+                wanted = AUDIT_RETENTION_DAYS,
+                "the log group keeps audit rows for too short a time: raise its retention"
+            );
         }
     }
 

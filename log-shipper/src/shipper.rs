@@ -99,9 +99,10 @@ impl Shipper {
         }
         let count = plan(self.queue.iter_mut().map(|pending| &mut pending.event));
         let batch: Vec<Pending> = self.queue.drain(..count).collect();
-        let (Some(newest), complete) =
-            (batch.last().map(|last| last.row), batch.iter().rev().find(|event| event.completes_row).map(|event| event.row))
-        else {
+        let (Some(newest), complete) = (
+            batch.last().map(|last| last.row),
+            batch.iter().rev().find(|event| event.completes_row).map(|event| event.row),
+        ) else {
             return Ok(Step::Idle);
         };
         match self.deliver(batch).await {

@@ -31,7 +31,9 @@ impl Bound {
         Timestamp::parse_rfc3339(text)
             .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")))
             .map(Bound::Time)
-            .ok_or_else(|| format!("`{text}` is neither a row's number nor a time such as 2026-11-01 or 2026-11-01T08:00:00Z"))
+            .ok_or_else(|| {
+                format!("`{text}` is neither a row's number nor a time such as 2026-11-01 or 2026-11-01T08:00:00Z")
+            })
     }
 }
 
@@ -244,9 +246,7 @@ impl Comparison {
                 not_yet_shipped += 1;
             } else if id < range.kept_from {
                 older_than_retention += 1;
-            } else if !range.quarantined.contains(&id)
-                && !self.has_fault(id)
-            {
+            } else if !range.quarantined.contains(&id) && !self.has_fault(id) {
                 more += missing.add(id);
             }
         }

@@ -58,7 +58,11 @@ fn compared(range: Range, copy: &[String], local: &BTreeMap<AuditId, Hash>) -> R
 
 fn found(report: &Report) -> Vec<(Kind, Option<i64>, Option<i64>)> {
     let number = |id: Option<AuditId>| id.map(AuditId::get);
-    report.differences.iter().map(|difference| (difference.kind, number(difference.id), number(difference.to))).collect()
+    report
+        .differences
+        .iter()
+        .map(|difference| (difference.kind, number(difference.id), number(difference.to)))
+        .collect()
 }
 
 #[test]

@@ -104,13 +104,8 @@ async fn range(
             None => head,
         },
     };
-    let quarantined: BTreeSet<_> = store
-        .quarantined(copy)
-        .await?
-        .into_iter()
-        .map(|row| row.id)
-        .filter(|id| (first..=last).contains(id))
-        .collect();
+    let quarantined: BTreeSet<_> =
+        store.quarantined(copy).await?.into_iter().map(|row| row.id).filter(|id| (first..=last).contains(id)).collect();
     let kept_from = match sink.retention_days().await.and_then(|days| u64::try_from(days).ok()) {
         Some(days) => {
             let oldest = Timestamp::now().minus(Duration::from_secs(days * SECONDS_A_DAY));

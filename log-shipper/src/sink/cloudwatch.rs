@@ -33,7 +33,8 @@ impl CloudWatchSink {
         }
         self.client.clone().ok_or_else(|| {
             SendError::Outage(
-                "no AWS region is known: set AWS_REGION, or let this machine have a role and its metadata service".to_owned(),
+                "no AWS region is known: set AWS_REGION, or let this machine have a role and its metadata service"
+                    .to_owned(),
             )
         })
     }

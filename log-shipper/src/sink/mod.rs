@@ -177,8 +177,17 @@ mod tests {
     #[test]
     fn what_names_no_place_is_refused() {
         for text in [
-            "", "wardpost", "cloudwatch://", "cloudwatch://a b", "cloudwatch://a:b", "file://", "file://a.jsonl", "file:///",
-            "file:///a?rotate_mb=0", "file:///a?rotate_mb=x", "s3://bucket",
+            "",
+            "wardpost",
+            "cloudwatch://",
+            "cloudwatch://a b",
+            "cloudwatch://a:b",
+            "file://",
+            "file://a.jsonl",
+            "file:///",
+            "file:///a?rotate_mb=0",
+            "file:///a?rotate_mb=x",
+            "s3://bucket",
         ] {
             assert!(SinkAddress::parse(text).is_err(), "{text}");
         }

@@ -1,0 +1,50 @@
+"""The audit chain in another language, from the description in `store/src/chain_hash.rs` alone: a second opinion."""
+
+import hashlib
+import json
+
+LABEL = b"wardpost-audit-v1"
+
+
+def genesis(database_id):
+    return hashlib.sha256(b"wardpost-audit-v1-genesis" + database_id.encode()).hexdigest()
+
+
+def _field(value):
+    if value is None:
+        return b"\xff\xff\xff\xff"
+    text = str(value).encode()
+    return len(text).to_bytes(4, "big") + text
+
+
+def raw_details(line):
+    """The details of an event byte for byte, as they stand in its line."""
+    return line.split('"details":', 1)[1].rsplit(',"ip_address":', 1)[0]
+
+
+def hash_of(line):
+    """What an event's own fields hash to."""
+    event = json.loads(line)
+    fields = [event["id"], event["timestamp"], event["user_id"], event["action"], raw_details(line), event["ip_address"]]
+    return hashlib.sha256(
+        LABEL + bytes.fromhex(event["previous_hash"]) + b"".join(_field(field) for field in fields)
+    ).hexdigest()
+
+
+def check_copy(lines, newest, first=1):
+    """Fails unless these lines, in any order and with repetitions that agree, are the whole chain from row `first` to
+    `newest`, each hash recomputed and linked to the one before."""
+    events = {}
+    for line in lines:
+        event = json.loads(line)
+        assert hash_of(line) == event["hash"], f"row {event['id']} is not what its hash covers"
+        earlier = events.setdefault(event["id"], event)
+        assert earlier["hash"] == event["hash"], f"row {event['id']} is there twice, and differently"
+    missing = set(range(first, newest + 1)) - events.keys()
+    assert not missing, f"{len(missing)} rows are missing, the first {min(missing)}"
+    assert max(events) == newest
+    previous = genesis(events[first]["database_id"]) if first == 1 else events[first]["previous_hash"]
+    for number in range(first, newest + 1):
+        assert events[number]["previous_hash"] == previous, f"row {number} does not follow the row before it"
+        previous = events[number]["hash"]
+    return events

@@ -1,0 +1,61 @@
+"""kill -9 at random moments while 100,000 rows are being shipped: afterwards every one of them is in the copy."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support.audit_chain import check_copy
+from support.fake_cloudwatch import FakeCloudWatch
+from support.processes import binary
+from support.shipper import Shipper, copy_database, lines_of, seed
+
+ROWS = 100_002
+KILLS = 12
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
+    assert seed(path, ROWS - 2) == ROWS
+    return path
+
+
+def killed_again_and_again(shipper):
+    """Runs it and kills it at a random moment, a few times over; then lets it finish."""
+    seen = []
+    for _ in range(KILLS):
+        child = subprocess.Popen(
+            [binary("log-shipper"), "once"], env=shipper.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # The moment is the point of the test, and no condition can be it.
+        time.sleep(random.uniform(0.02, 0.4))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        seen.append(shipper.status()["cursor"])
+    assert seen == sorted(seen), "the cursor went back"
+    assert len(set(seen)) > 3, f"it was killed too early to get anywhere: {seen}"
+    shipper.run("once").expect(0)
+    assert shipper.status()["cursor"] == ROWS
+
+
+def test_into_a_file(seeded, tmp_path):
+    shipper = Shipper(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/audit.jsonl?rotate_mb=9")
+    killed_again_and_again(shipper)
+    check_copy(lines_of(tmp_path / "audit.jsonl"), ROWS)
+    shipper.run("verify").expect(0, f"{ROWS} rows compared")
+
+
+def test_over_the_network(seeded, tmp_path):
+    server = FakeCloudWatch()
+    try:
+        database = copy_database(seeded, tmp_path / "wardpost.db")
+        shipper = Shipper(database, "cloudwatch://wardpost/audit", **server.settings())
+        killed_again_and_again(shipper)
+        check_copy(server.lines(), ROWS)
+        shipper.run("verify").expect(0, f"{ROWS} rows compared")
+    finally:
+        server.stop()

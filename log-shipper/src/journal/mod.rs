@@ -1,0 +1,215 @@
+//! The programs' log lines, from the system's journal to a sink of their own.
+//!
+//! The journal is the durable buffer: what could not be sent yet is read from it again, from the position that the database
+//! remembers. This runs in a task of its own, and nothing in here delays an audit row.
+
+mod entry;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use process::Shutdown;
+use store::{Store, StoreError, Timestamp};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+pub use entry::{Entry, parse};
+
+use crate::backoff;
+use crate::batch::{Age, OutgoingEvent, plan};
+use crate::config::APPLICATION_RETENTION_DAYS;
+use crate::run::Loud;
+use crate::sink::{SendError, Sink, SinkAddress, Verdict};
+
+/// The units whose lines are ours. By name, since a pattern matches only what the journal knows when it is asked.
+const UNITS: [&str; 7] = [
+    "wardpost-secrets.service",
+    "wardpost-secrets-check.service",
+    "wardpost-secrets-rotate.service",
+    "wardpost-web.service",
+    "wardpost-log-shipper.service",
+    "wardpost-backup-worker.service",
+    "wardpost-verify.service",
+];
+/// What is read where no position is known yet.
+const FIRST_SINCE: &str = "-1h";
+/// How long lines are collected before they are sent.
+const COLLECT: Duration = Duration::from_secs(1);
+/// How many bytes are collected at most.
+const COLLECT_BYTES: usize = 512 * 1024;
+/// The same trouble is told once in this time.
+const LOUD: Duration = Duration::from_secs(60);
+
+/// Why following the journal ended.
+#[derive(Debug, thiserror::Error)]
+enum JournalError {
+    #[error("journalctl cannot be run: {0}")]
+    Start(std::io::Error),
+    #[error("journalctl ended: {0}")]
+    Ended(String),
+    #[error("the position cannot be kept: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Ships log lines until the program is asked to stop. Trouble is told and tried again, for ever.
+pub async fn ship(store: Store, address: SinkAddress, shutdown: Shutdown) {
+    let stream =
+        nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
+    let sink = Sink::open(&address, stream.as_deref().unwrap_or("unnamed"), APPLICATION_RETENTION_DAYS).await;
+    let mut journal = Journal { store, address: address.to_string(), sink, loud: Loud::default(), failures: 0 };
+    while !shutdown.is_requested() {
+        let Err(error) = journal.follow(&shutdown).await else { return };
+        if matches!(&error, JournalError::Start(error) if error.kind() == std::io::ErrorKind::NotFound) {
+            tracing::error!(
+                "this machine has no journalctl: WARDPOST_APPLICATION_SINK needs systemd's journal; in a container leave it empty and let the engine's log driver do it"
+            );
+            return;
+        }
+        journal.failed(&error.to_string());
+        journal.pause(&shutdown).await;
+    }
+}
+
+struct Journal {
+    store: Store,
+    address: String,
+    sink: Sink,
+    loud: Loud,
+    failures: u32,
+}
+
+impl Journal {
+    /// Follows the journal until the program is asked to stop.
+    async fn follow(&mut self, shutdown: &Shutdown) -> Result<(), JournalError> {
+        let position = self.store.journal_position(&self.address).await?;
+        let (mut journalctl, mut lines) = start(position.as_deref())?;
+        let mut line = Vec::new();
+        loop {
+            let Some(first) = (tokio::select! {
+                read = next_entry(&mut lines, &mut line) => read,
+                _ = shutdown.requested() => return Ok(()),
+            }) else {
+                return Err(ended(&mut journalctl).await);
+            };
+            let mut position = first.position.clone();
+            let mut events = first.events();
+            let mut bytes = first.text.len();
+            let until = tokio::time::Instant::now() + COLLECT;
+            // Half a line that a time-out leaves in `line` is read on with the next one.
+            while bytes < COLLECT_BYTES
+                && let Ok(Some(entry)) = tokio::time::timeout_at(until, next_entry(&mut lines, &mut line)).await
+            {
+                bytes += entry.text.len();
+                events.extend(entry.events());
+                position = entry.position;
+            }
+            if !self.send(events, shutdown).await {
+                return Ok(());
+            }
+            self.store.set_journal_position(&self.address, &position).await?;
+        }
+    }
+
+    /// Sends until it is through; `false` when asked to stop before.
+    async fn send(&mut self, events: Vec<OutgoingEvent>, shutdown: &Shutdown) -> bool {
+        let mut ranges = vec![events];
+        let mut dropped = 0;
+        while let Some(mut events) = ranges.pop() {
+            let now = Timestamp::now();
+            for event in events.iter_mut().filter(|event| Age::of(event.stamp, now) != Age::Fresh) {
+                event.stamp = now;
+            }
+            let count = plan(events.iter_mut());
+            if count < events.len() {
+                ranges.push(events.split_off(count));
+            }
+            match self.sink.send(events.clone()).await {
+                Ok(verdicts) => {
+                    if self.failures > 0 {
+                        tracing::info!(failures = self.failures, "log lines get through again");
+                        self.failures = 0;
+                        self.loud = Loud::default();
+                    }
+                    dropped += verdicts.iter().filter(|verdict| **verdict != Verdict::Accepted).count();
+                }
+                Err(SendError::Invalid(_)) if events.len() > 1 => {
+                    let half = events.split_off(events.len() / 2);
+                    ranges.push(half);
+                    ranges.push(events);
+                }
+                Err(SendError::Invalid(_)) => dropped += events.len(),
+                Err(SendError::Outage(reason)) => {
+                    self.failed(&reason);
+                    ranges.push(events);
+                    self.pause(shutdown).await;
+                    if shutdown.is_requested() {
+                        return false;
+                    }
+                }
+            }
+        }
+        if dropped > 0 {
+            tracing::warn!(dropped, "log lines were refused for good; they stay in this machine's journal");
+        }
+        true
+    }
+
+    fn failed(&mut self, reason: &str) {
+        self.failures = self.failures.saturating_add(1);
+        if self.loud.may_speak(Instant::now(), LOUD) {
+            tracing::error!(reason, failures = self.failures, "log lines do not get through; trying again");
+        }
+    }
+
+    async fn pause(&self, shutdown: &Shutdown) {
+        tokio::select! {
+            () = tokio::time::sleep(backoff::pause(self.failures, backoff::chance())) => {}
+            _ = shutdown.requested() => {}
+        }
+    }
+}
+
+fn start(position: Option<&str>) -> Result<(Child, BufReader<ChildStdout>), JournalError> {
+    let from = match position {
+        Some(position) => format!("--after-cursor={position}"),
+        None => format!("--since={FIRST_SINCE}"),
+    };
+    let mut journalctl = Command::new("journalctl")
+        .args(["--output=json", "--all", "--follow", "--lines=all", "--output-fields=MESSAGE"])
+        .args(UNITS.map(|unit| format!("--unit={unit}")))
+        .arg(from)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(JournalError::Start)?;
+    let lines = journalctl.stdout.take().ok_or_else(|| JournalError::Ended("it has no output".to_owned()))?;
+    Ok((journalctl, BufReader::new(lines)))
+}
+
+/// The next line that can be read; none at the end. `line` carries what was read of one so far, so that this can be
+/// cancelled without loss.
+async fn next_entry(lines: &mut BufReader<ChildStdout>, line: &mut Vec<u8>) -> Option<Entry> {
+    loop {
+        match lines.read_until(b'\n', line).await {
+            Ok(_) if line.last() == Some(&b'\n') => {}
+            _ => return None,
+        }
+        let entry = parse(line);
+        line.clear();
+        if entry.is_some() {
+            return entry;
+        }
+    }
+}
+
+async fn ended(journalctl: &mut Child) -> JournalError {
+    let mut words = String::new();
+    if let Some(errors) = journalctl.stderr.take() {
+        // One line says what is wrong; it is a child that has ended.
+        let _ = BufReader::new(errors).read_line(&mut words).await;
+    }
+    let status = journalctl.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+    JournalError::Ended(format!("{status} {}", words.trim()))
+}
