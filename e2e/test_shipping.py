@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.audit_chain import check_copy
+from support.database_program import copy_database, database_id, seed
 from support.moto_server import MotoServer
-from support.shipper import Shipper, copy_database, database_id, lines_of, seed
+from support.shipper import Shipper, lines_of
 from support.site import Site
 from support.visitor import Visitor
 from support.waiting import wait_until

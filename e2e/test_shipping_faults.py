@@ -9,8 +9,9 @@ import pytest
 from support import fake_cloudwatch as cloud
 from support.audit_chain import check_copy
 from support.clock import Clock
+from support.database_program import copy_database, loud_lines, open_database, seed
 from support.fake_cloudwatch import FakeCloudWatch, refuse
-from support.shipper import Shipper, copy_database, lines_of, loud_lines, open_database, seed
+from support.shipper import Shipper, lines_of
 from support.small_disk import fill, small_disk
 from support.waiting import wait_until
 

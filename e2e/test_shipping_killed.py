@@ -9,9 +9,10 @@ import time
 import pytest
 
 from support.audit_chain import check_copy
+from support.database_program import copy_database, seed
 from support.fake_cloudwatch import FakeCloudWatch
 from support.processes import binary
-from support.shipper import Shipper, copy_database, lines_of, seed
+from support.shipper import Shipper, lines_of
 
 ROWS = 100_002
 KILLS = 12

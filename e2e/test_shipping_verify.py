@@ -7,8 +7,9 @@ import shutil
 import pytest
 
 from support.audit_chain import LABEL, _field
+from support.database_program import copy_database, open_database, seed
 from support.fake_cloudwatch import FakeCloudWatch, refuse
-from support.shipper import Shipper, copy_database, open_database, seed
+from support.shipper import Shipper
 
 ROWS = 300
 

@@ -1,1 +1,23 @@
-//! To come.
+//! `backup-worker`: a backup every night that has been proved to restore.
+//!
+//! [`backup`] makes one: copied by the store, packed by [`archive`], kept by a [`target`], described by its [`manifest`].
+//! [`drill`] proves one; [`restore`] is the same with another end. [`run`] does both when they are due, see [`schedule`].
+
+pub mod archive;
+pub mod backup;
+pub mod catalogue;
+pub mod commands;
+pub mod config;
+pub mod drill;
+pub mod failure;
+pub mod identity;
+pub mod manifest;
+pub mod name;
+pub mod pipe;
+pub mod progress;
+pub mod restore;
+pub mod run;
+pub mod schedule;
+pub mod secret_version;
+pub mod target;
+pub mod work;

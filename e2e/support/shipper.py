@@ -1,101 +1,13 @@
 """`log-shipper` with a database of its own."""
 
-import json
-import re
-import secrets
-import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
-
-import sqlcipher3
-
-from .processes import Process, binary, clean_environment
-
-# What the tests give as DB_ENCRYPTION_KEY; a secret like any other, so no output may show it.
-KEY = secrets.token_hex(32)
+from .database_program import DatabaseProgram
 
 
-def seed(path, messages):
-    """A database with so many messages, written through the store; gives the number of its newest audit row."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    environment = clean_environment(DB_ENCRYPTION_KEY=KEY)
-    command = [binary("seed"), "--db", path, "--messages", str(messages)]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
-    # The database's first row, the seed's sign-in, and a row a message.
-    return messages + 2
+class Shipper(DatabaseProgram):
+    """The program, which copies to `sink`."""
 
-
-def copy_database(source, target):
-    """A copy of a database that nobody has open."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    return target
-
-
-def open_database(path, key=KEY):
-    """The file, with the triggers that guard it taken away: an intruder with the key would do the same."""
-    connection = sqlcipher3.connect(str(path), isolation_level=None)
-    connection.execute(f"PRAGMA key = \"x'{key}'\"")
-    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        connection.execute(f"DROP TRIGGER {trigger}")
-    connection.execute("PRAGMA foreign_keys = OFF")
-    return connection
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run came to."""
-
-    code: int
-    out: str
-    err: str
-
-    def expect(self, code, *words):
-        """Fails, showing what was said, unless it ended so and said all of `words`."""
-        said = self.out + self.err
-        assert self.code == code, f"ended with {self.code}, not {code}:\n{said}"
-        for word in words:
-            assert word in said, f"`{word}` is not in what it said:\n{said}"
-        return self
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-class Shipper:
-    """The program with a database and settings of its own."""
-
-    def __init__(self, database: Path, sink, **settings):
-        self.database = database
-        self.folder = database.parent
-        self._count = 0
-        self._settings = {
-            "DB_ENCRYPTION_KEY": KEY,
-            "HOME": str(self.folder),
-            "WARDPOST_ENV_FILE": "",
-            "WARDPOST_DB": str(database),
-            "WARDPOST_AUDIT_SINK": sink,
-        } | settings
-
-    def environment(self, **settings):
-        own = {name: value for name, value in (self._settings | settings).items() if value is not None}
-        return clean_environment(**own)
-
-    def run(self, *arguments, seconds=120, **settings):
-        """One run of a command to its end."""
-        ended = subprocess.run(
-            [binary("log-shipper"), *arguments],
-            env=self.environment(**settings),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
-        for text in (ended.stdout, ended.stderr):
-            check_silence(text)
-        return Run(ended.returncode, ended.stdout, ended.stderr)
+    def __init__(self, database, sink, **settings):
+        super().__init__("log-shipper", database, WARDPOST_AUDIT_SINK=sink, **settings)
 
     def status(self, **settings):
         status = self.run("status", "--json", **settings).expect(0).json
@@ -103,34 +15,8 @@ class Shipper:
         assert status["cursor"] + status["lag_rows"] == status["newest"]
         return status
 
-    def start(self, **settings):
-        """The service; whoever starts it stops it."""
-        self._count += 1
-        log = self.folder / f"log-shipper-{self._count}.log"
-        return Process([binary("log-shipper")], log=log, env=self.environment(**settings))
-
-
-def check_silence(text):
-    if KEY in text:
-        raise AssertionError("the database key is in what it said")
-
 
 def lines_of(path):
     """The lines of a file copy, of those put aside as well."""
     aside = sorted(path.parent.glob(path.name + ".[0-9]*"))
     return [line for file in [*aside, path] if file.exists() for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def loud_lines(log):
-    """The lines of a log at the level ERROR."""
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    return [line for line in lines if line["level"] == "ERROR"]
-
-
-def database_id(path):
-    with sqlcipher3.connect(str(path)) as connection:
-        connection.execute(f"PRAGMA key = \"x'{KEY}'\"")
-        (found,) = connection.execute("SELECT value FROM meta WHERE name = 'database_id'").fetchone()
-    connection.close()
-    assert re.fullmatch("[0-9a-f]{32}", found)
-    return found

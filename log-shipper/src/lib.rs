@@ -4,7 +4,6 @@
 //! [`sink`]; the cursor, a row of the database, moves past what was accepted. [`run`] is the loop around it; [`verify`] reads
 //! the copy back and compares it with the local chain; [`journal`] ships the programs' log lines, in a task of its own.
 
-pub mod backoff;
 pub mod batch;
 pub mod commands;
 pub mod config;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use process::{Exit, Shutdown, ready};
+use process::{Exit, Shutdown, backoff, ready};
 use store::{AuditCopy, IfMissing, OpenError, Store, Timestamp};
 
-use crate::backoff;
 use crate::commands::exit_of;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::journal;
@@ -20,6 +19,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const LAST_STEP: Duration = Duration::from_secs(10);
 /// How long the program waits before it looks again for a database that is not there yet.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
+/// It never gives up, since an outage of a week must end with every row shipped; and when the service is back, nobody
+/// should wait much longer for their rows.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The same trouble is told once in this time.
 const LOUD: Duration = Duration::from_secs(60);
 /// A row that waits this long is an alarm: the service takes nothing older than 14 days under its own time.
@@ -220,7 +222,7 @@ impl Loop {
             tracing::warn!(%error, "the outage could not be written down");
         }
         self.raise_alarm(now).await;
-        backoff::pause(self.failures, backoff::chance())
+        backoff::pause(self.failures, LONGEST_PAUSE, backoff::chance())
     }
 
     async fn raise_alarm(&mut self, now: Instant) {

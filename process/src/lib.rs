@@ -6,6 +6,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod backoff;
 pub mod console;
 mod effective;
 pub mod env_file;

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-/// The longest first pause; every further one may be twice as long as the one before.
-const FIRST: Duration = Duration::from_millis(500);
+use process::backoff;
 
 /// No pause is longer: when the network comes, nobody should wait much longer for the site.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -14,9 +13,7 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// The pause after so many failures, `elapsed` after the start, or `None` when it would reach the deadline. `chance` is
 /// from 0 to 1 and moves the pause between half of what it may be and all of it.
 pub(crate) fn pause(failures: u32, elapsed: Duration, deadline: Duration, chance: f64) -> Option<Duration> {
-    let doublings = failures.saturating_sub(1).min(16);
-    let most = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-    let pause = most.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+    let pause = backoff::pause(failures, LONGEST, chance);
     (elapsed + pause < deadline).then_some(pause)
 }
 
@@ -28,6 +25,8 @@ mod tests {
 
     use super::*;
 
+    /// Half of the longest first pause.
+    const LEAST: Duration = Duration::from_millis(250);
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
@@ -42,7 +41,7 @@ mod tests {
     #[test]
     fn a_pause_that_would_reach_the_deadline_is_the_end() {
         let deadline = Duration::from_secs(2);
-        assert_eq!(pause(1, Duration::from_millis(1499), deadline, 1.0), Some(FIRST));
+        assert_eq!(pause(1, Duration::from_millis(1499), deadline, 1.0), Some(LEAST * 2));
         assert_eq!(pause(1, Duration::from_millis(1500), deadline, 1.0), None);
         assert_eq!(pause(1, HOUR, deadline, 0.0), None);
     }
@@ -54,7 +53,7 @@ mod tests {
             let mut elapsed = Duration::ZERO;
             for (failures, chance) in (1..).zip(chances) {
                 let Some(pause) = pause(failures, elapsed, deadline, chance) else { return Ok(()) };
-                prop_assert!(pause >= FIRST / 2 && pause <= LONGEST);
+                prop_assert!(pause >= LEAST && pause <= LONGEST);
                 elapsed += pause;
                 prop_assert!(elapsed < deadline);
             }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
 /// The 32-byte key of a database file.
@@ -50,8 +52,25 @@ impl DatabaseKey {
         text
     }
 
+    /// A key of another purpose, derived from this one (HKDF-SHA256); `label` names the purpose.
+    pub fn derive(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut derived = Zeroizing::new([0; 32]);
+        // 32 bytes are never more than HKDF gives; a failure would leave zeros, which nobody may take for a key.
+        if Hkdf::<Sha256>::new(None, &self.0).expand(label, derived.as_mut()).is_err() {
+            unreachable!("HKDF-SHA256 gives up to 8160 bytes")
+        }
+        derived
+    }
+
+    /// A key that differs from this one.
+    pub(crate) fn another(&self) -> DatabaseKey {
+        let mut other = self.0;
+        other[0] ^= 0xff;
+        DatabaseKey(other)
+    }
+
     /// A second holder of the same key, for work that outlives the borrow.
-    pub(crate) fn duplicate(&self) -> DatabaseKey {
+    pub fn duplicate(&self) -> DatabaseKey {
         DatabaseKey(self.0)
     }
 }
@@ -85,6 +104,16 @@ mod tests {
             let error = DatabaseKey::from_hex(text).unwrap_err();
             assert!(text.is_empty() || !error.to_string().contains(text), "{error}");
         }
+    }
+
+    #[test]
+    fn derived_keys_differ_by_key_and_label_and_stay_the_same_for_ever() {
+        let key = DatabaseKey::from_hex(&"ab".repeat(32)).unwrap();
+        // Computed once with another implementation of RFC 5869: archives that exist depend on it.
+        let expected = "f605a631256fee999c1bbc129dd5bdf7b374765bf8b77844eae256deda97c7f8";
+        assert_eq!(hex::encode(key.derive(b"wardpost-backup-age-v1").as_slice()), expected);
+        assert_ne!(key.derive(b"another").as_slice(), key.derive(b"wardpost-backup-age-v1").as_slice());
+        assert_ne!(key.another().derive(b"another").as_slice(), key.derive(b"another").as_slice());
     }
 
     #[test]

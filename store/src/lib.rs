@@ -11,6 +11,7 @@
 
 mod audit;
 mod audit_query;
+pub mod backup;
 mod backup_record;
 mod chain;
 mod chain_hash;

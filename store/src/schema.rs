@@ -56,7 +56,8 @@ pub(crate) fn open_current(path: &Path, key: &DatabaseKey, if_missing: IfMissing
     Ok(connection)
 }
 
-fn newest() -> i64 {
+/// The newest schema.
+pub(crate) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

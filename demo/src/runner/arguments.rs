@@ -6,6 +6,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use process::Exit;
 
+use super::programs::Optional;
+
 const EXAMPLES: &str = "\
 Examples:
   demo                            the site at http://127.0.0.1:8080, Ctrl-C stops it
@@ -45,6 +47,10 @@ pub(crate) struct Arguments {
     /// One more environment variable for web and no other program; may be repeated
     #[arg(long = "web-env", value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(crate) web_environment: Vec<(String, String)>,
+
+    /// Leave a program out; may be repeated
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    pub(crate) without: Vec<Optional>,
 }
 
 impl Arguments {

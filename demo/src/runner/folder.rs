@@ -76,6 +76,21 @@ impl Folder {
         self.path.join("secret.json")
     }
 
+    /// Where every audit row is copied to.
+    pub(crate) fn audit_copy(&self) -> PathBuf {
+        self.path.join("audit.jsonl")
+    }
+
+    /// Where backups are kept. The folder must exist, like a bucket.
+    pub(crate) fn backups(&self) -> PathBuf {
+        self.path.join("backups")
+    }
+
+    /// Makes the folders that the programs expect.
+    pub(crate) fn prepare(&self) -> Result<(), Fault> {
+        make_private(&self.backups())
+    }
+
     /// A new, empty log for a program. The log of the run before stays beside it.
     pub(crate) fn new_log(&self, program: &str) -> Result<(PathBuf, File), Fault> {
         let logs = self.path.join("logs");

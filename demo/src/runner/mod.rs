@@ -70,6 +70,7 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
         issuer: &issuer,
         environment: std::env::vars_os().collect(),
         web_environment: &arguments.web_environment,
+        without: &arguments.without,
     };
     let mut running = Vec::new();
     let outcome = tokio::select! {
@@ -108,19 +109,18 @@ async fn start_and_go_on(
     provider: &Provider,
     running: &mut Vec<Running>,
 ) -> Result<(), Fault> {
-    let mut serving = Vec::new();
+    world.folder.prepare()?;
     for Program { name, environment, kind } in programs::all(world) {
         let program = Running::start(name, environment, world.folder)?;
         match kind {
             Kind::Prepares => program.succeed().await?,
+            Kind::Works => running.push(program),
+            // Those after it open the database that it makes.
             Kind::Serves(address) => {
                 running.push(program);
-                serving.push(address);
+                until_ready(console, running.len() - 1, address, running).await?;
             }
         }
-    }
-    for (index, address) in serving.into_iter().enumerate() {
-        until_ready(console, index, address, running).await?;
     }
     if console.is_for_tests() {
         announce(console, world, running)?;
@@ -179,9 +179,18 @@ fn greeting(world: &World<'_>, provider: &Provider, running: &[Running]) -> Stri
         .iter()
         .map(|person| format!("    {:width$}  {}, {}\n", person.email, person.name, lower_first(&person.role)))
         .collect();
+    let mut copies = String::new();
+    for (program, what, place) in [
+        ("log-shipper", "Copy of the audit log", world.folder.audit_copy()),
+        ("backup-worker", "Backups, one a night and one at the start", world.folder.backups()),
+    ] {
+        if running.iter().any(|running| running.name == program) {
+            copies.push_str(&format!("{what}\n    {}\n", place.display()));
+        }
+    }
     let logs: String = running.iter().map(|program| format!("    {}\n", program.log.display())).collect();
     format!(
-        "\nWardpost is ready. Open  {}\n\nYou can sign in as\n{people}\nData, kept from run to run (--reset removes it)\n    {}\n\
+        "\nWardpost is ready. Open  {}\n\nYou can sign in as\n{people}\nData, kept from run to run (--reset removes it)\n    {}\n{copies}\
          Logs\n{logs}Sign-in provider, standing in for Google\n    {}\n\nCtrl-C stops everything.",
         programs::public_url(world.site),
         world.folder.path().display(),

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::folder::Folder;
 
@@ -17,6 +18,8 @@ pub(crate) struct World<'a> {
     pub(crate) environment: Environment,
     /// What the command line adds for `web`.
     pub(crate) web_environment: &'a [(String, String)],
+    /// Programs that the command line leaves out.
+    pub(crate) without: &'a [Optional],
 }
 
 /// One program to start.
@@ -27,25 +30,39 @@ pub(crate) struct Program {
     pub(crate) kind: Kind,
 }
 
+/// A program that the site runs without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Optional {
+    LogShipper,
+    BackupWorker,
+}
+
 /// What a program is waited for.
 pub(crate) enum Kind {
     /// It ends by itself, with success, before those after it are started.
     Prepares,
     /// It runs until it is told to stop. `GET /readyz` there says whether it is ready.
     Serves(SocketAddr),
+    /// It runs until it is told to stop, and nobody waits for it.
+    Works,
 }
 
 /// Every program of the demo, in the order in which they start.
 pub(crate) fn all(world: &World<'_>) -> Vec<Program> {
-    vec![secrets_init(world), web(world)]
+    let mut programs = vec![secrets_init(world), web(world)];
+    if !world.without.contains(&Optional::LogShipper) {
+        programs.push(log_shipper(world));
+    }
+    if !world.without.contains(&Optional::BackupWorker) {
+        programs.push(backup_worker(world));
+    }
+    programs
 }
 
 /// Writes the env file that the others read, as at the boot of a real machine.
 fn secrets_init(world: &World<'_>) -> Program {
     let mut environment = shared(world);
-    let mut secret = OsString::from("file://");
-    secret.push(world.folder.secret());
-    environment.push(pair("WARDPOST_SECRET", secret));
+    environment.push(pair("WARDPOST_SECRET", file_url(world.folder.secret())));
     // Whoever runs the demo owns its files, whatever their environment says about a real machine.
     environment.push(pair("WARDPOST_ENV_OWNER", ""));
     Program { name: "secrets-init", environment, kind: Kind::Prepares }
@@ -59,6 +76,27 @@ fn web(world: &World<'_>) -> Program {
     environment.push(pair("WARDPOST_OIDC_ISSUER", world.issuer));
     environment.extend(world.web_environment.iter().map(|(name, value)| pair(name, value)));
     Program { name: "web", environment, kind: Kind::Serves(world.site) }
+}
+
+/// Copies the audit log into a file: what CloudWatch Logs is to a real machine.
+fn log_shipper(world: &World<'_>) -> Program {
+    let mut environment = shared(world);
+    environment.push(pair("WARDPOST_AUDIT_SINK", file_url(world.folder.audit_copy())));
+    environment.push(pair("WARDPOST_APPLICATION_SINK", ""));
+    Program { name: "log-shipper", environment, kind: Kind::Works }
+}
+
+/// Keeps backups in a folder: what S3 is to a real machine.
+fn backup_worker(world: &World<'_>) -> Program {
+    let mut environment = shared(world);
+    environment.push(pair("WARDPOST_BACKUP_TARGET", file_url(world.folder.backups())));
+    Program { name: "backup-worker", environment, kind: Kind::Works }
+}
+
+fn file_url(path: PathBuf) -> OsString {
+    let mut url = OsString::from("file://");
+    url.push(path);
+    url
 }
 
 /// What every program is told: the settings the demo was started with, and where its data is.

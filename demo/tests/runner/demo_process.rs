@@ -30,9 +30,15 @@ pub(crate) fn binaries() -> &'static Path {
         fs::hard_link(env!("CARGO_BIN_EXE_demo"), &demo).unwrap();
         fs::rename(demo, folder.join("demo")).unwrap();
         let own = std::env::current_exe().unwrap();
-        for (name, test) in [("web", "stand_in_for_web"), ("secrets-init", "stand_in_for_secrets_init")] {
+        let test = |name| format!("'{}' --exact stand_in::{name} --nocapture", own.display());
+        for (name, command) in [
+            ("web", test("stand_in_for_web")),
+            ("secrets-init", test("stand_in_for_secrets_init")),
+            ("log-shipper", "tail -f /dev/null".to_owned()),
+            ("backup-worker", "tail -f /dev/null".to_owned()),
+        ] {
             let program = aside.path().join(name);
-            let script = format!("#!/bin/sh\nexec '{}' --exact stand_in::{test} --nocapture\n", own.display());
+            let script = format!("#!/bin/sh\nexec {command}\n");
             fs::write(&program, script).unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
             fs::rename(program, folder.join(name)).unwrap();

@@ -43,6 +43,22 @@ fn a_demo_says_where_it_is_once_it_is_ready_and_stops_when_asked() {
 }
 
 #[test]
+fn every_program_runs_unless_it_is_left_out() {
+    for (arguments, expected) in [
+        (&[] as &[&str], &["backup-worker", "log-shipper", "web"] as &[&str]),
+        (&["--without", "log-shipper"], &["backup-worker", "web"]),
+        (&["--without", "log-shipper", "--without", "backup-worker"], &["web"]),
+    ] {
+        let mut demo = DemoOptions::new().arguments(arguments).start();
+        let line = demo.announced();
+        let running: Vec<_> = line["programs"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(running, expected);
+        assert_eq!(mode(&demo.data().join("backups")), 0o700);
+        assert_eq!(demo.stop(), Some(0), "{}", demo.said());
+    }
+}
+
+#[test]
 fn its_data_is_private_and_no_secret_is_in_an_environment() {
     let mut demo = DemoOptions::new().start();
     demo.announced();

@@ -8,17 +8,16 @@ mod entry;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use process::Shutdown;
+use process::{Shutdown, backoff};
 use store::{Store, StoreError, Timestamp};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 pub use entry::{Entry, parse};
 
-use crate::backoff;
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::config::APPLICATION_RETENTION_DAYS;
-use crate::run::Loud;
+use crate::run::{LONGEST_PAUSE, Loud};
 use crate::sink::{SendError, Sink, SinkAddress, Verdict};
 
 /// The units whose lines are ours. By name, since a pattern matches only what the journal knows when it is asked.
@@ -163,7 +162,7 @@ impl Journal {
 
     async fn pause(&self, shutdown: &Shutdown) {
         tokio::select! {
-            () = tokio::time::sleep(backoff::pause(self.failures, backoff::chance())) => {}
+            () = tokio::time::sleep(backoff::pause(self.failures, LONGEST_PAUSE, backoff::chance())) => {}
             _ = shutdown.requested() => {}
         }
     }

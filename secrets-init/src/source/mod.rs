@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use process::ready;
+use process::{backoff, ready};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -78,7 +78,7 @@ pub(crate) async fn fetch(address: &Address, deadline: Duration) -> Result<Fetch
             return Err(trouble);
         }
         let elapsed = start.elapsed();
-        let Some(pause) = retry::pause(failures, elapsed, deadline, chance()) else {
+        let Some(pause) = retry::pause(failures, elapsed, deadline, backoff::chance()) else {
             return Err(trouble.after(failures, elapsed));
         };
         tracing::warn!(tries = failures, next_in_ms = pause.as_millis() as u64, "not yet: {}", trouble.happened);
@@ -99,15 +99,6 @@ async fn try_once(address: &Address) -> Result<Fetched, Trouble> {
         return Err(Trouble::too_large(address, fetched.text.len(), MOST_BYTES));
     }
     Ok(fetched)
-}
-
-/// A number from 0 to 1; without a source of chance, the middle does.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
 }
 
 #[cfg(test)]

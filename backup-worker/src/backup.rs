@@ -1,0 +1,185 @@
+//! One backup: copied, inspected, packed and uploaded, and then written down. Until its manifest is there it does not count,
+//! and until it was restored on trial nobody should rely on it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use store::backup::{BackupError, copy_database, inspect};
+use store::{BackupEvent, Store, Timestamp};
+
+use crate::archive::{self, ArchiveError, Sums};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::identity::{BackupIdentity, BackupRecipient};
+use crate::manifest::Manifest;
+use crate::name::BackupName;
+use crate::pipe::{ChunkWriter, pipe};
+use crate::progress::Watcher;
+use crate::target::{Target, TargetError};
+use crate::work::WorkFolder;
+
+/// Makes a backup and writes BACKUP_CREATED, or BACKUP_FAILED where it fails. `stop` breaks it off.
+pub async fn make(
+    config: &Config,
+    store: &Store,
+    stop: &Arc<AtomicBool>,
+    watcher: &Watcher,
+) -> Result<Manifest, Failure> {
+    let name = BackupName::new(Timestamp::now());
+    let made = try_make(config, &name, stop, watcher).await;
+    let event = match &made {
+        Ok(manifest) => BackupEvent::Created {
+            name: name.to_string(),
+            bytes: manifest.archive_bytes,
+            sha256: manifest.archive_sha256.clone(),
+        },
+        // The run that has the folder writes down how it ended.
+        Err(Failure::Work(crate::work::WorkError::Busy)) => return made,
+        Err(failure) => BackupEvent::Failed {
+            name: Some(name.to_string()),
+            during: "backup".to_owned(),
+            reason: failure.to_string(),
+        },
+    };
+    store.record_backup(event, Timestamp::now()).await?;
+    if made.is_ok() {
+        prune(config, store).await;
+    }
+    made
+}
+
+async fn try_make(
+    config: &Config,
+    name: &BackupName,
+    stop: &Arc<AtomicBool>,
+    watcher: &Watcher,
+) -> Result<Manifest, Failure> {
+    let start = Instant::now();
+    let work = WorkFolder::take(&config.database)?;
+    let target = Target::open(&config.target, config.encryption.clone()).await?;
+    target.clear_unfinished().await?;
+    let recipients = recipients(config)?;
+    let copy = work.file("copy.db");
+
+    let (from, to, key) = (config.database.clone(), copy.clone(), config.database_key.duplicate());
+    let (stopped, told) = (Arc::clone(stop), watcher.clone());
+    let inspection = blocking(move || {
+        let told_pages = told.clone();
+        copy_database(&from, &to, &key, &stopped, move |done, all| told_pages.pages("copying", done, all))?;
+        Ok::<_, Failure>(inspect(&to, &key, |stage| told.stage(&stage.to_string()))?)
+    })
+    .await?;
+
+    let uploaded = upload(config, &target, name, &copy, &recipients, stop, watcher).await;
+    let (sums, bytes) = uploaded?;
+    let mut manifest = Manifest::new(name.clone(), &inspection, &sums);
+    manifest.recipients = recipients.iter().map(ToString::to_string).collect();
+    manifest.secret_version = crate::secret_version::of_env_file();
+    manifest.seconds = start.elapsed().as_secs_f64();
+    let kept = if bytes == sums.archive_bytes {
+        target.put_manifest(name, manifest.to_json()).await
+    } else {
+        Err(TargetError::Wrong(format!("{bytes} bytes were kept, and {} were made", sums.archive_bytes)))
+    };
+    match kept {
+        Ok(()) => Ok(manifest),
+        Err(error) => {
+            if !matches!(error, TargetError::Exists(_)) {
+                target.discard(name).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Packs the copy on a thread of its own, and uploads what comes out of it meanwhile.
+async fn upload(
+    config: &Config,
+    target: &Target,
+    name: &BackupName,
+    copy: &Path,
+    recipients: &[BackupRecipient],
+    stop: &Arc<AtomicBool>,
+    watcher: &Watcher,
+) -> Result<(Sums, u64), Failure> {
+    let (sender, receiver) = pipe();
+    let (copy, key, recipients) = (copy.to_owned(), config.database_key.duplicate(), recipients.to_vec());
+    let (stopped, told) = (Arc::clone(stop), watcher.clone());
+    let packing = blocking(move || {
+        let out = ChunkWriter::new(sender);
+        let (sums, out) =
+            archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes))?;
+        // Without its end the upload is given up.
+        if stopped.load(Ordering::Relaxed) {
+            return Err(Failure::Stopped);
+        }
+        out.finish().map_err(ArchiveError::Stream)?;
+        Ok(sums)
+    });
+    let (packed, uploaded) = tokio::join!(packing, async {
+        tokio::select! {
+            uploaded = target.upload(name, receiver) => uploaded.map_err(Failure::from),
+            () = until_set(stop) => Err(Failure::Stopped),
+        }
+    });
+    match (packed, uploaded) {
+        (Ok(sums), Ok(bytes)) => Ok((sums, bytes)),
+        // What broke off on our side has its reason there; what broke off on theirs shows here as a broken pipe.
+        (Err(failure), Err(Failure::Target(TargetError::BrokenOff))) => Err(failure),
+        (_, Err(failure)) => Err(failure),
+        (Err(failure), Ok(_)) => {
+            target.discard(name).await;
+            Err(failure)
+        }
+    }
+}
+
+async fn until_set(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// Everybody who shall be able to open the archive.
+fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
+    let mut recipients = config.recipients.clone();
+    if !config.offline_only {
+        recipients.push(BackupIdentity::derive(&config.database_key)?.recipient());
+    }
+    Ok(recipients)
+}
+
+/// A backup that was made counts, whether or not an old one can be removed.
+async fn prune(config: &Config, store: &Store) {
+    let pruned = async {
+        let target = Target::open(&config.target, config.encryption.clone()).await?;
+        let keep = crate::catalogue::newest_verified(store).await?;
+        Ok::<_, Failure>(target.prune(config.keep_days, keep.as_ref(), Timestamp::now()).await?)
+    };
+    match pruned.await {
+        Ok(removed) => {
+            for name in removed {
+                tracing::info!(%name, days = config.keep_days, "removed an old backup");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "old backups could not be removed"),
+    }
+}
+
+/// Runs `work` on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Failure>
+where
+    E: Into<Failure> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| match error.into() {
+            Failure::Database(BackupError::Stopped) => Failure::Stopped,
+            failure => failure,
+        }),
+        Err(_) => Err(Failure::Panicked),
+    }
+}

@@ -1,0 +1,30 @@
+//! `backup-worker identity`: the key of the backups, for the safe.
+
+use std::io::{IsTerminal, stdout};
+
+use process::Exit;
+use process::console::{complain, say};
+use store::Timestamp;
+
+use super::open_if_there;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::identity::{BackupIdentity, identity_file};
+
+/// Who has seen the key stands in the audit log, where there is one.
+pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, Failure> {
+    if !print && !stdout().is_terminal() {
+        complain(
+            "backup-worker: this prints a key that opens every backup, and standard output is no terminal; say --print if that is meant",
+        );
+        return Ok(Exit::Usage);
+    }
+    if let Some(store) = open_if_there(config).await? {
+        let operator = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or("unknown".to_owned());
+        let recorded = store.record_identity_shown(&operator, Timestamp::now()).await;
+        store.close().await;
+        recorded?;
+    }
+    say(&identity_file(&BackupIdentity::derive(&config.database_key)?));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,84 @@
+//! `backup-worker list`: what there is, and what was proved.
+
+use process::Exit;
+use process::console::say;
+use serde_json::json;
+use store::Timestamp;
+
+use super::open_if_there;
+use crate::catalogue::{self, Entry, is_alarming};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::target::Target;
+
+/// Exit 0 also where nothing was proved for long; the list says so first.
+pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure> {
+    let store = open_if_there(config).await?;
+    let target = Target::open(&config.target, config.encryption.clone()).await?;
+    let entries = catalogue::entries(&target, store.as_ref()).await;
+    let knows_proofs = store.is_some();
+    if let Some(store) = store {
+        store.close().await;
+    }
+    let (entries, now) = (entries?, Timestamp::now());
+    say(&if as_json { to_json(config, &entries, now) } else { to_text(config, &entries, knows_proofs, now) });
+    Ok(Exit::Done)
+}
+
+fn newest_verified(entries: &[Entry]) -> Option<&Entry> {
+    // The list begins with the newest.
+    entries.iter().find(|entry| entry.verified.is_some())
+}
+
+fn to_json(config: &Config, entries: &[Entry], now: Timestamp) -> String {
+    let newest = newest_verified(entries).map(|entry| &entry.listed.name);
+    let backups: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "name": entry.listed.name.to_string(),
+                "made_at": entry.listed.name.at().to_rfc3339(),
+                "age_seconds": now.since(entry.listed.name.at()).as_secs(),
+                "bytes": entry.listed.bytes,
+                "verified_at": entry.verified.map(Timestamp::to_rfc3339),
+            })
+        })
+        .collect();
+    json!({
+        "target": config.target.to_string(),
+        "overdue": is_alarming(newest, now),
+        "newest_verified": newest.map(ToString::to_string),
+        "backups": backups,
+    })
+    .to_string()
+}
+
+fn to_text(config: &Config, entries: &[Entry], knows_proofs: bool, now: Timestamp) -> String {
+    let mut text = String::new();
+    if !knows_proofs {
+        text.push_str("This machine has no database: what was proved is not known here.\n");
+    } else if is_alarming(newest_verified(entries).map(|entry| &entry.listed.name), now) {
+        text.push_str("NO BACKUP OF THE LAST 48 HOURS WAS PROVED TO RESTORE. Run `backup-worker now`, then `backup-worker verify`.\n");
+    }
+    if entries.is_empty() {
+        return text + &format!("There is no backup at {}.", config.target);
+    }
+    text.push_str(&format!("{:<40} {:>9} {:>14}  proved to restore\n", "name", "age", "bytes"));
+    for Entry { listed, verified } in entries {
+        let verified =
+            verified.map_or(if knows_proofs { "never" } else { "not known" }.to_owned(), Timestamp::to_rfc3339);
+        let age = age(now.since(listed.name.at()).as_secs());
+        text.push_str(&format!("{:<40} {age:>9} {:>14}  {verified}\n", listed.name.to_string(), listed.bytes));
+    }
+    text
+}
+
+/// In the largest unit that says enough.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,161 @@
+//! What the program can be asked to do.
+
+mod identity;
+mod list;
+mod now;
+mod restore;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use process::console::{complain, say};
+use process::settings::{ConfigFaults, Settings};
+use process::{Exit, aws, hardening, logs, print_effective};
+use store::{IfMissing, Store, Timestamp};
+
+use crate::catalogue::Wanted;
+use crate::config::{self, Config};
+use crate::failure::Failure;
+use crate::run;
+
+const EXAMPLES: &str = "\
+Settings are read from the environment and from the file WARDPOST_ENV_FILE names (/run/wardpost/env).
+
+Examples:
+  backup-worker                     make and prove backups when they are due
+  backup-worker now                 make one
+  backup-worker list                what there is, and when each was proved to restore
+  backup-worker verify latest       restore the newest one on trial
+  backup-worker restore latest --to /var/lib/wardpost/wardpost.db --replace
+
+Exit codes: 0 done, 1 failed, 64 usage, 69 the target is not available, 78 wrong settings.";
+
+/// Makes a backup every night, proves that it restores, and restores it.
+#[derive(Parser)]
+#[command(name = "backup-worker", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Print the settings in force, secrets masked, and where each comes from; exit 78 if any is wrong.
+    #[arg(long)]
+    check_config: bool,
+    /// Print results as JSON, for scripts.
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to do; without it, backups are made and proved when they are due.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make and prove backups when they are due (the default).
+    Run,
+    /// Make one backup.
+    #[command(after_help = "Example:\n  backup-worker now --json")]
+    Now,
+    /// List the backups, and when each was proved to restore.
+    #[command(after_help = "Example:\n  backup-worker list --json")]
+    List,
+    /// Restore a backup on trial, check all of it, and throw it away.
+    #[command(
+        after_help = "Examples:\n  backup-worker verify\n  backup-worker verify latest --identity /media/safe/key.txt --json"
+    )]
+    Verify {
+        /// A name as `list` shows it, or `latest`.
+        #[arg(default_value = "latest", value_parser = Wanted::parse)]
+        backup: Wanted,
+        /// A file with age identities that open it, beside the key derived from DB_ENCRYPTION_KEY.
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
+    },
+    /// Restore a backup for good. Stop web, log-shipper and backup-worker before you replace their database.
+    #[command(
+        after_help = "Examples:\n  backup-worker restore latest --to /var/lib/wardpost/wardpost.db --replace\n  backup-worker restore --at 2026-11-20T12:00:00Z --to /tmp/then.db"
+    )]
+    Restore {
+        /// A name as `list` shows it, or `latest`.
+        #[arg(value_parser = Wanted::parse, required_unless_present = "at", conflicts_with = "at")]
+        backup: Option<Wanted>,
+        /// The database file to make.
+        #[arg(long, value_name = "PATH")]
+        to: PathBuf,
+        /// The newest backup that is no newer than this time (RFC 3339).
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        at: Option<Timestamp>,
+        /// Replace a database that is at PATH; it is kept under another name.
+        #[arg(long)]
+        replace: bool,
+        /// A file with age identities that open it, beside the key derived from DB_ENCRYPTION_KEY.
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
+    },
+    /// Print the age identity that opens the backups of this machine, for the safe.
+    #[command(after_help = "Example:\n  backup-worker identity --print > /media/safe/wardpost-key.txt")]
+    Identity {
+        /// Print it also where standard output is no terminal.
+        #[arg(long)]
+        print: bool,
+    },
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text).ok_or_else(|| format!("`{text}` is not a time such as 2026-11-20T12:00:00Z"))
+}
+
+/// Runs what was asked for.
+pub async fn run(arguments: Arguments) -> Exit {
+    let (config, effective) = match Settings::load().and_then(config::read) {
+        Ok(settings) => settings,
+        Err(faults) => return refuse_settings(&faults),
+    };
+    let json = arguments.json;
+    if arguments.check_config {
+        say(&print_effective(&effective, json));
+        return Exit::Done;
+    }
+    // The scheduler tells of its own insides; whoever wants that can still ask for it.
+    let filter = aws::quiet_filter(&format!("tokio_cron_scheduler=warn,{}", config.log));
+    if let Err(error) = logs::start("backup-worker", &filter) {
+        complain(&format!("backup-worker: {error}"));
+        return Exit::Configuration;
+    }
+    if let Err(error) = hardening::no_core_dumps() {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+    let done = match arguments.command.unwrap_or(Command::Run) {
+        Command::Run => return run::run(config).await,
+        Command::Now => now::run(&config, json).await,
+        Command::List => list::run(&config, json).await,
+        Command::Verify { backup, identity } => verify::run(&config, &backup, identity.as_deref(), json).await,
+        Command::Restore { backup, to, at, replace, identity } => {
+            let wanted = at.map(Wanted::NotAfter).or(backup).unwrap_or(Wanted::Latest);
+            restore::run(&config, &wanted, &to, replace, identity.as_deref(), json).await
+        }
+        Command::Identity { print } => identity::run(&config, print).await,
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(failure) => {
+            complain(&format!("backup-worker: {failure}"));
+            failure.exit()
+        }
+    }
+}
+
+fn refuse_settings(faults: &ConfigFaults) -> Exit {
+    complain(&format!("backup-worker: the settings are wrong:\n{faults}"));
+    Exit::Configuration
+}
+
+/// The database of this machine, which must be there.
+async fn open(config: &Config) -> Result<Store, Failure> {
+    Ok(Store::open(&config.database, &config.database_key, IfMissing::Refuse).await?)
+}
+
+/// The same where there may be none: another machine than the one that made the backups.
+async fn open_if_there(config: &Config) -> Result<Option<Store>, Failure> {
+    match config.database.try_exists() {
+        Ok(false) => Ok(None),
+        _ => open(config).await.map(Some),
+    }
+}

@@ -1,0 +1,86 @@
+//! `backup-worker restore`: a backup put back for good.
+
+use std::io::{IsTerminal, Write, stderr, stdin};
+use std::path::Path;
+
+use process::Exit;
+use process::console::say;
+use serde_json::json;
+
+use crate::catalogue::Wanted;
+use crate::config::Config;
+use crate::drill;
+use crate::failure::Failure;
+use crate::progress::Watcher;
+use crate::restore::{Restored, restore};
+use crate::target::Target;
+
+/// Exit 0 once the database is in place.
+pub(super) async fn run(
+    config: &Config,
+    wanted: &Wanted,
+    to: &Path,
+    replace: bool,
+    identity: Option<&Path>,
+    as_json: bool,
+) -> Result<Exit, Failure> {
+    let identities = drill::identities(config, identity)?;
+    let target = Target::open(&config.target, config.encryption.clone()).await?;
+    let name = wanted.find(&target).await?;
+    if to.exists() && !replace {
+        may_replace(to, &name.to_string())?;
+    }
+    let restored = restore(&target, &name, &identities, to, &config.database_key, &Watcher::of_command()).await?;
+    say(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
+    Ok(Exit::Done)
+}
+
+/// Asks whoever is at the terminal; without one, the flag is needed.
+fn may_replace(to: &Path, name: &str) -> Result<(), Failure> {
+    let refusal = |words: &str| Failure::NotPossible(format!("{} is there already, and stays: {words}", to.display()));
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Err(refusal("say --replace to put the backup in its place"));
+    }
+    let _ = write!(stderr(), "Replace {} by {name}? The file is kept under another name. [y/N] ", to.display());
+    let mut answer = String::new();
+    match stdin().read_line(&mut answer) {
+        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(refusal("you did not say yes")),
+    }
+}
+
+fn to_json(restored: &Restored, to: &Path) -> String {
+    let manifest = &restored.proof.manifest;
+    json!({
+        "name": manifest.name.to_string(),
+        "to": to,
+        "replaced": restored.replaced,
+        "given_up_row": restored.given_up.map(|head| head.id),
+        "restored_row": manifest.audit_head.id,
+        "data_until": manifest.data_until,
+        "restore_seconds": restored.proof.seconds,
+    })
+    .to_string()
+}
+
+fn to_text(restored: &Restored, to: &Path) -> String {
+    let manifest = &restored.proof.manifest;
+    let mut text = format!(
+        "Restored {} to {} in {:.1} s.\nEverything up to {} is in it; its audit log ends with row {}, and DATABASE_RESTORED follows.\n",
+        manifest.name,
+        to.display(),
+        restored.proof.seconds,
+        manifest.data_until,
+        manifest.audit_head.id
+    );
+    if let Some(replaced) = &restored.replaced {
+        text.push_str(&format!("The database that was there is now {}\n", replaced.display()));
+    }
+    if let Some(head) = restored.given_up {
+        text.push_str(&format!(
+            "Its audit log went up to row {}; the copy off the machine has the rows that were given up.\n",
+            head.id
+        ));
+    }
+    text
+}

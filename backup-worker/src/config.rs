@@ -1,0 +1,81 @@
+//! The settings.
+
+use std::path::PathBuf;
+
+use process::settings::{ConfigFaults, Effective, Settings};
+use store::DatabaseKey;
+
+use crate::identity::BackupRecipient;
+use crate::schedule::Schedule;
+use crate::target::{ServerEncryption, TargetAddress};
+
+/// Everything this program needs to run.
+pub struct Config {
+    /// The database.
+    pub database: PathBuf,
+    /// Its key.
+    pub database_key: DatabaseKey,
+    /// Where backups are kept.
+    pub target: TargetAddress,
+    /// How S3 encrypts.
+    pub encryption: ServerEncryption,
+    /// Who can open them beside, or instead of, the holder of the database key.
+    pub recipients: Vec<BackupRecipient>,
+    /// Whether the derived key is left out.
+    pub offline_only: bool,
+    /// When a backup is made.
+    pub schedule: Schedule,
+    /// When one is restored on trial; none for never.
+    pub drill_schedule: Option<Schedule>,
+    /// How long a directory keeps them.
+    pub keep_days: u32,
+    /// What is logged.
+    pub log: String,
+}
+
+/// The settings and where each came from, or every fault at once.
+pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+    let database = settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
+    let database_key =
+        settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
+    let target = settings.required("WARDPOST_BACKUP_TARGET", TargetAddress::parse);
+    let kms_key = settings.optional("WARDPOST_BACKUP_KMS_KEY", |text| Ok(text.to_owned()));
+    let recipients = settings.optional("WARDPOST_BACKUP_RECIPIENTS", |text| {
+        text.split(',').map(|one| BackupRecipient::parse(one.trim())).collect::<Result<Vec<_>, _>>()
+    });
+    let offline_only = settings.or_default("WARDPOST_BACKUP_OFFLINE_ONLY", "false", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("`{text}` is neither true nor false")),
+    });
+    if offline_only == Some(true) && matches!(recipients, Some(None)) {
+        settings.fault(
+            "WARDPOST_BACKUP_OFFLINE_ONLY",
+            "leaves nobody who could open a backup: set WARDPOST_BACKUP_RECIPIENTS to the clinic's age public keys",
+        );
+    }
+    let schedule = settings.or_default("WARDPOST_BACKUP_SCHEDULE", "0 0 2 * * *", Schedule::parse);
+    let drill_schedule = settings.or_default("WARDPOST_DRILL_SCHEDULE", "0 30 3 * * *", |text| match text {
+        "off" => Ok(None),
+        text => Schedule::parse(text).map(Some),
+    });
+    let keep_days = settings.or_default("WARDPOST_BACKUP_KEEP_DAYS", "30", |text| match text.parse() {
+        Ok(days @ 1..=3650) => Ok(days),
+        _ => Err(format!("`{text}` is not a whole number of days from 1 to 3650")),
+    });
+    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
+    settings.finish(move || {
+        Some(Config {
+            database: database?,
+            database_key: database_key?,
+            target: target?,
+            encryption: kms_key?.map_or(ServerEncryption::Aes256, |key| ServerEncryption::Kms { key }),
+            recipients: recipients?.unwrap_or_default(),
+            offline_only: offline_only?,
+            schedule: schedule?,
+            drill_schedule: drill_schedule?,
+            keep_days: keep_days?,
+            log: log?,
+        })
+    })
+}

@@ -1,0 +1,64 @@
+//! Why a backup, a drill or a restore did not come to its end, and what that means for whoever started it.
+
+use process::Exit;
+use store::backup::{BackupError, CopyFault};
+use store::{OpenError, StoreError};
+
+use crate::archive::ArchiveError;
+use crate::identity::IdentityError;
+use crate::target::TargetError;
+use crate::work::WorkError;
+
+/// The reason, in words for an operator; never a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The copy, or what was unpacked, is not sound.
+    #[error("the copy is not sound: {0}")]
+    Copy(#[from] CopyFault),
+    /// The archive.
+    #[error("the archive: {0}")]
+    Archive(#[from] ArchiveError),
+    /// The manifest, or what differs from it.
+    #[error("{0}")]
+    Manifest(String),
+    /// The database could not be copied.
+    #[error(transparent)]
+    Database(#[from] BackupError),
+    /// It could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It could not be written to.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The work folder.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    /// What was asked for cannot be done.
+    #[error("{0}")]
+    NotPossible(String),
+    /// It was asked to stop.
+    #[error("stopped before it was done; nothing was kept")]
+    Stopped,
+    /// A part of the program failed.
+    #[error("a part of the program failed: see its log")]
+    Panicked,
+}
+
+impl Failure {
+    /// The exit code: whether trying again can help.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Target(TargetError::Unavailable(_)) => Exit::Unavailable,
+            Failure::Open(OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. }) => {
+                Exit::Configuration
+            }
+            _ => Exit::Failed,
+        }
+    }
+}

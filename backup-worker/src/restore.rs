@@ -1,0 +1,159 @@
+//! Putting a backup back: proved in every way a drill proves it, marked as restored, and then in one step in the place of
+//! the old database, which is kept.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use store::backup::{ClaimError, claim};
+use store::{ChainPosition, DatabaseKey, IfMissing, Store, Timestamp};
+
+use crate::backup::blocking;
+use crate::drill::{Proof, prove};
+use crate::failure::Failure;
+use crate::identity::BackupIdentity;
+use crate::name::BackupName;
+use crate::progress::Watcher;
+use crate::target::Target;
+
+/// What SQLite keeps beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A restore that went through.
+#[derive(Debug)]
+pub struct Restored {
+    /// What was proved on the way.
+    pub proof: Proof,
+    /// Where the database that was there before is now.
+    pub replaced: Option<PathBuf>,
+    /// The end of its audit log, where it could be read.
+    pub given_up: Option<ChainPosition>,
+}
+
+/// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open.
+pub async fn restore(
+    target: &Target,
+    name: &BackupName,
+    identities: &[BackupIdentity],
+    path: &Path,
+    key: &DatabaseKey,
+    watcher: &Watcher,
+) -> Result<Restored, Failure> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !directory.is_dir() {
+        return Err(Failure::NotPossible(format!("there is no folder {}: make it first", directory.display())));
+    }
+    // Before an hour of downloading, and again at the end.
+    if exists(path)? {
+        drop(claim_old(path)?);
+    }
+    let new = beside(path, ".restoring");
+    remove_with_companions(&new)?;
+    let restored = put_back(target, name, identities, path, &new, key, watcher).await;
+    if restored.is_err()
+        && let Err(error) = remove_with_companions(&new)
+    {
+        tracing::warn!(%error, file = %new.display(), "what was unpacked so far could not be removed; it is encrypted");
+    }
+    restored
+}
+
+async fn put_back(
+    target: &Target,
+    name: &BackupName,
+    identities: &[BackupIdentity],
+    path: &Path,
+    new: &Path,
+    key: &DatabaseKey,
+    watcher: &Watcher,
+) -> Result<Restored, Failure> {
+    let proof = prove(target, name, identities, new, key, watcher).await?;
+    let given_up = end_of_old(path, key).await;
+    let store = Store::open(new, key, IfMissing::Refuse).await?;
+    let recorded = store.record_restore(&name.to_string(), given_up, Timestamp::now()).await;
+    store.close().await;
+    recorded?;
+    let (path, new) = (path.to_owned(), new.to_owned());
+    let replaced = blocking(move || take_place(&path, &new)).await?;
+    Ok(Restored { proof, replaced, given_up })
+}
+
+/// Where the log of the old database ends, if there is one that can still be opened.
+async fn end_of_old(path: &Path, key: &DatabaseKey) -> Option<ChainPosition> {
+    let old = Store::open(path, key, IfMissing::Refuse).await.ok()?;
+    let head = old.audit_head().await.ok();
+    old.close().await;
+    head
+}
+
+fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, Failure> {
+    let unusable =
+        |error: io::Error| Failure::NotPossible(format!("{} cannot be put in place: {error}", path.display()));
+    sync(new).map_err(unusable)?;
+    let replaced = if exists(path)? {
+        let stamp: String = Timestamp::now().to_rfc3339().chars().filter(|c| !"-:.".contains(*c)).collect();
+        let old = beside(path, &format!(".replaced-{stamp}"));
+        // Held until the new file has the name: nobody can open the old one in between and write into what is put aside.
+        let claim = claim_old(path)?;
+        for companion in COMPANIONS {
+            rename_if_there(&beside(path, companion), &beside(&old, companion)).map_err(unusable)?;
+        }
+        fs::rename(path, &old).map_err(unusable)?;
+        fs::rename(new, path).map_err(unusable)?;
+        drop(claim);
+        Some(old)
+    } else {
+        for companion in COMPANIONS {
+            // A log without its database belongs to none; SQLite would take it for the new one's.
+            rename_if_there(&beside(path, companion), &beside(path, &format!(".stray{companion}")))
+                .map_err(unusable)?;
+        }
+        fs::rename(new, path).map_err(unusable)?;
+        None
+    };
+    sync(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(unusable)?;
+    Ok(replaced)
+}
+
+fn claim_old(path: &Path) -> Result<store::backup::Claim, Failure> {
+    claim(path).map_err(|error| match error {
+        ClaimError::InUse => Failure::NotPossible(format!("{}: {error}", path.display())),
+        ClaimError::Io(error) => Failure::NotPossible(format!("{} cannot be locked: {error}", path.display())),
+    })
+}
+
+fn exists(path: &Path) -> Result<bool, Failure> {
+    path.try_exists().map_err(|error| Failure::NotPossible(format!("{} cannot be looked at: {error}", path.display())))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn remove_with_companions(path: &Path) -> Result<(), Failure> {
+    for end in [""].iter().chain(&COMPANIONS) {
+        match fs::remove_file(beside(path, end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::NotPossible(format!(
+                    "{} cannot be removed: {error}",
+                    beside(path, end).display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

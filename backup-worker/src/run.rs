@@ -1,0 +1,250 @@
+//! The service: backups and drills when they are due, one at a time, those that were missed at once, and an alarm when nothing
+//! was proved for too long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use process::{Exit, Shutdown, ready};
+use store::{BackupEvent, IfMissing, OpenError, Store, Timestamp};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::time::Instant;
+
+use crate::backup;
+use crate::catalogue::{self, Wanted};
+use crate::config::Config;
+use crate::drill;
+use crate::failure::Failure;
+use crate::progress::Watcher;
+use crate::schedule::{self, Schedule, Task};
+use crate::target::Target;
+
+/// How long a run may still take once the program was asked to stop; then it is broken off.
+const LAST_RUN: Duration = Duration::from_secs(20);
+/// How long breaking off may take: an upload is aborted.
+const BREAK_OFF: Duration = Duration::from_secs(10);
+/// A run that failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whether anything was proved of late.
+const ALARM_LOOK: Duration = Duration::from_secs(60 * 60);
+/// How long to wait before looking again for a database that is not there yet.
+const DATABASE_PAUSE: Duration = Duration::from_secs(2);
+/// How often that is said.
+const DATABASE_LOUD: u32 = 30;
+
+/// Runs for as long as the program does.
+pub async fn run(config: Config) -> Exit {
+    let shutdown = match Shutdown::listen() {
+        Ok(shutdown) => shutdown,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be listened to");
+            return Exit::Failed;
+        }
+    };
+    let store = match wait_for_database(&config, &shutdown).await {
+        Some(Ok(store)) => store,
+        Some(Err(error)) => {
+            tracing::error!(%error, "the database cannot be opened");
+            return Failure::Open(error).exit();
+        }
+        None => return Exit::Done,
+    };
+    let exit = serve(&config, &store, &shutdown).await;
+    store.close().await;
+    tracing::info!("stopped");
+    exit
+}
+
+async fn wait_for_database(config: &Config, shutdown: &Shutdown) -> Option<Result<Store, OpenError>> {
+    for look in 0.. {
+        match Store::open(&config.database, &config.database_key, IfMissing::Refuse).await {
+            Err(error @ (OpenError::Missing { .. } | OpenError::NoDirectory { .. })) if look % DATABASE_LOUD == 0 => {
+                tracing::warn!(%error, "there is no database yet; waiting for the site to make it");
+            }
+            Err(OpenError::Missing { .. } | OpenError::NoDirectory { .. }) => {}
+            opened => return Some(opened),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(DATABASE_PAUSE) => {}
+            _ = shutdown.requested() => return None,
+        }
+    }
+    None
+}
+
+async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
+    // Room for one in each: what is due while a run goes on is taken up once, right after it.
+    let (backup_due, backups) = channel(1);
+    let (drill_due, drills) = channel(1);
+    let drill_schedule = config.drill_schedule.clone().filter(|_| !config.offline_only);
+    let mut schedules = vec![(config.schedule.clone(), backup_due)];
+    schedules.extend(drill_schedule.clone().map(|schedule| (schedule, drill_due)));
+    if drill_schedule.is_none() {
+        tracing::warn!(
+            "no drill is made here: prove the backups elsewhere, with `backup-worker verify --identity FILE`"
+        );
+    }
+    let mut scheduler = match schedule::start(schedules).await {
+        Ok(scheduler) => scheduler,
+        Err(error) => {
+            tracing::error!(%error, "the schedules cannot be started");
+            return Exit::Failed;
+        }
+    };
+    let watchdog = tokio::spawn(ready::keep_watchdog_fed({
+        let store = store.clone();
+        move || {
+            let store = store.clone();
+            // Any answer is a sign of life: a full disk is told by the runs themselves.
+            async move { !matches!(store.check_writable().await, Err(store::StoreError::Closed)) }
+        }
+    }));
+    ready::notify_ready();
+    let next = config.schedule.next_after(Timestamp::now()).map(Timestamp::to_rfc3339);
+    tracing::info!(target = %config.target, next = next.unwrap_or_default(), "waiting for the next backup");
+
+    Worker { config, store, shutdown, drill_schedule, retry: None }.work(backups, drills).await;
+
+    ready::notify_stopping();
+    watchdog.abort();
+    if let Err(error) = scheduler.shutdown().await {
+        tracing::warn!(%error, "the schedules could not be shut down");
+    }
+    Exit::Done
+}
+
+struct Worker<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    shutdown: &'a Shutdown,
+    /// None where no drill is made here.
+    drill_schedule: Option<Schedule>,
+    /// What failed, and when it is tried again.
+    retry: Option<(Instant, Task)>,
+}
+
+impl Worker<'_> {
+    async fn work(mut self, mut backups: Receiver<()>, mut drills: Receiver<()>) {
+        for task in self.missed().await {
+            tracing::info!(?task, "a run was missed while nothing ran here; it is made up for now");
+            self.run(task).await;
+        }
+        let mut alarm = tokio::time::interval(ALARM_LOOK);
+        loop {
+            let retry = self.retry;
+            let again = async {
+                match retry {
+                    Some((at, task)) => {
+                        tokio::time::sleep_until(at).await;
+                        task
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let task = tokio::select! {
+                _ = self.shutdown.requested() => return,
+                Some(()) = backups.recv() => Task::Backup,
+                Some(()) = drills.recv() => Task::Drill,
+                task = again => task,
+                _ = alarm.tick() => {
+                    self.raise_alarm().await;
+                    continue;
+                }
+            };
+            self.run(task).await;
+        }
+    }
+
+    /// What was due since the last time, by the audit log.
+    async fn missed(&self) -> Vec<Task> {
+        let history = match catalogue::history(self.store).await {
+            Ok(history) => history,
+            Err(error) => {
+                tracing::error!(%error, "the audit log does not tell when the last backup was made");
+                return Vec::new();
+            }
+        };
+        let now = Timestamp::now();
+        let last = |wanted: fn(&BackupEvent) -> bool| {
+            history.iter().rev().find(|record| wanted(&record.event)).map(|record| record.at)
+        };
+        let made = last(|event| matches!(event, BackupEvent::Created { .. }));
+        let proved = last(|event| matches!(event, BackupEvent::Verified { .. }));
+        let mut missed = Vec::new();
+        if self.config.schedule.is_overdue(made, now) {
+            missed.push(Task::Backup);
+        }
+        if self.drill_schedule.as_ref().is_some_and(|drills| drills.is_overdue(proved, now)) {
+            missed.push(Task::Drill);
+        }
+        missed
+    }
+
+    async fn run(&mut self, task: Task) {
+        if self.shutdown.is_requested() {
+            return;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = {
+            let work = self.attempt(task, &stop);
+            tokio::pin!(work);
+            tokio::select! {
+                done = &mut work => Some(done),
+                () = async { self.shutdown.requested().await; tokio::time::sleep(LAST_RUN).await } => {
+                    stop.store(true, Ordering::Relaxed);
+                    tokio::time::timeout(BREAK_OFF, work).await.ok()
+                }
+            }
+        };
+        self.retry = match done {
+            Some(Ok(())) => None,
+            Some(Err(Failure::Stopped)) | None => {
+                tracing::warn!(
+                    ?task,
+                    "broken off, since the program is asked to stop; it is made up for at the next start"
+                );
+                None
+            }
+            Some(Err(failure)) => {
+                let alarm = if task == Task::Backup { "BACKUP_FAILED" } else { "DRILL_FAILED" };
+                tracing::error!(alarm, error = %failure, "{task:?} failed; it is tried again in an hour");
+                ready::notify_status(&format!("{task:?} failed: {failure}"));
+                Some((Instant::now() + RETRY, task))
+            }
+        };
+    }
+
+    async fn attempt(&self, task: Task, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+        match task {
+            Task::Backup => {
+                let made = backup::make(self.config, self.store, stop, &Watcher::silent()).await?;
+                tracing::info!(name = %made.name, bytes = made.archive_bytes, seconds = made.seconds, "made a backup");
+                ready::notify_status(&format!("made {}", made.name));
+            }
+            Task::Drill => {
+                let target = Target::open(&self.config.target, self.config.encryption.clone()).await?;
+                let name = Wanted::Latest.find(&target).await?;
+                let identities = drill::identities(self.config, None)?;
+                let proof = drill::drill(self.config, Some(self.store), &name, &identities, &Watcher::silent()).await?;
+                tracing::info!(%name, seconds = proof.seconds, "proved that the newest backup restores");
+                ready::notify_status(&format!("proved {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn raise_alarm(&self) {
+        match catalogue::newest_verified(self.store).await {
+            Ok(newest) if catalogue::is_alarming(newest.as_ref(), Timestamp::now()) => {
+                let newest = newest.map_or("none".to_owned(), |name| name.to_string());
+                tracing::error!(
+                    alarm = "NO_VERIFIED_BACKUP",
+                    newest,
+                    "no backup of the last 48 hours was proved to restore: see `backup-worker list`"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the audit log does not tell what was proved"),
+        }
+    }
+}

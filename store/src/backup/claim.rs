@@ -1,0 +1,50 @@
+//! Certainty that no program has a database open, and that none opens it, while its file is replaced.
+//!
+//! Whoever has a database open in WAL mode holds a shared lock on certain bytes of its file. Holding the exclusive lock on
+//! them, as SQLite itself would, proves that nobody has it open and keeps everybody out. The content does not matter: a
+//! file that is damaged beyond opening can be claimed too.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::{F_WRLCK, SEEK_SET, flock};
+
+/// SQLite's locking page: the pending byte, the reserved byte, and 510 shared ones (SQLite's file format, 1.8).
+const LOCK_START: i64 = 0x4000_0000;
+const LOCK_LENGTH: i64 = 512;
+
+/// Nobody has the database open as long as this lives.
+pub struct Claim {
+    _file: File,
+}
+
+/// Why it could not be claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// A program has it open.
+    #[error("a program has the database open: stop web, log-shipper and backup-worker first")]
+    InUse,
+    /// The file system.
+    #[error("the database file cannot be locked: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Claims the database at `path`, which must exist. Not for a file that this process itself has open as a database.
+pub fn claim(path: &Path) -> Result<Claim, ClaimError> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let (kind, whence) = (i16::try_from(F_WRLCK), i16::try_from(SEEK_SET));
+    let (Ok(l_type), Ok(l_whence)) = (kind, whence) else {
+        return Err(io::Error::other("this system's lock constants are unheard of").into());
+    };
+    let lock = flock { l_type, l_whence, l_start: LOCK_START, l_len: LOCK_LENGTH, l_pid: 0 };
+    // A lock of the open file rather than of the process: it conflicts with SQLite's all the same, and does not go when
+    // something else in this process closes the same file.
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(Claim { _file: file }),
+        Err(Errno::EAGAIN | Errno::EACCES) => Err(ClaimError::InUse),
+        Err(errno) => Err(io::Error::from(errno).into()),
+    }
+}

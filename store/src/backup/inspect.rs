@@ -1,0 +1,239 @@
+//! Whether a closed copy is whole, in the order in which each check makes the next one mean something.
+//!
+//! SQLCipher's own check reports nothing for a sound file and nothing for one that is not encrypted at all: so the header
+//! comes first, then the key, then a key that must not fit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::BackupError;
+use crate::chain::{ChainFault, ChainVerdict, verify_whole};
+use crate::chain_hash::ChainPosition;
+use crate::connection::{APPLICATION_ID, Role, check_build, open};
+use crate::error::{OpenError, StoreError};
+use crate::id::AuditId;
+use crate::key::DatabaseKey;
+use crate::schema::newest;
+use crate::time::Timestamp;
+
+/// How every SQLite file begins that is not encrypted.
+const PLAIN_HEADER: &[u8; 16] = b"SQLite format 3\0";
+
+/// What a sound copy holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Which database it is.
+    pub database_id: String,
+    /// Its schema.
+    pub schema: i64,
+    /// The SQLite that looked at it.
+    pub sqlite_version: String,
+    /// How many pages.
+    pub pages: u64,
+    /// The end of its audit chain.
+    pub head: ChainPosition,
+    /// When the newest audit row was written.
+    pub newest_at: Timestamp,
+    /// How many rows each table has.
+    pub rows: BTreeMap<String, u64>,
+}
+
+/// What is wrong with a copy.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyFault {
+    /// There is no such file.
+    #[error("there is no file")]
+    Missing,
+    /// It is readable without any key.
+    #[error("it is not encrypted")]
+    NotEncrypted,
+    /// The key does not open it.
+    #[error("the key does not open it, or it is no database")]
+    WrongKey,
+    /// Another key opens it too.
+    #[error("another key opens it as well: it is not encrypted as it should be")]
+    AnyKeyOpens,
+    /// It is a database, but not one of ours.
+    #[error("it is a database of another program")]
+    NotOurs,
+    /// It was written by a newer program.
+    #[error("it has schema {found}, and this program knows schemas up to {known}: use the newer program")]
+    NewerSchema {
+        /// Its schema.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// Pages fail their authentication code.
+    #[error("{pages} pages are not what was written, the first is: {first}")]
+    CipherDamage {
+        /// How many.
+        pages: usize,
+        /// SQLCipher's words for the first.
+        first: String,
+    },
+    /// Its structure is broken.
+    #[error("its structure is broken: {0}")]
+    Structure(String),
+    /// Rows refer to rows that are not there.
+    #[error("{rows} rows of {table} refer to rows that are not there")]
+    ForeignKeys {
+        /// The first table with such rows.
+        table: String,
+        /// How many there are in all.
+        rows: usize,
+    },
+    /// The audit chain does not hold.
+    #[error("its audit chain is broken at row {row}: {fault}")]
+    Chain {
+        /// The first bad row.
+        row: AuditId,
+        /// What is wrong there.
+        fault: ChainFault,
+    },
+    /// It could not be looked at.
+    #[error(transparent)]
+    Unreadable(#[from] BackupError),
+}
+
+impl From<rusqlite::Error> for CopyFault {
+    fn from(error: rusqlite::Error) -> Self {
+        CopyFault::Unreadable(error.into())
+    }
+}
+
+/// How far an inspection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Header and key.
+    Key,
+    /// The authentication code of every page.
+    Cipher,
+    /// The structure, and what refers to what.
+    Structure,
+    /// The audit chain.
+    Chain,
+    /// Counting.
+    Counts,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Stage::Key => "checking the key",
+            Stage::Cipher => "checking every page's code",
+            Stage::Structure => "checking the structure",
+            Stage::Chain => "checking the audit chain",
+            Stage::Counts => "counting",
+        })
+    }
+}
+
+/// Looks at a closed file that nobody else has open; it is not changed.
+pub fn inspect(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+    check_build().map_err(BackupError::from)?;
+    stage(Stage::Key);
+    check_header(path)?;
+    let connection = open(path, key, Role::Reader).map_err(|error| match error {
+        OpenError::NotOurs { .. } => CopyFault::WrongKey,
+        other => CopyFault::Unreadable(other.into()),
+    })?;
+    if open(path, &key.another(), Role::Reader).is_ok() {
+        return Err(CopyFault::AnyKeyOpens);
+    }
+    let schema = check_schema(&connection)?;
+    stage(Stage::Cipher);
+    check_cipher(&connection)?;
+    stage(Stage::Structure);
+    check_structure(&connection)?;
+    stage(Stage::Chain);
+    let database_id: String = one(&connection, "SELECT value FROM meta WHERE name = 'database_id'")?;
+    let head = match verify_whole(&connection, &database_id).map_err(BackupError::from)? {
+        ChainVerdict::Sound { head, .. } => head,
+        ChainVerdict::Broken { row, fault } => return Err(CopyFault::Chain { row, fault }),
+    };
+    stage(Stage::Counts);
+    Ok(Inspection {
+        database_id,
+        schema,
+        sqlite_version: rusqlite::version().to_owned(),
+        pages: one::<i64>(&connection, "PRAGMA page_count")?.unsigned_abs(),
+        head,
+        newest_at: one(&connection, "SELECT at FROM audit_log ORDER BY id DESC LIMIT 1")?,
+        rows: count_rows(&connection)?,
+    })
+}
+
+fn check_header(path: &Path) -> Result<(), CopyFault> {
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => CopyFault::Missing,
+        _ => CopyFault::Unreadable(error.into()),
+    })?;
+    let mut header = [0; 16];
+    match file.read_exact(&mut header) {
+        Ok(()) if header == *PLAIN_HEADER => Err(CopyFault::NotEncrypted),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(CopyFault::WrongKey),
+        Err(error) => Err(CopyFault::Unreadable(error.into())),
+    }
+}
+
+fn check_schema(connection: &Connection) -> Result<i64, CopyFault> {
+    let application: i64 = one(connection, "PRAGMA application_id")?;
+    let found: i64 = one(connection, "PRAGMA user_version")?;
+    if application != APPLICATION_ID || found < 1 {
+        return Err(CopyFault::NotOurs);
+    }
+    if found > newest() {
+        return Err(CopyFault::NewerSchema { found, known: newest() });
+    }
+    Ok(found)
+}
+
+fn check_cipher(connection: &Connection) -> Result<(), CopyFault> {
+    let mut check = connection.prepare("PRAGMA cipher_integrity_check")?;
+    let faults: Vec<String> = check.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match faults.first() {
+        None => Ok(()),
+        Some(first) => Err(CopyFault::CipherDamage { pages: faults.len(), first: first.clone() }),
+    }
+}
+
+fn check_structure(connection: &Connection) -> Result<(), CopyFault> {
+    let words: String = one(connection, "PRAGMA integrity_check(1)")?;
+    if words != "ok" {
+        return Err(CopyFault::Structure(words));
+    }
+    let mut check = connection.prepare("PRAGMA foreign_key_check")?;
+    let tables: Vec<String> = check.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match tables.first() {
+        None => Ok(()),
+        Some(table) => Err(CopyFault::ForeignKeys { table: table.clone(), rows: tables.len() }),
+    }
+}
+
+fn count_rows(connection: &Connection) -> Result<BTreeMap<String, u64>, CopyFault> {
+    let mut select = connection
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+    let tables: Vec<String> = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut rows = BTreeMap::new();
+    for table in tables {
+        // The name comes from the file's own schema; quoted, it can only be a name.
+        let sql = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
+        let count: i64 = one(connection, &sql)?;
+        rows.insert(table, count.unsigned_abs());
+    }
+    Ok(rows)
+}
+
+fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> Result<T, CopyFault> {
+    connection.query_row(sql, (), |row| row.get(0)).map_err(|error| match StoreError::from(error) {
+        StoreError::Damaged(source) => CopyFault::Structure(source.to_string()),
+        other => CopyFault::Unreadable(other.into()),
+    })
+}

@@ -1,0 +1,134 @@
+//! The pages of a database in clear, out of an encrypted one and back into one, a page at a time and in memory alone.
+//!
+//! Ciphertext does not compress; pages in clear do. Written one after the other they are a file that the ordinary sqlite3
+//! opens, which is what an emergency needs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::BackupError;
+use crate::connection::{Role, check_build, open};
+use crate::key::DatabaseKey;
+
+/// The page size of every database of ours: SQLCipher's.
+const PAGE_SIZE: usize = 4096;
+/// Where the header says how large a page is, and how many bytes at its end are the cipher's.
+const HEADER_PAGE_SIZE: usize = 16;
+const HEADER_RESERVED: usize = 20;
+
+/// How much was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageCount {
+    /// Pages.
+    pub pages: u64,
+    /// Their bytes together.
+    pub bytes: u64,
+}
+
+/// Gives every page of the database at `path` to `each`, in order and in clear. The bytes at the end of a page that
+/// belong to the cipher (and mean nothing to anybody else) are zero.
+pub fn read_pages(
+    path: &Path,
+    key: &DatabaseKey,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<PageCount, BackupError> {
+    check_build()?;
+    let connection = open(path, key, Role::Reader)?;
+    let mut select = connection.prepare("SELECT data FROM sqlite_dbpage ORDER BY pgno")?;
+    let mut rows = select.query(())?;
+    let mut count = PageCount { pages: 0, bytes: 0 };
+    let mut reserved = 0;
+    let mut page = Vec::with_capacity(PAGE_SIZE);
+    while let Some(row) = rows.next()? {
+        page.clear();
+        page.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+        if count.pages == 0 {
+            reserved = page.get(HEADER_RESERVED).map_or(0, |reserved| usize::from(*reserved));
+        }
+        let content = page.len().saturating_sub(reserved);
+        page[content..].fill(0);
+        each(&page)?;
+        count.pages += 1;
+        count.bytes += page.len() as u64;
+    }
+    Ok(count)
+}
+
+/// Builds an encrypted database out of the bytes that [`read_pages`] gave, however they are cut.
+pub struct PageWriter {
+    path: PathBuf,
+    connection: Connection,
+    buffer: Vec<u8>,
+    pages: i64,
+}
+
+impl PageWriter {
+    /// A new file at `path`, which must not exist, of mode 0600.
+    pub fn create(path: &Path, key: &DatabaseKey) -> Result<PageWriter, BackupError> {
+        check_build()?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let connection = open(path, key, Role::Writer)?;
+        // One transaction that nobody else sees, in a file that is thrown away if it is not finished.
+        connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN EXCLUSIVE")?;
+        Ok(PageWriter { path: path.to_owned(), connection, buffer: Vec::with_capacity(PAGE_SIZE), pages: 0 })
+    }
+
+    /// Ends the database and brings it to the disk.
+    pub fn finish(self) -> Result<(), BackupError> {
+        if self.pages == 0 {
+            return Err(BackupError::NoDatabase("it is empty"));
+        }
+        if !self.buffer.is_empty() {
+            return Err(BackupError::NoDatabase("its last page is cut off"));
+        }
+        self.connection.execute_batch("COMMIT")?;
+        self.connection.close().map_err(|(_, error)| error)?;
+        File::open(&self.path)?.sync_all()?;
+        Ok(())
+    }
+
+    fn put(&mut self) -> Result<(), BackupError> {
+        if self.pages == 0 {
+            check_header(&self.buffer)?;
+        }
+        self.pages += 1;
+        let mut insert = self.connection.prepare_cached("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)")?;
+        insert.execute((self.pages, &self.buffer))?;
+        drop(insert);
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Write for PageWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(PAGE_SIZE - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        if self.buffer.len() == PAGE_SIZE {
+            self.put().map_err(|error| match error {
+                BackupError::Io(error) => error,
+                other => io::Error::other(other),
+            })?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn check_header(page: &[u8]) -> Result<(), BackupError> {
+    if !page.starts_with(b"SQLite format 3\0") {
+        return Err(BackupError::NoDatabase("it does not begin like one"));
+    }
+    let size = u16::from_be_bytes([page[HEADER_PAGE_SIZE], page[HEADER_PAGE_SIZE + 1]]);
+    if usize::from(size) != PAGE_SIZE {
+        return Err(BackupError::NoDatabase("its pages are not 4096 bytes long, as ours are"));
+    }
+    Ok(())
+}
