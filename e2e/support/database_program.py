@@ -16,11 +16,12 @@ from .processes import Process, binary, clean_environment
 KEY = secrets.token_hex(32)
 
 
-def seed(path, messages):
-    """A database with so many messages, written through the store; gives the number of its newest audit row."""
+def seed(path, messages, *, random_bytes=0):
+    """A database with so many messages (more), written through the store; gives the number of its newest audit row, if it
+    was not there before. Bodies of `random_bytes` do not compress well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     environment = clean_environment(DB_ENCRYPTION_KEY=KEY)
-    command = [binary("seed"), "--db", path, "--messages", str(messages)]
+    command = [binary("seed"), "--db", path, "--messages", str(messages), "--random-bytes", str(random_bytes)]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
     # The database's first row, the seed's sign-in, and a row a message.
     return messages + 2

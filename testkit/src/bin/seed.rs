@@ -1,5 +1,6 @@
 //! Fills a database with messages and signs somebody in, for benches and screenshots:
-//! `seed --db PATH --messages 10000`, with DB_ENCRYPTION_KEY in the environment. Prints the cookie and CSRF token as
+//! `seed --db PATH --messages 10000`, with DB_ENCRYPTION_KEY in the environment; `--random-bytes 3000` gives bodies of so
+//! many random bytes in hex, which do not compress well. Prints the cookie and CSRF token as
 //! JSON. Goes through the store like everybody else, so that the chain holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a tool for tests")]
 
@@ -27,11 +28,13 @@ const SUBJECTS: [&str; 6] = [
 async fn main() {
     let mut db = PathBuf::from("wardpost.db");
     let mut messages = 0_u64;
+    let mut random_bytes = 0_usize;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().expect("every option takes a value");
         match name.as_str() {
             "--db" => db = value.into(),
+            "--random-bytes" => random_bytes = value.parse().expect("--random-bytes takes a number"),
             "--messages" => messages = value.parse().expect("--messages takes a number"),
             other => panic!("unknown option {other}"),
         }
@@ -62,7 +65,7 @@ async fn main() {
             let subject = SUBJECTS[usize::try_from(number).unwrap() % SUBJECTS.len()];
             let message = NewMessage {
                 subject: Subject::parse(&format!("{subject} ({number})")).expect("a subject"),
-                body: Body::parse(&"Please read this before your round. ".repeat(12)).expect("a body"),
+                body: Body::parse(&body(random_bytes)).expect("a body"),
                 key: IdempotencyKey::random(),
             };
             store.send_message(actor, message, at).await.expect("sent");
@@ -80,4 +83,13 @@ async fn main() {
         })
     );
     store.close().await;
+}
+
+fn body(random_bytes: usize) -> String {
+    if random_bytes == 0 {
+        return "Please read this before your round. ".repeat(12);
+    }
+    let mut bytes = vec![0; random_bytes];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    hex::encode(bytes)
 }
