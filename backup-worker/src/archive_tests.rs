@@ -61,7 +61,7 @@ impl Packed {
 async fn what_was_packed_is_unpacked_under_another_key_with_the_same_sums() {
     let packed = packed().await;
     assert_eq!(packed.sums.archive_bytes, packed.bytes.len() as u64);
-    let sums = packed.unpack("back.db", &packed.bytes, &[packed.identity.clone()]).unwrap();
+    let sums = packed.unpack("back.db", &packed.bytes, std::slice::from_ref(&packed.identity)).unwrap();
     assert_eq!(sums, packed.sums);
     let found = inspect(&packed.to("back.db"), &key("0d"), |_| ()).unwrap();
     assert_eq!(found.pages * 4096, sums.database_bytes);

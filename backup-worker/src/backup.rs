@@ -59,7 +59,7 @@ async fn try_make(
     let start = Instant::now();
     let work = WorkFolder::take(&config.database)?;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
-    target.clear_unfinished().await?;
+    target.clear_unfinished()?;
     let recipients = recipients(config)?;
     let copy = work.file("copy.db");
 
@@ -72,26 +72,27 @@ async fn try_make(
     })
     .await?;
 
-    let uploaded = upload(config, &target, name, &copy, &recipients, stop, watcher).await;
-    let (sums, bytes) = uploaded?;
-    let mut manifest = Manifest::new(name.clone(), &inspection, &sums);
-    manifest.recipients = recipients.iter().map(ToString::to_string).collect();
-    manifest.secret_version = crate::secret_version::of_env_file();
-    manifest.seconds = start.elapsed().as_secs_f64();
-    let kept = if bytes == sums.archive_bytes {
-        target.put_manifest(name, manifest.to_json()).await
-    } else {
-        Err(TargetError::Wrong(format!("{bytes} bytes were kept, and {} were made", sums.archive_bytes)))
-    };
-    match kept {
-        Ok(()) => Ok(manifest),
-        Err(error) => {
-            if !matches!(error, TargetError::Exists(_)) {
-                target.discard(name).await;
-            }
-            Err(error.into())
+    let kept = async {
+        let (sums, bytes) = upload(config, &target, name, &copy, &recipients, stop, watcher).await?;
+        if bytes != sums.archive_bytes {
+            let words = format!("{bytes} bytes were kept, and {} were made", sums.archive_bytes);
+            return Err(TargetError::Wrong(words).into());
         }
+        let manifest = Manifest {
+            recipients: recipients.iter().map(ToString::to_string).collect(),
+            secret_version: crate::secret_version::of_env_file(),
+            seconds: start.elapsed().as_secs_f64(),
+            ..Manifest::new(name.clone(), &inspection, &sums)
+        };
+        target.put_manifest(name, manifest.to_json()).await?;
+        Ok(manifest)
     }
+    .await;
+    // What is there already is another run's, and whole.
+    if !matches!(kept, Ok(_) | Err(Failure::Target(TargetError::Exists(_)))) {
+        target.discard(name).await;
+    }
+    kept
 }
 
 /// Packs the copy on a thread of its own, and uploads what comes out of it meanwhile.
@@ -128,11 +129,7 @@ async fn upload(
         (Ok(sums), Ok(bytes)) => Ok((sums, bytes)),
         // What broke off on our side has its reason there; what broke off on theirs shows here as a broken pipe.
         (Err(failure), Err(Failure::Target(TargetError::BrokenOff))) => Err(failure),
-        (_, Err(failure)) => Err(failure),
-        (Err(failure), Ok(_)) => {
-            target.discard(name).await;
-            Err(failure)
-        }
+        (_, Err(failure)) | (Err(failure), Ok(_)) => Err(failure),
     }
 }
 
@@ -156,7 +153,7 @@ async fn prune(config: &Config, store: &Store) {
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
         let keep = crate::catalogue::newest_verified(store).await?;
-        Ok::<_, Failure>(target.prune(config.keep_days, keep.as_ref(), Timestamp::now()).await?)
+        Ok::<_, Failure>(target.prune(config.keep_days, keep.as_ref(), Timestamp::now())?)
     };
     match pruned.await {
         Ok(removed) => {

@@ -95,10 +95,11 @@ fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, Failure> {
         let old = beside(path, &format!(".replaced-{stamp}"));
         // Held until the new file has the name: nobody can open the old one in between and write into what is put aside.
         let claim = claim_old(path)?;
+        // A second name for the old file first: killed anywhere in here, there is a database at `path`.
+        fs::hard_link(path, &old).map_err(unusable)?;
         for companion in COMPANIONS {
             rename_if_there(&beside(path, companion), &beside(&old, companion)).map_err(unusable)?;
         }
-        fs::rename(path, &old).map_err(unusable)?;
         fs::rename(new, path).map_err(unusable)?;
         drop(claim);
         Some(old)

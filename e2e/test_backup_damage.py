@@ -1,0 +1,190 @@
+"""Every way a backup can be spoilt is refused, each with its own reason; and nothing of it reaches the place of a database."""
+
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from support.backups import BackupWorker, sql
+from support.database_program import copy_database, open_database, seed
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A database, its backup, and the identity that opens it."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "backups").mkdir()
+    seed(folder / "wardpost.db", 1500)
+    worker = BackupWorker(folder / "wardpost.db", f"file://{folder}/backups")
+    manifest = worker.now()
+    (folder / "identity.txt").write_text(worker.run("identity", "--print").expect(0).out)
+    return folder, manifest
+
+
+class Spoilt:
+    """A copy of the backup to spoil."""
+
+    def __init__(self, made, folder):
+        source, self.manifest = made[0], dict(made[1])
+        self.manifest.pop("target")
+        self.identity = source / "identity.txt"
+        self.folder = folder
+        shutil.copytree(source / "backups", folder / "backups")
+        self.worker = BackupWorker(copy_database(source / "wardpost.db", folder / "wardpost.db"), f"file://{folder}/backups")
+        self.archive = folder / "backups" / self.manifest["name"]
+        self.manifest_file = folder / "backups" / self.manifest["name"].replace(".sqlite.gz.age", ".json")
+
+    def flip(self, place):
+        content = bytearray(self.archive.read_bytes())
+        content[place] ^= 1
+        self.archive.write_bytes(content)
+
+    def inside(self):
+        """What is under the encryption."""
+        command = ["age", "-d", "-i", self.identity, self.archive]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    def seal(self, inside, *, say_so=True, recipient=None):
+        """Encrypts something else, and lets the manifest say the sums of that: what somebody can do who has the public key
+        and may write to the target."""
+        recipient = recipient or self.manifest["recipients"][0]
+        sealed = subprocess.run(["age", "-r", recipient], input=inside, check=True, capture_output=True).stdout
+        self.archive.write_bytes(sealed)
+        if say_so:
+            self.say(archive_bytes=len(sealed), archive_sha256=hashlib.sha256(sealed).hexdigest())
+
+    def seal_database(self, plain):
+        self.say(database_bytes=len(plain), database_sha256=hashlib.sha256(plain).hexdigest())
+        self.seal(gzip.compress(plain))
+
+    def plain(self):
+        """The clear database as a file, for the ordinary sqlite3."""
+        path = self.folder / "plain.sqlite"
+        path.write_bytes(gzip.decompress(self.inside()))
+        return path
+
+    def say(self, **changes):
+        self.manifest |= changes
+        self.manifest_file.write_text(json.dumps(self.manifest))
+
+    def change(self, *statements):
+        plain = self.plain()
+        sql(plain, "PRAGMA journal_mode = DELETE; " + "; ".join(statements))
+        self.seal_database(plain.read_bytes())
+
+
+def swap_manifest(spoilt):
+    other = spoilt.worker.folder / "backups" / "wardpost-20251120T020000Z.json"
+    other.write_text(spoilt.manifest_file.read_text())
+    shutil.copyfile(spoilt.archive, other.with_name("wardpost-20251120T020000Z.sqlite.gz.age"))
+    spoilt.manifest_file.write_text(other.read_text().replace(spoilt.manifest["name"], "wardpost-20251120T020000Z.sqlite.gz.age"))
+
+
+def plain_sqlcipher(spoilt):
+    spoilt.archive.write_bytes(spoilt.worker.database.read_bytes())
+
+
+def to_stranger(spoilt):
+    subprocess.run(["age-keygen", "-o", spoilt.folder / "stranger.txt"], check=True, capture_output=True)
+    recipient = (spoilt.folder / "stranger.txt").read_text().split("public key: ")[1].split()[0]
+    spoilt.seal(spoilt.inside(), recipient=recipient)
+
+
+DROP_GUARDS = "DROP TRIGGER audit_log_fixed; DROP TRIGGER audit_log_stays"
+MATRIX = {
+    "the first byte": (lambda s: s.flip(0), "not an age archive"),
+    "the recipient": (lambda s: s.flip(60), "another key|not an age archive|damaged"),
+    "the header's code": (lambda s: s.flip(190), "damaged|not an age archive"),
+    "the first page": (lambda s: s.flip(400), "damaged"),
+    "a page in the middle": (lambda s: s.flip(s.archive.stat().st_size // 2), "damaged"),
+    "the last byte": (lambda s: s.flip(-1), "damaged"),
+    "cut off in the header": (lambda s: s.archive.write_bytes(s.archive.read_bytes()[:100]), "cut off|not an age archive"),
+    "cut off in the middle": (lambda s: s.archive.write_bytes(s.archive.read_bytes()[:150_000]), "cut off|damaged"),
+    "cut off at the end": (lambda s: s.archive.write_bytes(s.archive.read_bytes()[:-1]), "cut off|damaged"),
+    "empty": (lambda s: s.archive.write_bytes(b""), "cut off|not an age archive"),
+    "something follows": (lambda s: s.archive.write_bytes(s.archive.read_bytes() + b"more"), "damaged"),
+    "for another key": (to_stranger, "another key"),
+    "gzip that is cut off": (lambda s: s.seal(s.inside()[:-100]), "cut off"),
+    "gzip that is followed": (lambda s: s.seal(s.inside() + b"more"), "something follows"),
+    "gzip that is damaged": (lambda s: s.seal(s.inside()[:9000] + b"\0" * 50 + s.inside()[9050:]), "cannot be unpacked"),
+    "no gzip at all": (lambda s: s.seal(b"a text, and nothing else in it" * 9), "cannot be unpacked"),
+    "no database inside": (lambda s: s.seal_database(b"a text, and nothing else" * 900), "does not begin like one"),
+    "half a page": (lambda s: s.seal_database(s.plain().read_bytes()[:-100]), "last page is cut off"),
+    "pages missing": (lambda s: s.seal_database(s.plain().read_bytes()[: 4096 * 50]), "not sound"),
+    "another archive of ours": (lambda s: s.seal(gzip.compress(s.plain().read_bytes()), say_so=False), "archive's size"),
+    "a plaintext database under the name": (lambda s: s.archive.write_bytes(s.plain().read_bytes()), "not an age archive"),
+    "a SQLCipher file under the name": (plain_sqlcipher, "not an age archive"),
+    "a manifest of another backup": (swap_manifest, "swapped"),
+    "a manifest that is no JSON": (lambda s: s.manifest_file.write_text("{"), "manifest cannot be read"),
+    "a manifest of another format": (lambda s: s.say(format=2), "format 2"),
+    "a manifest with another size": (lambda s: s.say(archive_bytes=7), "archive's size"),
+    "a manifest with another hash": (lambda s: s.say(archive_sha256="0" * 64), "archive's SHA-256"),
+    "a manifest with another database": (lambda s: s.say(database_id="0" * 32), "database's id"),
+    "a manifest with other counts": (lambda s: s.say(rows=s.manifest["rows"] | {"person": 9}), "rows of person"),
+    "a manifest with another end": (lambda s: s.say(audit_head={"id": 7, "hash": "0" * 64}), "newest audit row"),
+    "no manifest": (lambda s: s.manifest_file.unlink(), "no manifest"),
+    "no archive": (lambda s: s.archive.unlink(), "there is no backup"),
+    "a newer schema": (lambda s: s.change("PRAGMA user_version = 99"), "schema 99"),
+    "another program's database": (lambda s: s.change("PRAGMA application_id = 5"), "another program"),
+    "an altered audit row": (lambda s: s.change(DROP_GUARDS, "UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 700"), "broken at row 700"),
+    "a removed audit row": (lambda s: s.change(DROP_GUARDS, "DELETE FROM audit_log WHERE id = 700"), "broken at row 700"),
+    "an end cut off": (lambda s: s.change(DROP_GUARDS, "DELETE FROM audit_log WHERE id > 1400"), "broken at row 1401|refer to rows"),
+    "an altered message": (lambda s: s.change("UPDATE message_body SET body = 'other' WHERE message_id = 9"), "message 9"),
+    "rows that refer to nothing": (lambda s: s.change("UPDATE session SET person_id = 77"), "refer to rows that are not there"),
+}
+
+
+@pytest.mark.parametrize("damage", MATRIX)
+def test_it_is_refused_with_its_reason(damage, made, tmp_path):
+    spoil, reasons = MATRIX[damage]
+    spoilt = Spoilt(made, tmp_path)
+    spoil(spoilt)
+    name = spoilt.manifest["name"]
+    refused = spoilt.worker.run("verify", name, "--json")
+    assert refused.code == 1, refused.out + refused.err
+    reason = refused.json["reason"]
+    assert any(words in reason for words in reasons.split("|")), reason
+    # A restore refuses it for the same reason, and the database that is there stays as it is.
+    before = spoilt.worker.database.read_bytes()
+    spoilt.worker.run("restore", name, "--to", spoilt.worker.database, "--replace").expect(1, reason)
+    assert spoilt.worker.database.read_bytes() == before
+    assert spoilt.worker.left_over() == []
+    assert not [path for path in tmp_path.iterdir() if "restoring" in path.name or "replaced" in path.name]
+    assert [action for action, _ in spoilt.worker.events()][-1] == "BACKUP_FAILED"
+    assert spoilt.worker.list()["newest_verified"] is None
+
+
+def test_the_reasons_differ():
+    """No reason stands for everything."""
+    assert len({reasons for _, reasons in MATRIX.values()}) > 20
+
+
+def test_an_older_schema_is_brought_up_to_date(made, tmp_path):
+    """Refusing it would make every backup from before an upgrade worthless."""
+    spoilt = Spoilt(made, tmp_path)
+    new = ["shipping", "shipping_quarantine", "journal_shipping"]
+    rows = {table: count for table, count in spoilt.manifest["rows"].items() if table not in new}
+    spoilt.say(schema=1, rows=rows)
+    spoilt.change(*(f"DROP TABLE {table}" for table in new), "PRAGMA user_version = 1")
+    spoilt.worker.run("verify").expect(0, "all checks passed")
+    spoilt.worker.run("restore", "latest", "--to", tmp_path / "r.db").expect(0)
+    connection = open_database(tmp_path / "r.db")
+    assert connection.execute("PRAGMA user_version").fetchone()[0] > 1
+    assert connection.execute("SELECT count(*) FROM shipping").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_copy_that_is_not_sound_is_not_uploaded(made, tmp_path):
+    spoilt = Spoilt(made, tmp_path)
+    for file in (tmp_path / "backups").iterdir():
+        file.unlink()
+    connection = open_database(spoilt.worker.database)
+    connection.execute("UPDATE message_body SET body = 'changed by an intruder' WHERE message_id = 5")
+    connection.close()
+    spoilt.worker.run("now").expect(1, "not sound", "message 5")
+    assert list((tmp_path / "backups").iterdir()) == []
+    ((action, details),) = spoilt.worker.events()[-1:]
+    assert action == "BACKUP_FAILED" and "message 5" in details["reason"]

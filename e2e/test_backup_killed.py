@@ -1,0 +1,148 @@
+"""A backup that is killed, that finds no room, or that is made while people write as fast as they can."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.backups import BackupWorker
+from support.database_program import KEY, copy_database, seed
+from support.processes import binary, clean_environment
+from support.shipper import Shipper
+from support.small_disk import fill, small_disk
+
+KILLS = 15
+# In every body that the seed writes.
+MARKER = b"Please read this before your round."
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
+    seed(path, 20_000)
+    return path
+
+
+@pytest.fixture
+def worker(seeded, tmp_path):
+    (tmp_path / "backups").mkdir()
+    return BackupWorker(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/backups")
+
+
+def no_clear_text(folder):
+    for path in folder.rglob("*"):
+        assert not path.is_file() or MARKER not in path.read_bytes(), f"{path} holds a message in clear"
+
+
+def killed_at_random(worker, *arguments, longest):
+    child = subprocess.Popen(
+        [binary("backup-worker"), *map(str, arguments)],
+        env=worker.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # The moment is the point of the test, and no condition can be it.
+    time.sleep(random.uniform(0.01, longest))
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def test_killed_at_any_moment_nothing_half_made_counts(worker, tmp_path):
+    start = time.monotonic()
+    worker.now()
+    usual = time.monotonic() - start
+    whole = {backup["name"] for backup in worker.list()["backups"]}
+    for _ in range(KILLS):
+        killed_at_random(worker, "now", longest=usual)
+        no_clear_text(tmp_path)
+        listed = {backup["name"] for backup in worker.list()["backups"]}
+        for name in listed - whole:
+            # It came to its end before the kill: then it is whole.
+            worker.run("verify", name).expect(0)
+        whole = listed
+    worker.now()
+    worker.run("verify").expect(0)
+    assert worker.left_over() == []
+    left = {path.name for path in (tmp_path / "backups").iterdir() if path.name.endswith(".unfinished")}
+    assert left == set()
+    assert subprocess.run([binary("web"), "audit", "verify"], env=worker.environment(), capture_output=True).returncode == 0
+
+
+def test_a_drill_and_a_restore_killed_at_any_moment_leave_the_database_as_it_was(worker, tmp_path):
+    worker.now()
+    start = time.monotonic()
+    worker.run("verify").expect(0)
+    usual = time.monotonic() - start
+    for _ in range(KILLS // 2):
+        killed_at_random(worker, "verify", longest=usual)
+        killed_at_random(worker, "restore", "latest", "--to", worker.database, "--replace", longest=usual * 1.3)
+        no_clear_text(tmp_path)
+        verified = subprocess.run([binary("web"), "audit", "verify"], env=worker.environment(), capture_output=True, text=True)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+    worker.run("restore", "latest", "--to", worker.database, "--replace").expect(0)
+    worker.run("verify").expect(0)
+    assert worker.left_over() == []
+    assert not list(tmp_path.glob("*.restoring*"))
+
+
+@pytest.mark.parametrize("where", ["work", "target"])
+def test_a_full_disk_is_told_and_nothing_half_made_is_left(where, seeded, tmp_path):
+    with small_disk(tmp_path / "disk", 60_000) as disk:
+        work = disk / "work" if where == "work" else tmp_path / "work"
+        target = disk / "backups" if where == "target" else tmp_path / "backups"
+        work.mkdir(parents=True)
+        target.mkdir(parents=True)
+        worker = BackupWorker(copy_database(seeded, work / "wardpost.db"), f"file://{target}")
+        ballast = fill(disk, leave_bytes=2_000_000)
+        failed = worker.run("now")
+        assert failed.code in (1, 69), failed.out + failed.err
+        assert "full" in failed.err, failed.err
+        assert worker.list()["backups"] == [] and list(target.iterdir()) == []
+        assert worker.left_over() == []
+        ballast.unlink()
+        worker.now()
+        worker.run("verify").expect(0)
+        assert [action for action, _ in worker.events()] == ["BACKUP_FAILED", "BACKUP_CREATED", "BACKUP_VERIFIED"]
+
+
+def test_backups_of_a_database_in_use_hold_everything_that_was_acknowledged_before(worker, tmp_path):
+    """Seeds run one after the other, each acknowledging what it wrote by its end; every backup is restored and compared."""
+    acknowledged, stop = [0], threading.Event()
+
+    def write():
+        while not stop.is_set():
+            environment = clean_environment(DB_ENCRYPTION_KEY=KEY)
+            command = [binary("seed"), "--db", worker.database, "--messages", "800"]
+            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+            acknowledged[0] += 800
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(3):
+            before = acknowledged[0]
+            manifest = worker.now()
+            assert manifest["rows"]["message"] >= 20_000 + before
+            restored = tmp_path / f"restored{number}.db"
+            worker.run("restore", manifest["name"], "--to", restored).expect(0)
+            # Row for row: the restored log is the beginning of the live one, and DATABASE_RESTORED.
+            compare_logs(worker, restored, manifest["audit_head"]["id"], tmp_path / f"copy{number}")
+    finally:
+        stop.set()
+        writer.join()
+    assert acknowledged[0] > 0, "nobody wrote meanwhile, so that this proves nothing"
+
+
+def compare_logs(worker, restored, rows, folder):
+    folder.mkdir()
+    hashes = []
+    for name, database in (("live", worker.database), ("restored", restored)):
+        copy = folder / f"{name}.jsonl"
+        Shipper(database, f"file://{copy}").run("once").expect(0)
+        lines = copy.read_text().splitlines()
+        hashes.append([line.split('"hash":"')[1][:64] for line in lines[:rows]])
+    assert hashes[0] == hashes[1] and len(hashes[0]) == rows
