@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARIES = ROOT / "target" / "debug"
+# The benches measure the release build.
+BINARIES = ROOT / "target" / os.environ.get("E2E_PROFILE", "debug")
 # A debug build under load, on two cores.
 START_SECONDS = 90
 STOP_SECONDS = 30
@@ -78,7 +79,7 @@ class Process:
 
 
 def binary(name):
-    """A program of the debug build."""
+    """A program that was built."""
     path = BINARIES / name
     assert path.exists(), f"{path} is not built: `make e2e` builds it"
     return path
