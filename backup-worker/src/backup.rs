@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use store::backup::{BackupError, copy_database, inspect};
+use store::backup::{BackupError, Inspection, copy_database, inspect};
 use store::{BackupEvent, Store, Timestamp};
+use tokio::sync::oneshot;
 
 use crate::archive::{self, ArchiveError, Sums};
 use crate::config::Config;
@@ -65,15 +66,16 @@ async fn try_make(
 
     let (from, to, key) = (config.database.clone(), copy.clone(), config.database_key.duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
-    let inspection = blocking(move || {
-        let told_pages = told.clone();
-        copy_database(&from, &to, &key, &stopped, move |done, all| told_pages.pages("copying", done, all))?;
-        Ok::<_, Failure>(inspect(&to, &key, |stage| told.stage(&stage.to_string()))?)
-    })
-    .await?;
+    blocking(move || copy_database(&from, &to, &key, &stopped, |done, all| told.pages("copying", done, all))).await?;
 
     let kept = async {
-        let (sums, bytes) = upload(config, &target, name, &copy, &recipients, stop, watcher).await?;
+        // Both at once, which halves the time on two cores. The archive gets its end only after the inspection.
+        let (sound, verdict) = oneshot::channel();
+        let (inspection, uploaded) = tokio::join!(
+            inspect_copy(config, &copy, sound, watcher),
+            upload(config, &target, name, &copy, verdict, &recipients, stop, watcher)
+        );
+        let (inspection, (sums, bytes)) = (inspection?, uploaded?);
         if bytes != sums.archive_bytes {
             let words = format!("{bytes} bytes were kept, and {} were made", sums.archive_bytes);
             return Err(TargetError::Wrong(words).into());
@@ -95,12 +97,29 @@ async fn try_make(
     kept
 }
 
-/// Packs the copy on a thread of its own, and uploads what comes out of it meanwhile.
+/// Inspects the copy, and tells `sound` if it is.
+async fn inspect_copy(
+    config: &Config,
+    copy: &Path,
+    sound: oneshot::Sender<()>,
+    watcher: &Watcher,
+) -> Result<Inspection, Failure> {
+    let (copy, key, told) = (copy.to_owned(), config.database_key.duplicate(), watcher.clone());
+    let inspection = blocking(move || inspect(&copy, &key, |stage| told.stage(&stage.to_string()))).await?;
+    // Who no longer listens has failed, and says why.
+    let _ = sound.send(());
+    Ok(inspection)
+}
+
+/// Packs the copy on a thread of its own, and uploads what comes out of it meanwhile. Nothing is kept unless a `verdict`
+/// comes.
+#[expect(clippy::too_many_arguments, reason = "each is one thing, and a struct of them would be used here alone")]
 async fn upload(
     config: &Config,
     target: &Target,
     name: &BackupName,
     copy: &Path,
+    verdict: oneshot::Receiver<()>,
     recipients: &[BackupRecipient],
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
@@ -113,7 +132,7 @@ async fn upload(
         let (sums, out) =
             archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes))?;
         // Without its end the upload is given up.
-        if stopped.load(Ordering::Relaxed) {
+        if stopped.load(Ordering::Relaxed) || verdict.blocking_recv().is_err() {
             return Err(Failure::Stopped);
         }
         out.finish().map_err(ArchiveError::Stream)?;
