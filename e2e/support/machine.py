@@ -180,16 +180,19 @@ class Machine:
 
     def outside_pid(self, pid):
         """The number that a process of the machine has here."""
-        own = os.readlink(f"/proc/{self._leader}/ns/pid")
-        for entry in Path("/proc").iterdir():
+        for status in Path("/proc").glob("[0-9]*/status"):
             try:
-                if entry.name.isdigit() and os.readlink(entry / "ns/pid") == own:
-                    numbers = (entry / "status").read_text().split("NSpid:")[1].split("\n")[0].split()
-                    if int(numbers[-1]) == pid:
-                        return int(entry.name)
+                fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            if fields["NSpid"].split()[1:] == [str(pid)] and self._is_ours(int(status.parent.name)):
+                return int(status.parent.name)
         raise AssertionError(f"the machine has no process {pid}")
+
+    def _is_ours(self, pid):
+        while pid not in (self._leader, 0):
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        return pid == self._leader
 
     def wait_for(self, unit, *states, seconds=UNIT_SECONDS):
         """Waits until a unit is in one of these states (active, inactive, failed)."""
@@ -202,6 +205,22 @@ class Machine:
             return wait_until(f"{unit} is {' or '.join(states)}", look, seconds)
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.status(unit)}") from None
+
+    def fire(self, timer):
+        """Lets a timer elapse now, and waits until the unit that it starts has ended; gives that unit's result."""
+        unit = self.show(timer, "Unit")
+        before = self.show(unit, "InvocationID")
+        self.drop_in(timer, "[Timer]\nOnCalendar=\nOnUnitInactiveSec=\nOnActiveSec=\nOnActiveSec=0\nRandomizedDelaySec=0\n")
+        self.systemctl("restart", timer)
+
+        def has_ended():
+            ran = self.show(unit, "InvocationID") not in ("", before)
+            return ran and self.show(unit, "ActiveState") in ("inactive", "failed")
+
+        wait_until(f"{timer} has run {unit}", has_ended, UNIT_SECONDS)
+        self.drop_in(timer, "")
+        self.systemctl("restart", timer)
+        return self.show(unit, "Result")
 
     def status(self, unit):
         """What systemctl and the journal say about a unit, for a failure's message."""

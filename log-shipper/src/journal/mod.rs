@@ -177,7 +177,9 @@ fn start(position: Option<&str>) -> Result<(Child, BufReader<ChildStdout>), Jour
         None => format!("--since={FIRST_SINCE}"),
     };
     let mut journalctl = Command::new("journalctl")
-        .args(["--output=json", "--all", "--follow", "--lines=all", "--output-fields=MESSAGE"])
+        // Without --merge, --follow shows this boot alone (even beside --boot=all, tried with 252), and what was not sent before
+        // a reboot never would be.
+        .args(["--output=json", "--all", "--merge", "--follow", "--lines=all", "--output-fields=MESSAGE"])
         .args(UNITS.map(|unit| format!("--unit={unit}")))
         .arg(from)
         .stdin(Stdio::null())
