@@ -42,7 +42,7 @@ BINARIES ?= target/release
 RELEASED := web secrets-init log-shipper backup-worker
 LIBRARY := $(DESTDIR)$(PREFIX)/lib
 UNITS := $(notdir $(wildcard systemd/units/*.service systemd/units/*.socket systemd/units/*.target systemd/units/*.timer))
-HARDENING := wardpost-.service.d/hardening.conf
+HARDENING := wardpost-.service.d/10-hardening.conf
 # The files name /usr/local.
 PLACE := sed 's|/usr/local/|$(PREFIX)/|g'
 

@@ -31,9 +31,7 @@ def wait_for_others(machine, before, seconds=UNIT_SECONDS):
 @pytest.mark.parametrize("unit", PROGRAMS)
 def test_a_program_that_is_killed_comes_back_by_itself(installed, unit):
     machine = installed.machine
-    before = machine.main_pid(unit)
-    machine.run("kill", "-9", before)
-    wait_for_others(machine, {unit: before})
+    wait_for_others(machine, {unit: machine.kill(unit)})
     subject = f"Sent after {unit} was killed"
     Visitor(installed, "amina").send(subject)
     wait_until("the row is shipped", lambda: rows_about(installed, "MESSAGE_CREATE") == sent(installed), 60)
@@ -107,10 +105,10 @@ def test_a_machine_that_lost_its_power_comes_up_by_itself_even_before_its_secret
     machine.cut_power()
     machine.boot()
     unit = "wardpost-secrets.service"
-    fetching = wait_until("the secrets are being fetched", lambda: machine.main_pid(unit), UNIT_SECONDS)
+    wait_until("the secrets are being fetched", lambda: machine.main_pid(unit), UNIT_SECONDS)
     assert machine.show("wardpost-web.service", "ActiveState") != "active"
     installed.set_aws()
-    machine.run("kill", "-9", fetching)
+    machine.kill(unit)
 
     for unit in PROGRAMS:
         machine.wait_for(unit, "active")

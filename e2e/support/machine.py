@@ -69,9 +69,9 @@ class Machine:
 
     def drop_in(self, unit, text):
         """Changes a unit, as `systemctl edit` does; an empty text takes the change back."""
-        path = self.root / f"etc/systemd/system/{unit}.d/e2e.conf"
+        path = self.root / f"etc/systemd/system/{unit}.d/override.conf"
         if text:
-            self.write(f"/etc/systemd/system/{unit}.d/e2e.conf", text)
+            self.write(f"/etc/systemd/system/{unit}.d/override.conf", text)
         else:
             path.unlink(missing_ok=True)
         if self._leader:
@@ -193,6 +193,12 @@ class Machine:
         while pid not in (self._leader, 0):
             pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
         return pid == self._leader
+
+    def kill(self, unit):
+        """Ends the main process of a unit as a crash would; gives its number."""
+        pid = self.main_pid(unit)
+        self.systemctl("kill", "--kill-whom=main", "--signal=KILL", unit)
+        return pid
 
     def wait_for(self, unit, *states, seconds=UNIT_SECONDS):
         """Waits until a unit is in one of these states (active, inactive, failed)."""
