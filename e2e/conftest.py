@@ -76,8 +76,8 @@ def visitor(site):
 
 
 @pytest.fixture(scope="session")
-def installed():
+def installed(tmp_path_factory):
     """The site on a machine of its own, booted once: whoever changes it puts it right again."""
-    installed = InstalledSite()
+    installed = InstalledSite(tmp_path_factory.mktemp("installed"))
     yield installed
     installed.stop()

@@ -1,7 +1,6 @@
 """The site on a machine of its own, installed and configured as an operator would, with moto for AWS and the demo's provider."""
 
 import json
-import tempfile
 from pathlib import Path
 
 import requests
@@ -10,6 +9,7 @@ from .machine import Machine
 from .moto_secrets import SecretsManager
 from .processes import Process, binary, clean_environment
 from .site import Provider
+from .visitor import Visitor
 
 PROGRAMS = ("wardpost-web.service", "wardpost-log-shipper.service", "wardpost-backup-worker.service")
 BUCKET = "clinic-backups"
@@ -19,8 +19,9 @@ APPLICATION_LOG = "/var/log/wardpost/application.jsonl"
 class InstalledSite:
     """`machine`, `moto` and `provider`, and the site at `address`."""
 
-    def __init__(self):
+    def __init__(self, folder: Path):
         self._undo = []
+        self._folder = folder
         try:
             self._start()
         except BaseException:
@@ -30,15 +31,13 @@ class InstalledSite:
     def _start(self):
         self.machine = self._later(Machine())
         self.moto = self._later(SecretsManager())
-        folder = Path(tempfile.mkdtemp(prefix="wardpost-provider-"))
         command = [binary("demo"), "--for-tests", "--provider-only", "--port", "0", "--provider-port", "0"]
-        self._demo = self._later(
-            Process([*command, "--data", folder / "demo"], log=folder / "log", env=clean_environment())
-        )
-        addresses = self._demo.announced()
+        data, log = self._folder / "demo", self._folder / "demo.log"
+        demo = self._later(Process([*command, "--data", data], log=log, env=clean_environment()))
+        addresses = demo.announced()
         self.address = addresses["site"].rstrip("/")
         self.provider = Provider(addresses["provider"].rstrip("/"))
-        self.secret = json.loads((folder / "demo" / "secret.json").read_text())
+        self.secret = json.loads((data / "secret.json").read_text())
         self.moto.put(self.secret)
         self.moto.connect("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
@@ -89,6 +88,11 @@ class InstalledSite:
             return {}
         rows = [json.loads(event["message"]) for event in events]
         return {row["id"]: row for row in rows}
+
+    def has_shipped(self, action):
+        """Whether every row of this kind is at the sink."""
+        written = len(Visitor(self, "tomas").audit(action=action))
+        return 0 < written == sum(row["action"] == action for row in self.shipped().values())
 
     def application_log(self):
         """The log lines at their sink."""
