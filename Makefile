@@ -1,6 +1,6 @@
 # The few commands this project is worked with; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench unit e2e setup
+.PHONY: help demo test check bench unit e2e setup install uninstall
 
 # cargo-nextest runs the tests in parallel processes; a machine without it has plain `cargo test`.
 CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo test)
@@ -9,7 +9,7 @@ CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' 
 PROGRAMS := --bin web --bin secrets-init --bin log-shipper --bin backup-worker --bin demo
 
 help: ## What can be done here
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--help tells what it can do
 	cargo build $(PROGRAMS)
@@ -34,3 +34,45 @@ setup: ## Install what the tests need
 
 bench: ## Measure speed and memory of a release build
 	bench/run $(ARGS)
+
+# ---- For an operator ---------------------------------------------------------------------------------------------------
+PREFIX ?= /usr/local
+# The folder of programs to install; without it, a release is built.
+BINARIES ?= target/release
+RELEASED := web secrets-init log-shipper backup-worker
+LIBRARY := $(DESTDIR)$(PREFIX)/lib
+UNITS := $(notdir $(wildcard systemd/units/*.service systemd/units/*.socket systemd/units/*.target systemd/units/*.timer))
+HARDENING := wardpost-.service.d/10-hardening.conf
+# The files name /usr/local.
+PLACE := sed 's|/usr/local/|$(PREFIX)/|g'
+
+install: ## Install programs and systemd units under PREFIX (/usr/local), below DESTDIR; BINARIES=target/debug needs no release
+ifeq ($(BINARIES),target/release)
+# One by one: built together, each would have the features that any of them asks for.
+	for program in $(RELEASED); do cargo build --release --locked --package wardpost-$$program || exit; done
+endif
+	install -d $(LIBRARY)/wardpost $(LIBRARY)/systemd/system/wardpost-.service.d $(LIBRARY)/sysusers.d $(LIBRARY)/tmpfiles.d
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/wardpost $(DESTDIR)/etc/wardpost
+	install -m 755 $(RELEASED:%=$(BINARIES)/%) $(LIBRARY)/wardpost
+	cd systemd/units && for unit in $(UNITS) $(HARDENING); do \
+	  $(PLACE) $$unit | install -m 644 /dev/stdin $(LIBRARY)/systemd/system/$$unit || exit; done
+	install -m 755 systemd/refuse-database-key $(LIBRARY)/wardpost
+	$(PLACE) systemd/wardpost | install -m 755 /dev/stdin $(DESTDIR)$(PREFIX)/bin/wardpost
+	install -m 644 systemd/wardpost.sysusers $(LIBRARY)/sysusers.d/wardpost.conf
+	install -m 644 systemd/wardpost.tmpfiles $(LIBRARY)/tmpfiles.d/wardpost.conf
+	install -m 644 README.md docs/*.md systemd/wardpost.env $(DESTDIR)$(PREFIX)/share/doc/wardpost
+# An upgrade keeps the operator's own.
+	test -e $(DESTDIR)/etc/wardpost/wardpost.env || install -m 640 systemd/wardpost.env $(DESTDIR)/etc/wardpost
+ifeq ($(DESTDIR),)
+	systemd-sysusers wardpost.conf
+	systemd-tmpfiles --create wardpost.conf
+	systemctl daemon-reload
+endif
+
+uninstall: ## Remove what install has put in place; settings and data stay
+ifeq ($(DESTDIR),)
+	-systemctl disable --now wardpost.target
+endif
+	rm -rf $(LIBRARY)/wardpost $(DESTDIR)$(PREFIX)/bin/wardpost $(DESTDIR)$(PREFIX)/share/doc/wardpost
+	rm -f $(addprefix $(LIBRARY)/systemd/system/,$(UNITS) $(HARDENING))
+	rm -f $(LIBRARY)/sysusers.d/wardpost.conf $(LIBRARY)/tmpfiles.d/wardpost.conf

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
+from support.installed_site import InstalledSite
 from support.site import Site
 from support.visitor import Visitor
 
@@ -72,3 +73,11 @@ def window(desk, site):
 def visitor(site):
     """Signs people in at the module's site without a browser."""
     return lambda person=None: Visitor(site, person)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The site on a machine of its own, booted once: whoever changes it puts it right again."""
+    installed = InstalledSite(tmp_path_factory.mktemp("installed"))
+    yield installed
+    installed.stop()

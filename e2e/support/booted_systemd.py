@@ -15,13 +15,18 @@ BOOT_SECONDS = 90
 NAME = "wardpost-e2e.service"
 
 
-def boot(folder: Path, service):
-    """Boots a systemd that starts one service and ends with it; gives what was said on its console. `folder` is /shared
-    in there; `service` are the lines of the unit's [Service] section."""
+def require_systemd():
+    """Skips the test where no systemd can be booted."""
     if os.geteuid() != 0:
         pytest.skip("only root may boot a systemd in a container")
     if not shutil.which("systemd-nspawn") or not TREE.exists():
         pytest.skip(f"systemd-nspawn or the tree {TREE} is not here: e2e/setup makes both")
+
+
+def boot(folder: Path, service):
+    """Boots a systemd that starts one service and ends with it; gives what was said on its console. `folder` is /shared
+    in there; `service` are the lines of the unit's [Service] section."""
+    require_systemd()
     unit = folder / NAME
     unit.write_text(
         "[Unit]\nDefaultDependencies=no\nSuccessAction=exit\nFailureAction=exit\n"

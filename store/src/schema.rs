@@ -4,7 +4,7 @@
 //! at once both succeed: the second finds the work done. Schema changes leave no audit row of their own; the making of
 //! the database does, as the first row of the chain.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -77,10 +77,14 @@ fn create_file(path: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
         Err(error) => return Err(refusal(error)),
     };
-    let is_shared = std::fs::metadata(directory).map_err(refusal)?.mode() & SHARED == SHARED;
-    if is_shared {
+    share(&file, directory).map_err(refusal)
+}
+
+/// Gives a database's file to its group as well, in a folder that was made to be shared.
+pub(crate) fn share(file: &File, directory: &Path) -> std::io::Result<()> {
+    if std::fs::metadata(directory)?.mode() & SHARED == SHARED {
         // Not left to the umask, which would take the group's right to write away again.
-        file.set_permissions(Permissions::from_mode(0o660)).map_err(refusal)?;
+        file.set_permissions(Permissions::from_mode(0o660))?;
     }
     Ok(())
 }

@@ -44,6 +44,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) for_tests: bool,
 
+    /// Start the provider and no program, for a site that others start at --port. The folder's secret.json holds what that
+    /// site must know
+    #[arg(long)]
+    pub(crate) provider_only: bool,
+
     /// One more environment variable for web and no other program; may be repeated
     #[arg(long = "web-env", value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(crate) web_environment: Vec<(String, String)>,

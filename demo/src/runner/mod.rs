@@ -74,7 +74,8 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
     };
     let mut running = Vec::new();
     let outcome = tokio::select! {
-        outcome = start_and_go_on(console, &world, &provider, &mut running) => outcome,
+        outcome = start_and_go_on(console, &world, &provider, &mut running), if !arguments.provider_only => outcome,
+        outcome = serve_sign_ins(console, &world), if arguments.provider_only => outcome,
         () = stop.requested() => Ok(()),
     };
     console.say("\nStopping ...");
@@ -129,6 +130,17 @@ async fn start_and_go_on(
     }
     let (index, status) = child::first_to_end(running).await;
     Err(running[index].ended(status))
+}
+
+/// The provider alone, for as long as it is wanted.
+async fn serve_sign_ins(console: Console, world: &World<'_>) -> Result<(), Fault> {
+    if console.is_for_tests() {
+        announce(console, world, &[])?;
+    } else {
+        let (site, issuer) = (programs::public_url(world.site), world.issuer);
+        console.say(&format!("Signs people in for {site} at {issuer}. Ctrl-C stops it."));
+    }
+    std::future::pending().await
 }
 
 async fn until_ready(

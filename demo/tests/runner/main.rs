@@ -43,6 +43,18 @@ fn a_demo_says_where_it_is_once_it_is_ready_and_stops_when_asked() {
 }
 
 #[test]
+fn the_provider_alone_leaves_the_site_to_others() {
+    let mut demo = DemoOptions::new().arguments(&["--provider-only"]).start();
+    let line = demo.announced();
+    assert_eq!(line["programs"], serde_json::json!({}));
+    assert!(TcpStream::connect(line["provider"].as_str().unwrap().trim_start_matches("http://")).is_ok());
+    let site = TcpListener::bind(line["site"].as_str().unwrap().trim_start_matches("http://"));
+    assert!(site.is_ok(), "the port is for whoever starts the site: {site:?}");
+    assert_eq!(mode(&demo.data().join("secret.json")), 0o600);
+    assert_eq!(demo.stop(), Some(0), "{}", demo.said());
+}
+
+#[test]
 fn every_program_runs_unless_it_is_left_out() {
     for (arguments, expected) in [
         (&[] as &[&str], &["backup-worker", "log-shipper", "web"] as &[&str]),

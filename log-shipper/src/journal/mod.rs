@@ -20,15 +20,18 @@ use crate::config::APPLICATION_RETENTION_DAYS;
 use crate::run::{LONGEST_PAUSE, Loud};
 use crate::sink::{SendError, Sink, SinkAddress, Verdict};
 
-/// The units whose lines are ours. By name, since a pattern matches only what the journal knows when it is asked.
-const UNITS: [&str; 7] = [
+/// The units whose lines are ours, as `systemd/units` has them. By name, since a pattern matches only what the journal knows
+/// when it is asked.
+const UNITS: [&str; 9] = [
     "wardpost-secrets.service",
     "wardpost-secrets-check.service",
     "wardpost-secrets-rotate.service",
     "wardpost-web.service",
     "wardpost-log-shipper.service",
     "wardpost-backup-worker.service",
-    "wardpost-verify.service",
+    "wardpost-verify-chain.service",
+    "wardpost-verify-copy.service",
+    "wardpost-verify-backup.service",
 ];
 /// What is read where no position is known yet.
 const FIRST_SINCE: &str = "-1h";
@@ -174,7 +177,9 @@ fn start(position: Option<&str>) -> Result<(Child, BufReader<ChildStdout>), Jour
         None => format!("--since={FIRST_SINCE}"),
     };
     let mut journalctl = Command::new("journalctl")
-        .args(["--output=json", "--all", "--follow", "--lines=all", "--output-fields=MESSAGE"])
+        // Without --merge, --follow shows this boot alone (even beside --boot=all, tried with 252), and what was not sent before
+        // a reboot never would be.
+        .args(["--output=json", "--all", "--merge", "--follow", "--lines=all", "--output-fields=MESSAGE"])
         .args(UNITS.map(|unit| format!("--unit={unit}")))
         .arg(from)
         .stdin(Stdio::null())
@@ -211,4 +216,21 @@ async fn ended(journalctl: &mut Child) -> JournalError {
     }
     let status = journalctl.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
     JournalError::Ended(format!("{status} {}", words.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_lines_of_every_service_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/units");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let services: BTreeSet<_> = names.filter(|name| name.ends_with(".service")).collect();
+        assert_eq!(services, UNITS.map(str::to_owned).into());
+    }
 }

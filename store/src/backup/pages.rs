@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::BackupError;
 use crate::connection::{Role, check_build, open};
 use crate::key::DatabaseKey;
+use crate::schema::share;
 
 /// The page size of every database of ours: SQLCipher's.
 const PAGE_SIZE: usize = 4096;
@@ -67,10 +68,13 @@ pub struct PageWriter {
 }
 
 impl PageWriter {
-    /// A new file at `path`, which must not exist, of mode 0600.
+    /// A new file at `path`, which must not exist, of mode 0600, or 0660 in a folder that is shared as a database's may be:
+    /// a restored database has to be there for every program again.
     pub fn create(path: &Path, key: &DatabaseKey) -> Result<PageWriter, BackupError> {
         check_build()?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        share(&file, path.parent().unwrap_or(Path::new(".")))?;
+        drop(file);
         let connection = open(path, key, Role::Writer)?;
         // One transaction that nobody else sees, in a file that is thrown away if it is not finished.
         connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN EXCLUSIVE")?;

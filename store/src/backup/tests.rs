@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -150,6 +152,18 @@ async fn pages_go_out_and_come_back_however_they_are_cut() {
         assert_eq!(inspect(&back, &key, |_| ()).unwrap(), before);
     }
     assert_eq!(names(folder.path()), ["back1000.db", "back4096.db", "back70001.db", "copy.db"]);
+}
+
+#[test]
+fn a_restored_database_belongs_to_the_group_of_a_shared_folder() {
+    for (folder_mode, file_mode) in [(0o700, 0o600), (0o2700, 0o600), (0o2770, 0o660)] {
+        let folder = TempDir::new().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(folder_mode)).unwrap();
+        let path = folder.path().join("back.db");
+        drop(PageWriter::create(&path, &key()).unwrap());
+        let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, file_mode, "in a folder of mode {folder_mode:o}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,129 @@
+"""The package as an operator installs it, on a real systemd: a day's work, the commands, and an orderly end."""
+
+import json
+import secrets
+import socket
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+import requests
+
+from support.browser import row, sign_in, write_message
+from support.database_program import open_database
+from support.installed_site import PROGRAMS
+from support.visitor import Visitor
+from support.waiting import wait_until
+
+
+def shipped_actions(installed):
+    return [row["action"] for row in installed.shipped().values()]
+
+
+def wait_for_the_first_drill(installed):
+    """backup-worker makes and proves a backup at its first start; meanwhile nobody else can."""
+    wait_until("a backup is proved", lambda: "BACKUP_VERIFIED" in shipped_actions(installed), 60)
+
+
+def test_a_member_signs_in_and_sends_and_the_rows_reach_the_sink(installed, desk):
+    page = sign_in(desk.window(installed), "amina")
+    write_message(page, "From an installed site")
+    row(page, "From an installed site").wait_for()
+    wait_until("both rows are shipped", lambda: {"LOGIN", "MESSAGE_CREATE"} <= set(shipped_actions(installed)), 60)
+
+
+@pytest.mark.parametrize("what", ["chain", "copy", "backup"])
+def test_a_timer_verifies_what_the_programs_wrote(installed, what):
+    wait_for_the_first_drill(installed)
+    timer, unit = f"wardpost-verify-{what}.timer", f"wardpost-verify-{what}.service"
+    assert installed.machine.show(timer, "ActiveState") == "active", "the target starts its timers"
+    assert installed.machine.fire(timer) == "success", installed.machine.status(unit)
+    said = [json.loads(line) for line in installed.machine.journal(unit).splitlines() if line.startswith("{")]
+    assert {"chain": {"sound": True}, "copy": {"agrees": True}, "backup": {"sound": True, "recorded": True}}[
+        what
+    ].items() <= said[-1].items()
+
+
+def test_a_timer_that_finds_damage_fails_its_unit(installed):
+    machine = installed.machine
+    machine.run("sh", "-c", "cd /var/lib/wardpost && for end in '' -wal; do cp wardpost.db$end damaged.db$end; done")
+    copy = machine.root / "var/lib/wardpost/damaged.db"
+    tampering = open_database(copy, installed.secret["DB_ENCRYPTION_KEY"])
+    tampering.execute("UPDATE audit_log SET details = '{}' WHERE id = 1")
+    tampering.close()
+    machine.run("sh", "-c", "chown wardpost-web:wardpost /var/lib/wardpost/damaged.db && chmod 660 /var/lib/wardpost/damaged.db")
+    unit = "wardpost-verify-chain.service"
+    machine.drop_in(unit, "[Service]\nEnvironment=WARDPOST_DB=/var/lib/wardpost/damaged.db\n")
+    try:
+        assert machine.fire("wardpost-verify-chain.timer") == "exit-code"
+        assert '"first_bad_row":1' in machine.journal(unit)
+    finally:
+        machine.drop_in(unit, "")
+        machine.run("sh", "-c", "rm /var/lib/wardpost/damaged.db*")
+        machine.systemctl("reset-failed", unit)
+
+
+def not_the_programs(machine):
+    """What in the database's folder belongs to root, or to another group."""
+    belongs = ["(", "-user", "root", "-or", "!", "-group", "wardpost", ")"]
+    return machine.run("find", "/var/lib/wardpost", "-mindepth", "1", *belongs).stdout
+
+
+def test_the_command_runs_each_program_as_its_own_user(installed):
+    machine = installed.machine
+    Visitor(installed, "tomas")
+    staff = machine.run("wardpost", "web", "staff", "list", "--json").stdout
+    assert "tomas@clinic.example" in staff
+    assert json.loads(machine.run("wardpost", "backup-worker", "list", "--json").stdout)
+    assert json.loads(machine.run("wardpost", "log-shipper", "status", "--json").stdout)["quarantined"] == 0
+    refused = machine.run("wardpost", "secrets-init", check=False)
+    assert refused.returncode == 64 and "usage" in refused.stderr
+    assert machine.run("wardpost", "web", "no-such-command", check=False).returncode == 64
+    assert not_the_programs(machine) == ""
+
+
+def test_a_backup_that_is_restored_is_served_again(installed):
+    machine = installed.machine
+    number = Visitor(installed, "noor").send("Kept by a backup")
+    wait_for_the_first_drill(installed)
+    machine.run("wardpost", "backup-worker", "now")
+    # Stopping the target alone does not wait until its units have ended.
+    machine.systemctl("stop", "wardpost.target", "wardpost-*")
+    machine.run(
+        "wardpost", "backup-worker", "restore", "latest", "--to", "/var/lib/wardpost/wardpost.db", "--replace"
+    )
+    assert not_the_programs(machine) == ""
+    machine.systemctl("start", "wardpost.target")
+    for unit in PROGRAMS:
+        machine.wait_for(unit, "active")
+    assert Visitor(installed, "noor").get(f"/messages/{number}").status_code == 200
+    wait_until("the restore is shipped", lambda: "DATABASE_RESTORED" in shipped_actions(installed), 60)
+
+
+def test_stopping_answers_what_is_on_its_way_and_then_nobody(installed):
+    machine = installed.machine
+    visitor = Visitor(installed, "amina")
+    form = urlencode({"csrf": visitor.csrf, "key": secrets.token_hex(16), "subject": "Sent while stopping", "body": "b"})
+    cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+    site = urlsplit(installed.address)
+    with socket.create_connection((site.hostname, site.port), timeout=60) as connection:
+        head = (
+            f"POST /messages HTTP/1.1\r\nHost: {site.netloc}\r\nOrigin: {installed.address}\r\nCookie: {cookies}\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n"
+        )
+        connection.sendall((head + form[:20]).encode())
+        # Answered after the head of ours was read: the site serves what came first.
+        installed.get("/healthz")
+        machine.systemctl("stop", "--no-block", "wardpost.target")
+        machine.wait_for("wardpost-web.service", "deactivating")
+        connection.sendall(form[20:].encode())
+        answer = connection.recv(4096).decode()
+    assert answer.startswith("HTTP/1.1 303 "), answer
+    for unit in [*PROGRAMS, "wardpost-web.socket", "wardpost-secrets-check.timer"]:
+        machine.wait_for(unit, "inactive")
+        assert machine.show(unit, "Result") == "success", machine.status(unit)
+    with pytest.raises(requests.ConnectionError):
+        installed.get("/healthz")
+    machine.systemctl("start", "wardpost.target")
+    for unit in PROGRAMS:
+        machine.wait_for(unit, "active")
+    assert Visitor(installed, "amina").find("Sent while stopping")
