@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
+from support.composed_site import ComposedSite
+from support.container_host import ContainerHost
 from support.site import Site
 from support.visitor import Visitor
 
@@ -72,3 +74,49 @@ def window(desk, site):
 def visitor(site):
     """Signs people in at the module's site without a browser."""
     return lambda person=None: Visitor(site, person)
+
+
+class Composed:
+    """One engine and one project for all tests that use them. They cost most of a minute, and cores while they are up:
+    started for the first of those tests, and stopped after the last in a row."""
+
+    def __init__(self):
+        self._site = self._why_not = None
+
+    def site(self, folder):
+        if self._why_not:
+            pytest.skip(self._why_not)
+        if not self._site:
+            try:
+                host = ContainerHost()
+            except pytest.skip.Exception as skipped:
+                self._why_not = str(skipped)
+                raise
+            try:
+                self._site = ComposedSite(host, folder())
+            except BaseException:
+                host.remove()
+                raise
+        return self._site
+
+    def stop(self):
+        if self._site:
+            self._site.stop()
+            self._site.host.remove()
+            self._site = None
+
+
+_composed = Composed()
+
+
+@pytest.fixture
+def composed(tmp_path_factory):
+    """The site as `compose/` runs it."""
+    return _composed.site(lambda: tmp_path_factory.mktemp("composed"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    yield
+    if "composed" in item.fixturenames and "composed" not in getattr(nextitem, "fixturenames", ()):
+        _composed.stop()

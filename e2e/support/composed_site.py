@@ -17,8 +17,8 @@ from .visitor import Visitor
 PROGRAMS = ("web", "log-shipper", "backup-worker")
 BINARIES = ("secrets-init", *PROGRAMS)
 BUCKET = "wardpost-backups"
-# Names that containers know through `extra_hosts`.
-AWS_HOST, PROVIDER_HOST = "aws.test", "accounts.test"
+# What containers know through `extra_hosts`.
+PROVIDER_HOST = "accounts.test"
 UP_SECONDS = 180
 
 
@@ -29,6 +29,7 @@ class ComposedSite:
         self.host = host
         self.folder = folder
         self._carriers = []
+        self._members = {}
         self._make_certificates()
         self.secret = good_secret()
         self._start_aws()
@@ -68,7 +69,8 @@ class ComposedSite:
         self.aws = MotoServer()
         port = int(self.aws.address.rsplit(":", 1)[1])
         carrier = self.carry(lambda: connect(("127.0.0.1", port)), listen=("0.0.0.0", 0), pid=self.host.pid)
-        self.aws_address = f"http://{AWS_HOST}:{carrier.port}"
+        # By number: moto would take the first part of a name for a bucket.
+        self.aws_address = f"http://{GATEWAY}:{carrier.port}"
         self.aws.connect("secretsmanager").create_secret(Name=NAME, SecretString=json.dumps(self.secret))
         self.aws.connect("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -79,8 +81,10 @@ class ComposedSite:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.certificates / "fullchain.pem", self.certificates / "privkey.pem")
         ports = []
+
         def reach():
             return connect(("127.0.0.1", ports[0]))
+
         for_containers = self.carry(reach, listen=("0.0.0.0", 0), pid=self.host.pid, tls=tls)
         for_browsers = self.carry(reach, tls=tls)
         self.issuer = f"https://{PROVIDER_HOST}:{for_containers.port}"
@@ -91,9 +95,10 @@ class ComposedSite:
         callback = f"{self.address}/sign-in/callback"
         command = [binary("provider"), "--issuer", self.issuer, "--redirect-uri", callback, "--secret", secret]
         self._provider = Process(command, log=self.folder / "provider.log", env=clean_environment())
-        address = self._provider.announced()["provider"]
-        ports.append(int(address.rsplit(":", 1)[1]))
-        self.provider = Provider(address)
+        ports.append(int(self._provider.announced()["provider"].rsplit(":", 1)[1]))
+        # As a browser sees it that takes one name for another: `browser_rule`.
+        self.provider = Provider(self.issuer)
+        self.browser_rule = f"--host-resolver-rules=MAP {PROVIDER_HOST}:{for_containers.port} 127.0.0.1:{for_browsers.port}"
 
     def _write_project(self):
         """The repository as far as compose sees it, with programs that are built already."""
@@ -126,15 +131,14 @@ class ComposedSite:
 
     def _overlay(self, credentials):
         """What a machine of the tests has otherwise than one of a clinic: no role, names without DNS, less patience."""
-        outside = {"extra_hosts": [f"{name}:{GATEWAY}" for name in (AWS_HOST, PROVIDER_HOST)]}
-        aws = outside | {
+        aws = {
             "environment": {"AWS_SHARED_CREDENTIALS_FILE": "/aws/credentials"},
             "volumes": [f"{credentials}:/aws/credentials:ro"],
         }
         soon = {"healthcheck": {"interval": "2s"}}
         return {
             **{f"secrets-init-{program}": aws for program in PROGRAMS},
-            "web": outside | soon,
+            "web": {"extra_hosts": [f"{PROVIDER_HOST}:{GATEWAY}"]} | soon,
             "log-shipper": aws | soon,
             "backup-worker": aws | soon,
             "edge": soon,
@@ -157,8 +161,18 @@ class ComposedSite:
         state = self.container(service)["State"]
         return state["Running"] and state["Health"]["Status"] == "healthy"
 
-    def visitor(self, person=None):
-        return EdgeVisitor(self, person)
+    def member(self, person):
+        """Somebody who is signed in, once for all tests: the edge lets few sign-ins through."""
+        if person not in self._members:
+            self._members[person] = EdgeVisitor(self, person)
+        return self._members[person]
+
+    def stranger(self):
+        return EdgeVisitor(self)
+
+    def logs(self, service):
+        """What a service has said so far."""
+        return self.host.docker("logs", f"wardpost-{service}-1").stdout
 
     def stop(self):
         self.compose("down", "--volumes", "--timeout", "5", check=False)

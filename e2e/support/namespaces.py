@@ -39,8 +39,10 @@ def in_namespace_of(pid, make):
 
 def connect(address, pid=None):
     """A connection, made in the network of a process, or in this one's."""
+
     def make():
         return socket.create_connection(address, timeout=10)
+
     connection = in_namespace_of(pid, make) if pid else make()
     connection.settimeout(None)
     return connection
@@ -52,6 +54,7 @@ class Carrier:
     def __init__(self, connect, *, listen=("127.0.0.1", 0), pid=None, tls: ssl.SSLContext | None = None):
         def make():
             return socket.create_server(listen, backlog=128)
+
         self._listener = in_namespace_of(pid, make) if pid else make()
         self._connect = connect
         self._tls = tls
