@@ -29,6 +29,7 @@ class ComposedSite:
         self.host = host
         self.folder = folder
         self._carriers = []
+        self._ways_out = []
         self._members = {}
         self._make_certificates()
         self.secret = good_secret()
@@ -45,6 +46,18 @@ class ComposedSite:
         carrier = Carrier(connect, **options)
         self._carriers.append(carrier)
         return carrier
+
+    def _from_containers(self, connect, **options):
+        """A way from every container to the tests, as long as the engine's network lives."""
+        carrier = Carrier(connect, listen=("0.0.0.0", 0), pid=self.host.pid, **options)
+        self._ways_out.append((carrier, connect, options))
+        return carrier
+
+    def reconnect(self):
+        """The same ways from the same ports, in the network of an engine that was started again."""
+        for carrier, connect, options in self._ways_out:
+            carrier.stop()
+            self.carry(connect, listen=("0.0.0.0", carrier.port), pid=self.host.pid, **options)
 
     def _make_certificates(self):
         """One for the edge and the provider, by an authority that nobody else knows."""
@@ -70,7 +83,7 @@ class ComposedSite:
     def _start_aws(self):
         self.aws = MotoServer()
         port = int(self.aws.address.rsplit(":", 1)[1])
-        carrier = self.carry(lambda: connect(("127.0.0.1", port)), listen=("0.0.0.0", 0), pid=self.host.pid)
+        carrier = self._from_containers(lambda: connect(("127.0.0.1", port)))
         # By number: moto would take the first part of a name for a bucket.
         self.aws_address = f"http://{GATEWAY}:{carrier.port}"
         self.aws.connect("secretsmanager").create_secret(Name=NAME, SecretString=json.dumps(self.secret))
@@ -87,7 +100,7 @@ class ComposedSite:
         def reach():
             return connect(("127.0.0.1", ports[0]))
 
-        for_containers = self.carry(reach, listen=("0.0.0.0", 0), pid=self.host.pid, tls=tls)
+        for_containers = self._from_containers(reach, tls=tls)
         for_browsers = self.carry(reach, tls=tls)
         self.issuer = f"https://{PROVIDER_HOST}:{for_containers.port}"
         self.provider_for_browsers = f"https://localhost:{for_browsers.port}"
@@ -180,7 +193,7 @@ class ComposedSite:
         self.compose("down", "--volumes", "--timeout", "5", check=False)
         self._provider.stop()
         self.aws.stop()
-        for carrier in self._carriers:
+        for carrier in [*self._carriers, *(way[0] for way in self._ways_out)]:
             carrier.stop()
 
 

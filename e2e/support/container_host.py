@@ -3,6 +3,7 @@ rules are made where nothing else is, and all of it ends with the engine's first
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -111,6 +112,29 @@ class ContainerHost:
     def run_beside(self, *command, **options):
         """A command in the engine's own namespaces, on its side of the ports and with its numbers of processes."""
         return self.run("nsenter", f"--target={self.pid}", "--net", "--mount", "--pid", *command, **options)
+
+    def outside_number(self, inside):
+        """What this side calls a process that the engine knows by `inside`."""
+        own = os.readlink(f"/proc/{self.pid}/ns/pid")
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                numbers = re.search(r"^NSpid:\s+(.*)$", (entry / "status").read_text(), re.MULTILINE)[1].split()
+                # Containers have numbers of their own below the engine's.
+                if inside > 0 and str(inside) in numbers[1:2] and self._is_below(entry, own):
+                    return int(entry.name)
+            except OSError:
+                continue
+        raise ProcessLookupError(f"the engine has no process {inside}")
+
+    @staticmethod
+    def _is_below(entry, namespace):
+        """Whether a process descends from one in that namespace of processes."""
+        while entry.name not in ("0", "1"):
+            if os.readlink(entry / "ns" / "pid") == namespace:
+                return True
+            parent = re.search(r"^PPid:\s+(\d+)$", (entry / "status").read_text(), re.MULTILINE)[1]
+            entry = entry.parent / parent
+        return False
 
     def _import_bases(self):
         left_out = [f"--exclude=./{name}" for name in LEFT_OUT]
