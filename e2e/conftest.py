@@ -81,20 +81,24 @@ class Composed:
     started for the first of those tests, and stopped after the last in a row."""
 
     def __init__(self):
-        self._site = self._why_not = None
+        self._site = self._why_skipped = self._why_failed = None
 
     def site(self, folder):
-        if self._why_not:
-            pytest.skip(self._why_not)
+        # Nobody waits for the same refusal once for each test.
+        if self._why_skipped:
+            pytest.skip(self._why_skipped)
+        if self._why_failed:
+            pytest.fail(f"the site under compose did not start before: {self._why_failed}")
         if not self._site:
             try:
                 host = ContainerHost()
             except pytest.skip.Exception as skipped:
-                self._why_not = str(skipped)
+                self._why_skipped = str(skipped)
                 raise
             try:
                 self._site = ComposedSite(host, folder())
-            except BaseException:
+            except BaseException as error:
+                self._why_failed = str(error)[-2000:]
                 host.remove()
                 raise
         return self._site
