@@ -26,7 +26,7 @@ unit: ## The tests written in Rust
 
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
 e2e: setup ## The tests in a real browser
-	cargo build $(PROGRAMS) --bin seed
+	cargo build $(PROGRAMS) --bin seed --bin provider
 	.venv/bin/python -m pytest e2e $(ARGS)
 
 setup: ## Install what the tests need

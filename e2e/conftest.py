@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
+from support.composed_site import ComposedSite
+from support.container_host import ContainerHost
 from support.installed_site import InstalledSite
 from support.site import Site
 from support.visitor import Visitor
@@ -81,3 +83,53 @@ def installed(tmp_path_factory):
     installed = InstalledSite(tmp_path_factory.mktemp("installed"))
     yield installed
     installed.stop()
+
+
+class Composed:
+    """One engine and one project for all tests that use them. They cost most of a minute, and cores while they are up:
+    started for the first of those tests, and stopped after the last in a row."""
+
+    def __init__(self):
+        self._site = self._why_skipped = self._why_failed = None
+
+    def site(self, folder):
+        # Nobody waits for the same refusal once for each test.
+        if self._why_skipped:
+            pytest.skip(self._why_skipped)
+        if self._why_failed:
+            pytest.fail(f"the site under compose did not start before: {self._why_failed}")
+        if not self._site:
+            try:
+                host = ContainerHost()
+            except pytest.skip.Exception as skipped:
+                self._why_skipped = str(skipped)
+                raise
+            try:
+                self._site = ComposedSite(host, folder())
+            except BaseException as error:
+                self._why_failed = str(error)[-2000:]
+                host.remove()
+                raise
+        return self._site
+
+    def stop(self):
+        if self._site:
+            self._site.stop()
+            self._site.host.remove()
+            self._site = None
+
+
+_composed = Composed()
+
+
+@pytest.fixture
+def composed(tmp_path_factory):
+    """The site as `compose/` runs it."""
+    return _composed.site(lambda: tmp_path_factory.mktemp("composed"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    yield
+    if "composed" in item.fixturenames and "composed" not in getattr(nextitem, "fixturenames", ()):
+        _composed.stop()

@@ -90,3 +90,13 @@ def test_further_keys_pass_through(program):
     program.provide(secret)
     program.run().expect(DONE)
     assert program.written() == secret
+
+
+def test_a_reader_is_given_the_names_it_needs(tmp_path):
+    program = SecretsInit(tmp_path, WARDPOST_ENV_KEYS="DB_ENCRYPTION_KEY")
+    secret = good_secret()
+    program.provide(secret)
+    program.run().expect(DONE)
+    assert program.written() == {"DB_ENCRYPTION_KEY": secret["DB_ENCRYPTION_KEY"]}
+    program.run("--check").expect(DONE)
+    program.run(WARDPOST_ENV_KEYS="DB_KEY").expect(CONFIGURATION, "WARDPOST_ENV_KEYS asks for DB_KEY")

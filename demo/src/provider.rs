@@ -47,6 +47,8 @@ pub struct ProviderOptions {
     pub redirect_uris: Vec<String>,
     /// Who can sign in.
     pub people: Vec<DemoPerson>,
+    /// What it calls itself and bases every endpoint on; without one, the address that it listens on.
+    pub issuer: Option<String>,
     /// `GET /authorize?...&login_hint=EMAIL` (or a person's id) signs that person in without showing the page.
     pub auto_login: bool,
 }
@@ -61,6 +63,7 @@ impl ProviderOptions {
             client_secret: client_secret.into(),
             redirect_uris: Vec::new(),
             people: DemoPerson::everyone(),
+            issuer: None,
             auto_login: false,
         }
     }
@@ -69,6 +72,7 @@ impl ProviderOptions {
 /// A running provider. Dropping it ends it and every connection it has.
 pub struct Provider {
     state: Arc<State>,
+    address: SocketAddr,
     server: JoinSet<()>,
 }
 
@@ -83,7 +87,8 @@ impl Provider {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let listener = TcpListener::bind(options.listen).await?;
-        let issuer = format!("http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let issuer = options.issuer.unwrap_or_else(|| format!("http://{address}"));
         let changeable = Changeable {
             misbehaviour: Misbehaviour::None,
             rotation_due: false,
@@ -96,10 +101,16 @@ impl Provider {
         let state = Arc::new(State::new(issuer, client, options.auto_login, changeable));
         let mut server = JoinSet::new();
         server.spawn(serve(listener, Arc::clone(&state)));
-        Ok(Provider { state, server })
+        Ok(Provider { state, address, server })
     }
 
-    /// The issuer, which is also the base of every endpoint: `http://127.0.0.1:PORT`.
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The issuer, which is also the base of every endpoint: `http://127.0.0.1:PORT` unless the options name another.
     #[must_use]
     pub fn issuer(&self) -> String {
         self.state.issuer.clone()

@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use process::Exit;
 
 const EXAMPLES: &str = "\
-Settings are read from the environment: WARDPOST_SECRET, WARDPOST_ENV_FILE, WARDPOST_ENV_OWNER,
-WARDPOST_SECRET_DEADLINE_SECONDS, WARDPOST_LOG, and those of the AWS SDK.
+Settings are read from the environment: WARDPOST_SECRET, WARDPOST_ENV_FILE, WARDPOST_ENV_KEYS,
+WARDPOST_ENV_OWNER, WARDPOST_SECRET_DEADLINE_SECONDS, WARDPOST_LOG, and those of the AWS SDK.
 
 Examples:
   secrets-init                      write the env file, unless the secret is unchanged

@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) env_file: PathBuf,
     /// Whose it shall be; without it, whoever runs this program.
     pub(crate) owner: Option<Owner>,
+    /// The names that are taken from the secret; without them, all.
+    pub(crate) keys: Option<Vec<String>>,
     /// How long to wait for the secret, all in all.
     pub(crate) deadline: Duration,
     /// What is logged.
@@ -34,10 +36,18 @@ pub(crate) fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), C
     let source = settings.or_default("WARDPOST_SECRET", "aws-secretsmanager://wardpost/app-secrets", Address::parse);
     let env_file = settings.or_default("WARDPOST_ENV_FILE", "/run/wardpost/env", parse_path);
     let owner = settings.optional("WARDPOST_ENV_OWNER", parse_owner);
+    let keys = settings.optional("WARDPOST_ENV_KEYS", parse_keys);
     let deadline = settings.or_default("WARDPOST_SECRET_DEADLINE_SECONDS", "120", parse_deadline);
     let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
-        Some(Config { source: source?, env_file: env_file?, owner: owner?, deadline: deadline?, log: log? })
+        Some(Config {
+            source: source?,
+            env_file: env_file?,
+            owner: owner?,
+            keys: keys?,
+            deadline: deadline?,
+            log: log?,
+        })
     })
 }
 
@@ -47,6 +57,14 @@ fn parse_path(text: &str) -> Result<PathBuf, String> {
         return Ok(path);
     }
     Err(format!("`{text}` is not the absolute path of a file, such as /run/wardpost/env"))
+}
+
+fn parse_keys(text: &str) -> Result<Vec<String>, String> {
+    let keys: Vec<_> = text.split(',').map(|key| key.trim().to_owned()).collect();
+    if keys.iter().any(String::is_empty) {
+        return Err("has an empty entry between its commas".to_owned());
+    }
+    Ok(keys)
 }
 
 fn parse_deadline(text: &str) -> Result<Duration, String> {
@@ -88,6 +106,12 @@ mod tests {
             let fault = parse_owner(wrong).unwrap_err();
             assert!(fault.contains(because), "{wrong}: {fault}");
         }
+    }
+
+    #[test]
+    fn keys_stand_between_commas() {
+        assert_eq!(parse_keys("A, B").unwrap(), ["A", "B"]);
+        assert!(parse_keys("A,,B").is_err());
     }
 
     #[test]

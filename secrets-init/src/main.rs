@@ -79,7 +79,12 @@ fn obtain(config: &Config) -> Result<Secret, Exit> {
         ready::notify_status(&trouble.happened);
         trouble.exit()
     })?;
-    Secret::parse(&fetched.text, fetched.version).map_err(|faults| {
+    let secret = Secret::parse(&fetched.text, fetched.version);
+    let secret = secret.and_then(|secret| match &config.keys {
+        Some(keys) => secret.only(keys),
+        None => Ok(secret),
+    });
+    secret.map_err(|faults| {
         tracing::error!(source = %config.source, faults = faults.len(), "the secret cannot be used; nothing was written");
         for fault in faults {
             tracing::error!("{fault}");

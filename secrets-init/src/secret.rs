@@ -89,6 +89,18 @@ impl Secret {
         if faults.is_empty() { Ok(Secret { values, version }) } else { Err(faults) }
     }
 
+    /// The same with these names alone: a reader is given no more than it needs. Every fault names a key that is not there.
+    pub(crate) fn only(mut self, keys: &[String]) -> Result<Secret, Vec<String>> {
+        let missing: Vec<_> = keys.iter().filter(|key| !self.values.contains_key(*key)).collect();
+        if !missing.is_empty() {
+            let fault =
+                |key: &&String| format!("WARDPOST_ENV_KEYS asks for {}, which it does not have", key.escape_debug());
+            return Err(missing.iter().map(fault).collect());
+        }
+        self.values.retain(|name, _| keys.contains(name));
+        Ok(self)
+    }
+
     /// Names and values, in alphabetical order.
     pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value.expose_secret()))

@@ -146,3 +146,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_reader_is_given_the_names_it_needs_and_a_name_that_is_not_there_is_a_fault() {
+    let keys = ["DB_ENCRYPTION_KEY".to_owned()];
+    let only = Secret::parse(&whole(&[]), None).unwrap().only(&keys).unwrap();
+    assert_eq!(only.names().collect::<Vec<_>>(), keys);
+    let found = Secret::parse(&whole(&[]), None).unwrap().only(&["DB_KEY".to_owned()]).unwrap_err();
+    assert_eq!(found, ["WARDPOST_ENV_KEYS asks for DB_KEY, which it does not have"]);
+}

@@ -1,0 +1,90 @@
+"""The files of `compose/` as they stand, without starting anything."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.container_engine import find_compose
+from support.processes import ROOT
+from support.secrets_init import REQUIRED
+
+COMPOSE = ROOT / "compose"
+LONG_RUNNING = {"web", "log-shipper", "backup-worker", "edge"}
+
+
+def config(tmp_path, *overlays, **settings):
+    """The whole project, as compose understands it with the example's settings."""
+    program = find_compose()
+    if not program:
+        pytest.skip("a compose of version 2 is not here: e2e/setup brings it")
+    environment_file = tmp_path / "env"
+    environment_file.write_text(
+        (COMPOSE / ".env.example").read_text() + "".join(f"{name}={value}\n" for name, value in settings.items())
+    )
+    files = [part for name in ("compose.yaml", *overlays) for part in ("-f", str(COMPOSE / name))]
+    command = [*program, "--env-file", environment_file, *files, "--profile", "edge", "config", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr.lower(), done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_example_names_settings_that_exist_and_no_secret(tmp_path):
+    text = (COMPOSE / ".env.example").read_text()
+    named = set(re.findall(r"^#?([A-Z][A-Z_]+)=", text, re.MULTILINE))
+    used = set(re.findall(r"\$\{([A-Z_]+)", "".join(path.read_text() for path in COMPOSE.glob("*.yaml"))))
+    assert named - used <= {"COMPOSE_FILE", "COMPOSE_PROFILES"}
+    assert not named & set(REQUIRED)
+    assert config(tmp_path)["name"] == "wardpost"
+
+
+def test_no_service_is_given_a_secret_or_an_env_file(tmp_path):
+    for name, service in config(tmp_path)["services"].items():
+        given = service.get("environment") or {}
+        assert not set(given) & set(REQUIRED), name
+        assert "env_file" not in service and "env_file" not in (COMPOSE / "compose.yaml").read_text()
+
+
+def test_what_is_asked_to_stop_has_longer_than_its_own_drain(tmp_path):
+    services = config(tmp_path)["services"]
+    for name in LONG_RUNNING:
+        assert int(services[name]["stop_grace_period"].removesuffix("s").replace("1m0", "60")) >= 20, name
+
+
+def test_the_engine_ships_the_application_logs_with_the_overlay(tmp_path):
+    services = config(tmp_path, "awslogs.yaml", AWS_REGION="eu-central-1")["services"]
+    for name in LONG_RUNNING | {name for name in services if name.startswith("secrets-init")}:
+        logging = services[name]["logging"]
+        assert logging["driver"] == "awslogs"
+        # The options of another driver would be refused when the container starts.
+        assert not {"max-size", "max-file"} & set(logging["options"])
+        group = "wardpost/access" if name == "edge" else "wardpost/application"
+        assert logging["options"]["awslogs-group"] == group and logging["options"]["mode"] == "non-blocking"
+    assert "awslogs-region" in services["web"]["logging"]["options"]
+
+
+def test_a_machine_without_aws_reads_its_secret_from_files_of_one_reader_each(tmp_path):
+    services = config(tmp_path, "without-aws.yaml")["services"]
+    for program in ("web", "log-shipper", "backup-worker"):
+        mounts = {mount["target"]: mount for mount in services[f"secrets-init-{program}"]["volumes"]}
+        assert mounts["/etc/wardpost/secret.json"]["source"].endswith(f"/{program}.json")
+        assert mounts["/etc/wardpost/secret.json"]["read_only"]
+
+
+def test_the_dockerfile_has_no_finding():
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    assert hadolint, "e2e/setup brings hadolint"
+    found = subprocess.run([hadolint, COMPOSE / "Dockerfile"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_each_program_is_compiled_by_itself():
+    """Together, each would have the features that only another asked for."""
+    builds = re.findall(r"cargo build (.*?)[ \\]*\n", (COMPOSE / "Dockerfile").read_text())
+    programs = ("web", "secrets-init", "log-shipper", "backup-worker")
+    assert builds == [f"--release --locked -p wardpost-{program}" for program in programs]
