@@ -130,8 +130,8 @@ where
     post_row(site, path, access, Limited::Yes, handler)
 }
 
-/// A POST route whose form holds what somebody wrote, which a refusal must not lose: the handler looks at
-/// [`Request::over_limit`] and gives the form back.
+/// A POST route whose form holds what somebody wrote, which a refusal must not lose: it is admitted first, which keeps
+/// the draft of a session that has ended, and the handler looks at [`Request::over_limit`].
 pub fn post_that_keeps<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
 where
     A: Access<Proof = Member>,

@@ -36,7 +36,7 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
         get(s, "/messages/{}", SignedIn, messages::view::show),
         get(s, "/messages/{}/delete", SignedIn, messages::delete::confirm),
         post(s, "/messages/{}/delete", SignedIn, messages::delete::delete),
-        post(s, "/draft", SignedIn, messages::draft::save),
+        post_that_keeps(s, "/draft", SignedIn, messages::draft::save),
         post(s, "/draft/discard", SignedIn, messages::draft::discard),
         // The audit log.
         get(s, "/audit", SignedIn, audit::page::show),

@@ -143,6 +143,23 @@ async fn a_message_from_an_address_that_asks_too_often_comes_back_whole_too() {
 }
 
 #[tokio::test]
+async fn the_draft_of_a_session_that_ran_out_is_kept_however_often_its_address_asks() {
+    let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
+    let late = clinic.sign_in_ago("amina", support::IDLE + std::time::Duration::from_secs(5)).await;
+    let key = IdempotencyKey::random().to_string();
+    let fields = [("csrf", late.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", "half a sentence")];
+    // Another computer of the ward; a look at the door would take the cookie away.
+    let ward = clinic.browser();
+    until_refused(async || ward.get("/").await).await;
+    assert!(late.http.post_form("/draft", &fields).await.status >= 400);
+    assert_eq!(clinic.count("DRAFT_SAVED").await, 1);
+
+    let again = clinic.sign_in("amina").await;
+    let fields = [("csrf", again.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", "a whole one")];
+    until_refused(async || again.http.post_form("/draft", &fields).await).await;
+}
+
+#[tokio::test]
 async fn exports_are_limited_by_member_and_what_is_refused_is_not_in_the_log() {
     let clinic = limited(&[]).await;
     let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
