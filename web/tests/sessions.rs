@@ -3,9 +3,13 @@
 
 mod support;
 
-use store::{RefusedSignIn, Timestamp};
+use futures_util::StreamExt;
+use store::{Identity, RefusedSignIn, Timestamp};
 use support::{Clinic, SignedIn};
 use testkit::SOON;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wardpost_web::request::SESSION_COOKIE;
 
 async fn end(by: &SignedIn, which: &SignedIn) -> testkit::Reply {
     by.http.post_form(&format!("/sessions/{}/end", which.actor.session), &[("csrf", &by.csrf)]).await
@@ -110,6 +114,36 @@ async fn signing_in_again_in_the_same_browser_leaves_one_session() {
     }
     let page = http.get("/sessions").await.expect_status(200);
     assert_eq!(page.text().matches("class=\"device\"").count(), 1, "{}", page.text());
+}
+
+/// A refusal whose row is as long as rows get.
+fn long_refusal() -> RefusedSignIn {
+    let long = "🩺".repeat(400);
+    let account = Identity { issuer: long.clone(), subject: long.clone(), email: long.clone(), name: long };
+    RefusedSignIn { verified_account: Some(account), reason: "not_staff", ip: [203, 0, 113, 1].into() }
+}
+
+#[tokio::test]
+async fn a_download_breaks_off_when_its_session_ends() {
+    let clinic = Clinic::open().await;
+    let (here, there) = (clinic.sign_in("amina").await, clinic.sign_in("amina").await);
+    // More than the sockets on the way can hold: some 20 MB.
+    let rows = (0..5_000).map(|_| clinic.store.record_refused_sign_in(long_refusal(), Timestamp::now()));
+    futures_util::stream::iter(rows).buffer_unordered(200).for_each(async |row| row.unwrap()).await;
+
+    let mut download = TcpStream::connect(clinic.url.trim_start_matches("http://")).await.unwrap();
+    let head =
+        format!("GET /audit/export.jsonl HTTP/1.1\r\nhost: x\r\ncookie: {SESSION_COOKIE}={}\r\n\r\n", there.token);
+    download.write_all(head.as_bytes()).await.unwrap();
+    let mut beginning = [0; 1024];
+    download.read_exact(&mut beginning).await.unwrap();
+    assert!(beginning.starts_with(b"HTTP/1.1 200"));
+    end(&here, &there).await.expect_status(303);
+
+    let mut rest = Vec::new();
+    tokio::time::timeout(SOON, download.read_to_end(&mut rest)).await.expect("an end").expect("no fault but that");
+    assert!(!rest.ends_with(b"\r\n0\r\n\r\n"), "a part was given out as the whole: {} bytes", rest.len());
+    assert!(rest.len() > 100_000, "only {} bytes", rest.len());
 }
 
 #[tokio::test]
