@@ -5,6 +5,7 @@
 //! one customer gets. Memory is bounded whatever comes (`bounded.rs`).
 
 mod bounded;
+mod limited;
 pub mod refusal;
 pub mod settings;
 
@@ -20,6 +21,7 @@ use governor::{Quota, RateLimiter};
 use store::{PersonId, client_network};
 
 use self::bounded::BoundedState;
+pub use self::limited::Limited;
 pub use self::refusal::{Rule, TooMany};
 pub use self::settings::LimitSettings;
 
