@@ -169,6 +169,26 @@ def test_a_draft_that_may_not_be_saved_yet_is_saved_later(limited, desk):
     wait_until("the draft is saved", saved_by_now)
 
 
+def test_a_page_that_asked_too_often_asks_again_by_itself_when_it_may(window):
+    page = sign_in(window(), "amina")
+    page.clock.install()
+    asked = []
+
+    def refuse_once(route):
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=429, headers={"Retry-After": "1"}, json={"error": "too_many_requests"})
+        else:
+            route.continue_()
+
+    page.route("**/draft", refuse_once)
+    page.goto("/messages/new")
+    page.get_by_label("Message", exact=True).fill("Half a night's work.")
+    page.clock.fast_forward(20_500)
+    expect(page.locator("#saved")).to_contain_text("Draft saved")
+    assert len(asked) == 2
+
+
 def test_exports_are_limited_by_member(own_site):
     site = own_site(**DEFAULT_LIMITS)
     amina, tomas = Visitor(site, "amina"), Visitor(site, "tomas")
