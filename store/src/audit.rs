@@ -60,8 +60,11 @@ actions! {
     Logout = "LOGOUT",
     /// A session passed its idle or absolute limit.
     SessionExpired = "SESSION_EXPIRED",
-    /// A session was ended from outside: the person was disabled, or signed in anew in the same browser.
+    /// A session was ended from outside: the person was disabled, signed in anew in the same browser, or ended it from
+    /// another device.
     SessionEnded = "SESSION_ENDED",
+    /// Something happened that somebody should look at: too many failed sign-ins.
+    SecurityAlert = "SECURITY_ALERT",
     /// A message was sent.
     MessageCreate = "MESSAGE_CREATE",
     /// A message's text was shown.
@@ -159,7 +162,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 22);
+        assert_eq!(Action::ALL.len(), 23);
         assert_eq!(Action::parse("login"), None);
     }
 

@@ -1,7 +1,7 @@
 //! Sessions: who is signed in, until when, and the check that every act makes.
 //!
-//! A session ends for good: by signing out, by one of two limits, by the person being disabled, or by a new sign-in in
-//! the same browser. Reading a session writes nothing, so a limit that has passed is reported before the sweep
+//! A session ends for good: by signing out, by one of two limits, by the person being disabled, by a new sign-in in the
+//! same browser, or from another session of the same person. Reading a session writes nothing, so a limit that has passed is reported before the sweep
 //! ([`Store::expire_sessions`]) writes it down; the store remembers what it reported, and a clock set back brings no
 //! session to life. A clock set back behind a session's own last activity ends it: how long it was idle is unknown.
 
@@ -85,11 +85,19 @@ pub enum EndReason {
     Disabled,
     /// Someone signed in anew in the same browser.
     Replaced,
+    /// The person ended it from another of her sessions.
+    Elsewhere,
 }
 
 impl EndReason {
-    const ALL: [EndReason; 5] =
-        [EndReason::SignedOut, EndReason::Idle, EndReason::Absolute, EndReason::Disabled, EndReason::Replaced];
+    const ALL: [EndReason; 6] = [
+        EndReason::SignedOut,
+        EndReason::Idle,
+        EndReason::Absolute,
+        EndReason::Disabled,
+        EndReason::Replaced,
+        EndReason::Elsewhere,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -98,6 +106,7 @@ impl EndReason {
             EndReason::Absolute => "absolute",
             EndReason::Disabled => "disabled",
             EndReason::Replaced => "replaced",
+            EndReason::Elsewhere => "elsewhere",
         }
     }
 }

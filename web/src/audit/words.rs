@@ -13,6 +13,7 @@ pub fn of(action: Action) -> &'static str {
         Action::Logout => "signed out",
         Action::SessionExpired => "was signed out by a time limit",
         Action::SessionEnded => "was signed out",
+        Action::SecurityAlert => "set off a security alert",
         Action::MessageCreate => "sent a message",
         Action::MessageView => "opened a message",
         Action::MessageDelete => "deleted a message",
