@@ -112,7 +112,7 @@ PASSING = {
     "a storm of 503": {"begin": SHORT, "part": SHORT, "complete": SHORT, "head": [s3.cut_off], "put": SHORT},
     "cut in the middle of each part": {"part": [step for _ in range(3) for step in (s3.cut_in_the_middle, s3.well)]},
     "cut in the middle of the manifest": {"put": [s3.cut_in_the_middle]},
-    "a slow link": {"part": [s3.slow(2)] * 3},
+    "a slow link": {"part": [s3.slow(12)]},
 }
 
 

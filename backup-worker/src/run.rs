@@ -1,6 +1,7 @@
 //! The service: backups and drills when they are due, one at a time, those that were missed at once, and an alarm when nothing
 //! was proved for too long.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -101,9 +102,9 @@ async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
     }));
     ready::notify_ready();
     let next = config.schedule.next_after(Timestamp::now()).map(Timestamp::to_rfc3339);
-    tracing::info!(target = %config.target, next = next.unwrap_or_default(), "waiting for the next backup");
+    tracing::info!(backup_target = %config.target, next = next.unwrap_or_default(), "waiting for the next backup");
 
-    Worker { config, store, shutdown, drill_schedule, retry: None }.work(backups, drills).await;
+    Worker { config, store, shutdown, drill_schedule, retries: HashMap::new() }.work(backups, drills).await;
 
     ready::notify_stopping();
     watchdog.abort();
@@ -120,7 +121,7 @@ struct Worker<'a> {
     /// None where no drill is made here.
     drill_schedule: Option<Schedule>,
     /// What failed, and when it is tried again.
-    retry: Option<(Instant, Task)>,
+    retries: HashMap<Task, Instant>,
 }
 
 impl Worker<'_> {
@@ -131,7 +132,7 @@ impl Worker<'_> {
         }
         let mut alarm = tokio::time::interval(ALARM_LOOK);
         loop {
-            let retry = self.retry;
+            let retry = self.retries.iter().min_by_key(|(_, at)| **at).map(|(task, at)| (*at, *task));
             let again = async {
                 match retry {
                     Some((at, task)) => {
@@ -196,22 +197,22 @@ impl Worker<'_> {
                 }
             }
         };
-        self.retry = match done {
-            Some(Ok(())) => None,
+        self.retries.remove(&task);
+        match done {
+            Some(Ok(())) => {}
             Some(Err(Failure::Stopped)) | None => {
                 tracing::warn!(
                     ?task,
                     "broken off, since the program is asked to stop; it is made up for at the next start"
                 );
-                None
             }
             Some(Err(failure)) => {
                 let alarm = if task == Task::Backup { "BACKUP_FAILED" } else { "DRILL_FAILED" };
                 tracing::error!(alarm, error = %failure, "{task:?} failed; it is tried again in an hour");
                 ready::notify_status(&format!("{task:?} failed: {failure}"));
-                Some((Instant::now() + RETRY, task))
+                self.retries.insert(task, Instant::now() + RETRY);
             }
-        };
+        }
     }
 
     async fn attempt(&self, task: Task, stop: &Arc<AtomicBool>) -> Result<(), Failure> {

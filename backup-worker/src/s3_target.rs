@@ -63,8 +63,11 @@ impl S3Target {
                     .to_owned(),
             ));
         }
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        // Without a limit for all attempts together: what `aws::load` sets is meant for calls of a few kilobytes.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .disable_operation_timeout();
         let client = Client::from_conf(
             aws_sdk_s3::config::Builder::from(&config)
                 .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
@@ -148,7 +151,8 @@ impl S3Target {
     async fn put(&self, key: &str, body: Bytes, only_if_absent: bool) -> Result<(), TargetError> {
         let checksum = checksum(&body);
         let (encryption, kms_key) = self.wanted_encryption();
-        let put = self.client.put_object().bucket(&self.bucket).key(key).checksum_sha256(&checksum);
+        let put = self.client.put_object().bucket(&self.bucket).key(key).checksum_algorithm(ChecksumAlgorithm::Sha256);
+        let put = put.checksum_sha256(&checksum);
         let put = put.server_side_encryption(encryption).set_ssekms_key_id(kms_key);
         let put = put.set_if_none_match(only_if_absent.then(|| "*".to_owned()));
         let kept = put.body(ByteStream::from(body)).send().await;
@@ -321,6 +325,9 @@ impl S3Target {
                     "S3 does not accept the credentials: see that the role is attached and the clock is right ({message})"
                 ))
             }
+            (Some("InvalidObjectState"), _) => TargetError::Refused(format!(
+                "the backup is in an archive class of S3 and must be brought back from there first: see aws s3api restore-object ({message})"
+            )),
             // A HEAD is answered without words.
             (Some("AccessDenied"), _) | (_, Some(403)) => TargetError::Refused(format!(
                 "the role of this machine may not {permission} on the bucket {bucket}: allow it ({message})"

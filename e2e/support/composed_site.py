@@ -7,6 +7,7 @@ import ssl
 import subprocess
 
 from .container_host import BASE, EDGE_BASE, GATEWAY, ContainerHost
+from .limits import HIGH_LIMITS
 from .moto_server import STATIC_CREDENTIALS, MotoServer
 from .namespaces import Carrier, connect
 from .processes import ROOT, Process, binary, clean_environment
@@ -139,6 +140,7 @@ class ComposedSite:
             "WARDPOST_STAFF_DOMAINS=clinic.example\n"
             f"WARDPOST_BACKUP_TARGET=s3://{BUCKET}/nightly\n"
             "WARDPOST_DRILL_SCHEDULE=off\n"
+            + "".join(f"{name}={value}\n" for name, value in HIGH_LIMITS.items())
             f"AWS_REGION={REGION}\nAWS_ENDPOINT_URL={self.aws_address}\n"
             f"EDGE_CERTIFICATES={self.certificates}\n"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import requests
 
+from .limits import HIGH_LIMITS
 from .machine import Machine
 from .moto_secrets import SecretsManager
 from .processes import Process, binary, clean_environment
@@ -65,7 +66,7 @@ class InstalledSite:
             "WARDPOST_STAFF_DOMAINS": "clinic.example",
             "WARDPOST_BACKUP_TARGET": f"s3://{BUCKET}/wardpost",
             "WARDPOST_APPLICATION_SINK": f"file://{APPLICATION_LOG}",
-        } | changes
+        } | HIGH_LIMITS | changes
         self.machine.write("/etc/wardpost/wardpost.env", _lines(settings), mode=0o640)
 
     def set_aws(self, **changes):

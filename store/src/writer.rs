@@ -26,9 +26,11 @@ use crate::error::StoreError;
 pub(crate) const QUEUE: usize = 1024;
 /// How many jobs share a commit, so that none waits long for the others.
 const BATCH: usize = 256;
-/// How long a truncating checkpoint may hold up writing while readers finish, and how long it then stays away.
-const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
+/// How long a truncating checkpoint may hold up writing while readers finish; how long it then stays away, at first and at
+/// most. A backup reads for seconds, and each further try in vain would be felt by everybody who writes.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
+const CHECKPOINT_LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long it stays away after an error, such as a full disk: there is a line in the log each time.
 const CHECKPOINT_FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// SQLite reuses the log from its start when no reader stands in the way; past this size we make room for that.
@@ -128,6 +130,7 @@ impl Writer {
             commits: 0,
             // A deletion may have been cut off between its commit and its checkpoint when the program last stopped.
             truncate_at: Some(Instant::now()),
+            truncate_pause: CHECKPOINT_PAUSE,
         };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run(&commands))?;
         Ok(Writer { queue, thread: Mutex::new(Some(thread)) })
@@ -174,6 +177,7 @@ struct Worker {
     commits: u32,
     /// When the write-ahead log is next to be emptied, where it is.
     truncate_at: Option<Instant>,
+    truncate_pause: Duration,
 }
 
 impl Worker {
@@ -294,8 +298,15 @@ impl Worker {
     fn truncate_when_due(&mut self) {
         if self.truncate_at.is_some_and(|due| due <= Instant::now()) {
             self.truncate_at = match self.truncate_log() {
-                Ok(true) => None,
-                Ok(false) => Some(Instant::now() + CHECKPOINT_PAUSE),
+                Ok(true) => {
+                    self.truncate_pause = CHECKPOINT_PAUSE;
+                    None
+                }
+                Ok(false) => {
+                    let due = Instant::now() + self.truncate_pause;
+                    self.truncate_pause = (self.truncate_pause * 4).min(CHECKPOINT_LONGEST_PAUSE);
+                    Some(due)
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the write-ahead log could not be emptied; it is tried again");
                     Some(Instant::now() + CHECKPOINT_FAILED_PAUSE)

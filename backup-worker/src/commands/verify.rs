@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::drill::{self, Proof};
 use crate::failure::Failure;
 use crate::progress::Watcher;
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
-/// Exit 0 when it restores, 1 when it does not, 69 when the target is not available.
+/// Exit 0 when it restores, 1 when it does not, 69 when it could not be tried.
 pub(super) async fn run(
     config: &Config,
     wanted: &Wanted,
@@ -52,6 +52,14 @@ pub(super) async fn run(
                 complain("backup-worker: this machine has no database, so that BACKUP_VERIFIED was not written down");
             }
             Ok(Exit::Done)
+        }
+        // Nothing was proved either way.
+        Err(failure @ (Failure::Work(_) | Failure::Target(TargetError::Unavailable(_)))) => {
+            if as_json {
+                say(&json!({ "name": name.to_string(), "sound": null, "reason": failure.to_string() }).to_string());
+            }
+            complain(&format!("backup-worker: {name} could not be tried: {failure}"));
+            Ok(Exit::Unavailable)
         }
         Err(failure) if as_json => {
             say(&json!({ "name": name.to_string(), "sound": false, "reason": failure.to_string() }).to_string());

@@ -65,9 +65,12 @@ impl CloudWatchSink {
         }
     }
 
-    /// Makes group and stream, as far as they are not there. A group that somebody else made keeps its retention.
+    /// Makes the stream, and before it the group where there is none. A group that somebody else made keeps its retention,
+    /// and needs no right to make groups.
     async fn create(&self, client: &Client) -> Result<(), SendError> {
-        let exists = |code: Option<&str>| code == Some("ResourceAlreadyExistsException");
+        if self.create_stream(client).await? {
+            return Ok(());
+        }
         match client.create_log_group().log_group_name(&self.group).send().await {
             Ok(_) => {
                 let retention = client.put_retention_policy().log_group_name(&self.group);
@@ -75,17 +78,28 @@ impl CloudWatchSink {
                 set.map_err(|error| self.explain("logs:PutRetentionPolicy", &error))?;
                 tracing::info!(group = self.group, retention_days = self.retention_days, "made the log group");
             }
-            Err(error) if exists(code(&error)) => {}
+            Err(error) if code(&error) == Some("ResourceAlreadyExistsException") => {}
             Err(error) => return Err(self.explain("logs:CreateLogGroup", &error)),
         }
+        match self.create_stream(client).await? {
+            true => Ok(()),
+            false => Err(SendError::Outage(format!("the log group {} went as soon as it was made", self.group))),
+        }
+    }
+
+    /// False where there is no group for it.
+    async fn create_stream(&self, client: &Client) -> Result<bool, SendError> {
         let stream = client.create_log_stream().log_group_name(&self.group).log_stream_name(&self.stream);
         match stream.send().await {
             Ok(_) => {
                 tracing::info!(group = self.group, stream = self.stream, "made the log stream");
-                Ok(())
+                Ok(true)
             }
-            Err(error) if exists(code(&error)) => Ok(()),
-            Err(error) => Err(self.explain("logs:CreateLogStream", &error)),
+            Err(error) => match code(&error) {
+                Some("ResourceAlreadyExistsException") => Ok(true),
+                Some("ResourceNotFoundException") => Ok(false),
+                _ => Err(self.explain("logs:CreateLogStream", &error)),
+            },
         }
     }
 

@@ -86,7 +86,7 @@ impl State {
         match verdict {
             ChainVerdict::Sound { head, .. } => Self::Sound { head, checked: Timestamp::now() },
             ChainVerdict::Broken { row, fault } => {
-                tracing::error!(%row, %fault, "the audit chain is broken");
+                tracing::error!(alarm = "AUDIT_CHAIN_BROKEN", %row, %fault, "the audit chain is broken");
                 Self::Broken { row, what: fault.to_string() }
             }
         }
