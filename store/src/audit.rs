@@ -92,6 +92,8 @@ actions! {
     BackupIdentityShown = "BACKUP_IDENTITY_SHOWN",
     /// The database is one that was restored from a backup.
     DatabaseRestored = "DATABASE_RESTORED",
+    /// The database was encrypted with another key.
+    DatabaseRekeyed = "DATABASE_REKEYED",
 }
 
 /// A row that is about to be appended.
@@ -159,7 +161,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 22);
+        assert_eq!(Action::ALL.len(), 23);
         assert_eq!(Action::parse("login"), None);
     }
 

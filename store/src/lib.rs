@@ -25,6 +25,7 @@ mod message;
 mod person;
 mod random;
 mod readers;
+pub mod rekey;
 mod schema;
 mod session;
 mod shipping;

@@ -28,6 +28,7 @@ pub fn of(action: Action) -> &'static str {
         Action::BackupFailed => "failed to make or prove a backup",
         Action::BackupIdentityShown => "showed the key of the backups",
         Action::DatabaseRestored => "restored the database from a backup",
+        Action::DatabaseRekeyed => "encrypted the database with another key",
     }
 }
 
