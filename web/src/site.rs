@@ -7,7 +7,7 @@ use store::{Store, Timestamp};
 
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
-use crate::config::Config;
+use crate::config::{Config, SignInConfig};
 use crate::health::Readiness;
 use crate::messages::feed::Feed;
 use crate::sign_in::attempt::Sealer;
@@ -52,10 +52,12 @@ pub enum BuildError {
 impl Site {
     /// A site over an open database.
     pub fn build(config: Config, store: Store, shutdown: Shutdown) -> Result<Arc<Self>, BuildError> {
+        let SignInConfig { app_secret, previous_app_secret, .. } = &config.sign_in;
+        let sealer = Sealer::new(app_secret, previous_app_secret.as_ref(), Timestamp::now());
         Ok(Arc::new(Self {
             assets: Assets::load()?,
             provider: Provider::new(&config.sign_in, &config.public_url)?,
-            sealer: Sealer::new(&config.sign_in.app_secret),
+            sealer,
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),

@@ -27,8 +27,7 @@ pub use fault::RekeyError;
 use self::fault::file_error;
 use crate::audit::{Action, Entry, clip};
 use crate::backup::{
-    BackupError, ClaimError, CopyFault, Inspection, PageWriter, Stage, check_cipher, claim, count_rows, each_page,
-    inspect,
+    BackupError, ClaimError, Inspection, PageWriter, Stage, check_cipher, claim, count_rows, each_page, inspect,
 };
 use crate::chain_hash::ChainPosition;
 use crate::connection::{Role, check_build, open};
@@ -78,11 +77,12 @@ pub struct Rekeyed {
     pub pages: u64,
 }
 
-/// Which of the two keys opens the database at `path`. Nothing is changed; what a killed program left is brought in order,
+/// Which of the keys opens the database at `path`. Nothing is changed; what a killed program left is brought in order,
 /// as whoever opens a database does.
-pub fn opens_with(path: &Path, old: &DatabaseKey, new: &DatabaseKey) -> Result<OpensWith, OpenError> {
+pub fn opens_with(path: &Path, old: &DatabaseKey, new: Option<&DatabaseKey>) -> Result<OpensWith, OpenError> {
     check_build()?;
-    for (key, answer) in [(old, OpensWith::Old), (new, OpensWith::New)] {
+    for (key, answer) in [(Some(old), OpensWith::Old), (new, OpensWith::New)] {
+        let Some(key) = key else { continue };
         match open(path, key, Role::Writer) {
             Ok(_) => return Ok(answer),
             Err(OpenError::NotOurs { .. }) => {}
@@ -235,7 +235,6 @@ fn record(
     write.append(Entry { at, person: None, action: Action::DatabaseRekeyed, message: None, details, ip: None })?;
     write.store_head()?;
     let head = write.head;
-    drop(write);
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)?;
     File::open(copy).and_then(|file| file.sync_all()).map_err(|source| file_error("syncing", copy, source))?;

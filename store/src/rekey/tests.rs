@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::backup::CopyFault;
 use crate::testing::*;
 use crate::{IfMissing, Store};
 
@@ -34,7 +35,7 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 fn opens(path: &Path) -> OpensWith {
-    opens_with(path, &key(), &new_key()).unwrap()
+    opens_with(path, &key(), Some(&new_key())).unwrap()
 }
 
 #[tokio::test]

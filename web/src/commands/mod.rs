@@ -2,6 +2,8 @@
 
 pub mod audit_verify;
 pub mod healthcheck;
+mod operator;
+pub mod rekey;
 pub mod serve;
 pub mod staff;
 
@@ -46,6 +48,9 @@ pub enum Command {
     /// Look after the people who can sign in.
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Give the database another key, DB_ENCRYPTION_KEY_NEW. Stop web, log-shipper and backup-worker first.
+    #[command(after_help = rekey::HELP)]
+    Rekey(rekey::Rekey),
     /// Ask the running site whether it is ready; exit 0 if so. For container health checks.
     #[command(after_help = "Example:\n  web healthcheck")]
     Healthcheck,
@@ -91,6 +96,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Staff(StaffCommand::List) => staff::list(json).await,
         Command::Staff(StaffCommand::Disable { email }) => staff::set_enabled(&email, false, json).await,
         Command::Staff(StaffCommand::Enable { email }) => staff::set_enabled(&email, true, json).await,
+        Command::Rekey(options) => rekey::run(options, json).await,
         Command::Healthcheck => healthcheck::run().await,
     }
 }
@@ -118,13 +124,14 @@ pub(crate) async fn open_database() -> Result<Store, Exit> {
 }
 
 pub(crate) async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, Exit> {
-    Store::open(path, key, if_missing).await.map_err(|error| {
-        complain(&format!("web: {error}"));
-        match error {
-            OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => {
-                Exit::Configuration
-            }
-            _ => Exit::Failed,
-        }
-    })
+    Store::open(path, key, if_missing).await.map_err(|error| refuse_database(&error))
+}
+
+/// Says why a database cannot be opened.
+fn refuse_database(error: &OpenError) -> Exit {
+    complain(&format!("web: {error}"));
+    match error {
+        OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => Exit::Configuration,
+        _ => Exit::Failed,
+    }
 }
