@@ -80,6 +80,16 @@ actions! {
     StaffDisabled = "STAFF_DISABLED",
     /// A staff member was let in again.
     StaffEnabled = "STAFF_ENABLED",
+    /// An operator let a member in without the identity provider.
+    EmergencyAccessGranted = "EMERGENCY_ACCESS_GRANTED",
+    /// The member came in by it.
+    EmergencyAccessUsed = "EMERGENCY_ACCESS_USED",
+    /// Its code was used again, or too late, or after it was revoked.
+    EmergencyAccessRefused = "EMERGENCY_ACCESS_REFUSED",
+    /// It is over.
+    EmergencyAccessEnded = "EMERGENCY_ACCESS_ENDED",
+    /// Somebody should look at this now.
+    SecurityAlert = "SECURITY_ALERT",
     /// A row could not be copied off the machine, and was given up on.
     AuditRowQuarantined = "AUDIT_ROW_QUARANTINED",
     /// A backup was made.
@@ -161,7 +171,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 23);
+        assert_eq!(Action::ALL.len(), 28);
         assert_eq!(Action::parse("login"), None);
     }
 

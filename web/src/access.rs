@@ -125,7 +125,7 @@ async fn keep_draft(request: &Request, form: Option<&Form>, reason: EndReason) -
     let (Some(form), Some(token)) = (form, request.session_token()) else {
         return false;
     };
-    if !matches!(reason, EndReason::Idle | EndReason::Absolute) {
+    if !reason.is_time_limit() {
         return false;
     }
     let Some(draft) = crate::messages::draft::from_form(form, request.at) else {
