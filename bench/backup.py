@@ -92,6 +92,7 @@ def on_the_site(options, folder, database, session, endpoint):
         DB_ENCRYPTION_KEY=KEY, APP_SECRET=KEY[::-1], GOOGLE_CLIENT_ID="bench", GOOGLE_CLIENT_SECRET="bench", WARDPOST_ENV_FILE="",
         WARDPOST_DB=str(database), WARDPOST_LISTEN=f"127.0.0.1:{port}", WARDPOST_PUBLIC_URL=address,
         WARDPOST_OIDC_ISSUER="http://127.0.0.1:1", WARDPOST_STAFF_DOMAINS="clinic.example", WARDPOST_SESSION_IDLE_MINUTES="30",
+        WARDPOST_LIMIT_REQUESTS_PER_SECOND="1000000", WARDPOST_LIMIT_SEND_PER_MINUTE="1000000",
         COOKIE=session["cookie"], CSRF=session["csrf"],
     )
     worker = BackupWorker(database, "s3://bucket/ours", **endpoint.settings())

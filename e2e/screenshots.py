@@ -68,6 +68,7 @@ def busy_pages(numbers):
         "audit-filtered": lambda page: page.goto("/audit?action=MESSAGE_DELETE"),
         "audit-nothing": lambda page: page.goto("/audit?from=2001-01-01T00:00&to=2001-01-02T00:00"),
         "help": lambda page: page.goto("/help"),
+        "sessions": lambda page: page.goto("/sessions"),
         "keys": lambda page: (page.goto("/messages"), page.keyboard.press("?")),
         "not-found": lambda page: page.goto("/messages/999999"),
     }

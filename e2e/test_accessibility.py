@@ -116,6 +116,11 @@ def test_pages_of_a_busy_clinic(look, desk, site, furnished):
     fits(page)
     visit(page, "/audit?from=yesterday", "a filter that makes no sense")
     visit(page, "/help", "help")
+    Visitor(site, "amina")
+    visit(page, "/sessions", "one's sessions")
+    page.get_by_role("button", name="End all others").click()
+    expect(page.get_by_role("status").filter(has_text="All your other sessions have ended.")).to_be_visible()
+    check(page, "one's only session, with a notice")
     visit(page, "/messages/999999", "the page for a message that never was")
 
 
@@ -137,12 +142,12 @@ def test_dialogs(look, desk, site, furnished):
 @pytest.mark.parametrize("size", [320, 640])
 def test_nothing_sticks_out_on_a_small_screen(size, desk, site, furnished):
     page = sign_in(desk.window(site, viewport={"width": size, "height": 640}), "amina")
-    for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help"):
+    for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help", "/sessions"):
         page.goto(path)
         fits(page)
 
 
 def test_pages_hold_in_forced_colours_and_with_reduced_motion(desk, site, furnished):
     page = sign_in(desk.window(site, forced_colors="active", reduced_motion="reduce"), "amina")
-    for path in ("/messages", "/messages/new", "/audit"):
+    for path in ("/messages", "/messages/new", "/audit", "/sessions"):
         visit(page, path, "forced colours")

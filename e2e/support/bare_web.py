@@ -6,6 +6,7 @@ from pathlib import Path
 
 import requests
 
+from .limits import HIGH_LIMITS
 from .processes import Process, binary, clean_environment
 from .waiting import wait_until
 
@@ -38,7 +39,7 @@ class BareWeb:
             WARDPOST_LISTEN=f"127.0.0.1:{port}",
             WARDPOST_PUBLIC_URL=self.address,
             WARDPOST_OIDC_ISSUER=issuer,
-            **settings,
+            **HIGH_LIMITS | settings,
         )
         self._process = Process([binary("web")], log=folder / "web.log", env=environment)
         wait_until("web is ready", self._ready, seconds=90)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import requests
 
+from .limits import HIGH_LIMITS
 from .processes import Process, binary, clean_environment
 
 
@@ -41,7 +42,7 @@ class Site:
         for name, value in (web_environment or {}).items():
             command += ["--web-env", f"{name}={value}"]
         self._process = Process(
-            command, log=data.with_name(f"{data.name}-demo.log"), env=clean_environment(**settings)
+            command, log=data.with_name(f"{data.name}-demo.log"), env=clean_environment(**HIGH_LIMITS | settings)
         )
         addresses = self._process.announced()
         self.address = addresses["site"].rstrip("/")

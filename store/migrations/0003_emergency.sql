@@ -11,7 +11,8 @@ CREATE TABLE emergency_grant (
     -- Until when the code can be used.
     code_until    INTEGER NOT NULL,
     used_at       INTEGER,
-    session_id    INTEGER UNIQUE REFERENCES session (id),
+    -- No reference: the rows of sessions go some time after their end, and their numbers are never given again.
+    session_id    INTEGER UNIQUE,
     -- Until when the session may last.
     session_until INTEGER,
     ended_at      INTEGER,

@@ -60,8 +60,11 @@ actions! {
     Logout = "LOGOUT",
     /// A session passed its idle or absolute limit.
     SessionExpired = "SESSION_EXPIRED",
-    /// A session was ended from outside: the person was disabled, or signed in anew in the same browser.
+    /// A session was ended from outside: the person was disabled, signed in anew in the same browser, or ended it from
+    /// another device.
     SessionEnded = "SESSION_ENDED",
+    /// Something happened that somebody should look at: too many failed sign-ins, an emergency access.
+    SecurityAlert = "SECURITY_ALERT",
     /// A message was sent.
     MessageCreate = "MESSAGE_CREATE",
     /// A message's text was shown.
@@ -88,8 +91,6 @@ actions! {
     EmergencyAccessRefused = "EMERGENCY_ACCESS_REFUSED",
     /// It is over.
     EmergencyAccessEnded = "EMERGENCY_ACCESS_ENDED",
-    /// Somebody should look at this now.
-    SecurityAlert = "SECURITY_ALERT",
     /// A row could not be copied off the machine, and was given up on.
     AuditRowQuarantined = "AUDIT_ROW_QUARANTINED",
     /// A backup was made.

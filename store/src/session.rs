@@ -1,7 +1,7 @@
 //! Sessions: who is signed in, until when, and the check that every act makes.
 //!
-//! A session ends for good: by signing out, by one of two limits, by the person being disabled, or by a new sign-in in
-//! the same browser. Reading a session writes nothing, so a limit that has passed is reported before the sweep
+//! A session ends for good: by signing out, by one of two limits, by the person being disabled, by a new sign-in in the
+//! same browser, or from another session of the same person. Reading a session writes nothing, so a limit that has passed is reported before the sweep
 //! ([`Store::expire_sessions`]) writes it down; the store remembers what it reported, and a clock set back brings no
 //! session to life. A clock set back behind a session's own last activity ends it: how long it was idle is unknown.
 
@@ -88,6 +88,8 @@ pub enum EndReason {
     Disabled,
     /// Someone signed in anew in the same browser.
     Replaced,
+    /// The person ended it from another of her sessions.
+    Elsewhere,
     /// It was an emergency access, and lasted as long as it was granted for.
     EmergencyOver,
     /// It was an emergency access, and the operator took it back.
@@ -95,12 +97,13 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [EndReason; 7] = [
+    const ALL: [EndReason; 8] = [
         EndReason::SignedOut,
         EndReason::Idle,
         EndReason::Absolute,
         EndReason::Disabled,
         EndReason::Replaced,
+        EndReason::Elsewhere,
         EndReason::EmergencyOver,
         EndReason::EmergencyRevoked,
     ];
@@ -117,6 +120,7 @@ impl EndReason {
             EndReason::Absolute => "absolute",
             EndReason::Disabled => "disabled",
             EndReason::Replaced => "replaced",
+            EndReason::Elsewhere => "elsewhere",
             EndReason::EmergencyOver => "emergency_over",
             EndReason::EmergencyRevoked => "emergency_revoked",
         }

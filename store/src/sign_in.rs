@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::audit::{Action, Entry, clip};
 use crate::error::StoreError;
+use crate::failed_sign_ins::Failure;
 use crate::id::{PersonId, SessionId};
 use crate::person::Identity;
 use crate::session::{Client, EndReason, Session, end_session, find_session};
@@ -46,7 +47,8 @@ pub struct RefusedSignIn {
 
 impl Store {
     /// Signs a person in whom the provider vouched for and the staff rule lets in. `replacing` is the token this browser
-    /// had before; its session ends (SESSION_ENDED). LOGIN, or LOGIN_DENIED for a person who is disabled.
+    /// had before; its session ends (SESSION_ENDED). LOGIN, or LOGIN_DENIED for a person who is disabled, and then perhaps
+    /// SECURITY_ALERT.
     pub async fn sign_in(
         &self,
         identity: Identity,
@@ -54,12 +56,14 @@ impl Store {
         client: Client,
         at: Timestamp,
     ) -> Result<SignIn, StoreError> {
-        self.write(move |write| {
+        let (failures, counted) = (self.failed_sign_ins(), self.failed_sign_ins());
+        let result = self.write(move |write| {
             let known = find_person(write, &identity)?;
             if known.as_ref().is_some_and(|known| known.disabled) || address_is_disabled(write, &identity.email)? {
                 let person = known.map(|known| known.id);
                 deny(write, person, &identity, "disabled", client.ip, at)?;
-                return Ok(SignIn::Disabled);
+                let failure = Failure { ip: client.ip, account: Some(&identity), person, at };
+                return Ok((SignIn::Disabled, counted.count(write, &failure)?));
             }
             if let Some(token) = replacing {
                 replace(write, &token, client.ip, at)?;
@@ -81,25 +85,30 @@ impl Store {
                 }),
                 ip: Some(client.ip),
             })?;
-            Ok(SignIn::SignedIn { token, session })
-        })
-        .await
+            Ok((SignIn::SignedIn { token, session }, Vec::new()))
+        });
+        failures.settle(result.await)
     }
 
-    /// Records a sign-in that was refused or failed.
+    /// Records a sign-in that was refused or failed; one too many raises SECURITY_ALERT in the same transaction.
     pub async fn record_refused_sign_in(&self, refusal: RefusedSignIn, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |write| match &refusal.verified_account {
-            Some(identity) => {
-                let person = find_person(write, identity)?.map(|known| known.id);
-                deny(write, person, identity, refusal.reason, refusal.ip, at)
+        let (failures, counted) = (self.failed_sign_ins(), self.failed_sign_ins());
+        let result = self.write(move |write| {
+            let (account, mut person) = (refusal.verified_account.as_ref(), None);
+            match account {
+                Some(identity) => {
+                    person = find_person(write, identity)?.map(|known| known.id);
+                    deny(write, person, identity, refusal.reason, refusal.ip, at)?;
+                }
+                None => {
+                    let (details, ip) = (json!({ "reason": refusal.reason }), Some(refusal.ip));
+                    write.append(Entry { at, person, action: Action::LoginFailed, message: None, details, ip })?;
+                }
             }
-            None => {
-                let (details, ip) = (json!({ "reason": refusal.reason }), Some(refusal.ip));
-                write.append(Entry { at, person: None, action: Action::LoginFailed, message: None, details, ip })?;
-                Ok(())
-            }
-        })
-        .await
+            let alerts = counted.count(write, &Failure { ip: refusal.ip, account, person, at })?;
+            Ok(((), alerts))
+        });
+        failures.settle(result.await)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::connection::{Role, check_build, open, opening};
 use crate::error::{OpenError, StoreError};
+use crate::failed_sign_ins::FailedSignIns;
 use crate::id::SessionId;
 use crate::key::DatabaseKey;
 use crate::readers::{READERS, Readers};
@@ -34,6 +35,7 @@ struct Inner {
     /// Sessions that were reported past a limit and are not yet written down as ended: a clock set back before that
     /// must not bring them to life again.
     expired: Mutex<HashMap<SessionId, EndReason>>,
+    failed_sign_ins: Arc<FailedSignIns>,
 }
 
 /// Sees by SQLite's own counter whether anyone has committed since it last looked.
@@ -71,6 +73,7 @@ impl Store {
                 changes,
                 watch: Arc::new(Mutex::new(Some(watch))),
                 expired: Mutex::default(),
+                failed_sign_ins: Arc::default(),
             }),
         })
     }
@@ -160,6 +163,11 @@ impl Store {
     /// The sessions that were reported past a limit and are not yet written down as ended.
     pub(crate) fn expired(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, EndReason>> {
         self.inner.expired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sign-ins that failed of late.
+    pub(crate) fn failed_sign_ins(&self) -> Arc<FailedSignIns> {
+        Arc::clone(&self.inner.failed_sign_ins)
     }
 
     #[cfg(test)]

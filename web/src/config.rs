@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use store::{DatabaseKey, SessionLimits};
 use url::{Host, Url};
 
+use crate::limits::{self, LimitSettings};
 use crate::sign_in::staff_rule::StaffRule;
 
 /// Everything the site needs to run.
@@ -26,6 +27,8 @@ pub struct Config {
     pub session_limits: SessionLimits,
     /// Whose X-Forwarded-For counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// How often somebody may ask.
+    pub limits: LimitSettings,
     /// Who may sign in, and through whom.
     pub sign_in: SignInConfig,
     /// What is logged: a level, or levels by module.
@@ -85,6 +88,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
         whole_number(text, 1, 24).map(|hours| Duration::from_secs(hours * 3600))
     });
     let trusted_proxies = settings.or_default("WARDPOST_TRUSTED_PROXIES", "127.0.0.1/32,::1/128", parse_networks);
+    let limits = limits::settings::read(&mut settings);
     let sign_in = read_sign_in(&mut settings);
     let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
@@ -96,6 +100,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
             public_url: public_url?,
             session_limits: SessionLimits { idle: idle?, absolute: absolute? },
             trusted_proxies: trusted_proxies?,
+            limits: limits?,
             sign_in: sign_in?,
             log: log?,
         })

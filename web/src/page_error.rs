@@ -9,6 +9,7 @@ use http::{StatusCode, header};
 use store::{EndReason, StoreError};
 
 use crate::form;
+use crate::limits::{Rule, TooMany};
 use crate::pages::{ErrorPage, Frame, SignInPage};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -50,6 +51,8 @@ pub enum PageError {
     UnsupportedForm,
     /// The message is somebody else's.
     NotYours,
+    /// Somebody asks too often.
+    TooMany(TooMany),
     /// The database said no.
     Store(StoreError),
     /// A template did not render.
@@ -67,6 +70,12 @@ impl From<StoreError> for PageError {
     }
 }
 
+impl From<TooMany> for PageError {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
+}
+
 /// What an error page needs from the request that failed.
 pub struct ErrorContext {
     /// The site.
@@ -75,20 +84,33 @@ pub struct ErrorContext {
     pub request_id: Arc<str>,
     /// Where to go on after signing in; None for a form, which cannot be sent again by itself.
     pub next: Option<String>,
+    /// It is not a person who reads the answer: a script of the page, or an open stream.
+    pub for_script: bool,
 }
 
 impl Request {
+    fn accepts(&self, kind: &str) -> bool {
+        let accept = self.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+        accept.split(',').any(|accepted| accepted.split(';').next().unwrap_or("").trim() == kind)
+    }
+
     /// Keeps what an error page would need.
     pub fn error_context(&self) -> ErrorContext {
         ErrorContext {
             site: Arc::clone(&self.site),
             request_id: Arc::clone(&self.visitor.request_id),
             next: (self.method == http::Method::GET).then(|| self.path_and_query()),
+            for_script: self.accepts("application/json") || self.accepts("text/event-stream"),
         }
     }
 }
 
 impl ErrorContext {
+    /// The context of a request of which nothing more is known.
+    pub fn new(site: &Arc<Site>, request_id: Arc<str>) -> Self {
+        Self { site: Arc::clone(site), request_id, next: None, for_script: false }
+    }
+
     /// The answer to an error; what is our own fault is logged here, once.
     pub fn page(&self, error: PageError) -> Reply {
         match error {
@@ -96,10 +118,12 @@ impl ErrorContext {
             PageError::NotWatching => {
                 Reply::json(&serde_json::json!({ "signed_in": false })).with_status(StatusCode::UNAUTHORIZED)
             }
+            PageError::TooMany(too_many) => self.too_many(too_many),
             error => {
                 self.log(&error);
                 let notice = notice(&error);
-                let reply = self.explain(&notice);
+                let action = ("/messages".to_owned(), "Go to messages");
+                let reply = self.explain(notice.status, notice.title, notice.explanation, action);
                 if notice.status == StatusCode::SERVICE_UNAVAILABLE {
                     reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string())
                 } else {
@@ -127,19 +151,41 @@ impl ErrorContext {
         }
     }
 
-    fn explain(&self, notice: &Notice) -> Reply {
+    fn too_many(&self, too_many: TooMany) -> Reply {
+        let seconds = too_many.seconds();
+        let reply = if self.for_script {
+            Reply::json(&serde_json::json!({ "error": "too_many_requests", "retry_after_seconds": seconds }))
+                .with_status(StatusCode::TOO_MANY_REQUESTS)
+        } else {
+            let action = match (too_many.rule, &self.next) {
+                (Rule::SignIn, _) => ("/".to_owned(), "Go to the sign-in page"),
+                (_, Some(next)) => (next.clone(), "Try again"),
+                (_, None) => ("/messages".to_owned(), "Go to messages"),
+            };
+            self.explain(StatusCode::TOO_MANY_REQUESTS, too_many.title(), &too_many.explanation(), action)
+        };
+        reply.with(header::RETRY_AFTER, &seconds.to_string())
+    }
+
+    fn explain(
+        &self,
+        status: StatusCode,
+        title: &'static str,
+        explanation: &str,
+        (action_url, action_label): (String, &str),
+    ) -> Reply {
         let page = ErrorPage {
             frame: Frame::signed_out(&self.site.assets),
-            status: notice.status.as_u16(),
-            title: notice.title.to_owned(),
-            explanation: notice.explanation.to_owned(),
-            action_url: "/messages".to_owned(),
-            action_label: "Go to messages".to_owned(),
+            status: status.as_u16(),
+            title: title.to_owned(),
+            explanation: explanation.to_owned(),
+            action_url,
+            action_label: action_label.to_owned(),
             request_id: self.request_id.to_string(),
         };
-        let reply = Reply::page(&page)
-            .unwrap_or_else(|_| Reply::text("text/plain; charset=utf-8", notice.explanation.to_owned()));
-        reply.with_status(notice.status)
+        let reply =
+            Reply::page(&page).unwrap_or_else(|_| Reply::text("text/plain; charset=utf-8", explanation.to_owned()));
+        reply.with_status(status)
     }
 
     fn log(&self, error: &PageError) {
@@ -166,6 +212,9 @@ fn notice(error: &PageError) -> Notice {
     let (status, title, explanation) = match error {
         PageError::SignedOut { .. } | PageError::NotWatching => {
             (StatusCode::UNAUTHORIZED, "You are signed out", "Sign in to go on.")
+        }
+        PageError::TooMany(too_many) => {
+            (StatusCode::TOO_MANY_REQUESTS, too_many.title(), "Wait a little, then try again.")
         }
         PageError::NotFound => (
             StatusCode::NOT_FOUND,

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, header};
 use store::{Client, SessionState, SessionToken, StoreError, Timestamp};
 
 use crate::form::Form;
+use crate::limits::TooMany;
 use crate::site::Site;
 
 /// The session's cookie. The prefix makes browsers insist on Secure, no Domain and Path=/.
@@ -39,6 +40,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// When it arrived.
     pub at: Timestamp,
+    /// It is one too many of its address. Set for the rows alone that keep what was typed; others are refused.
+    pub over_limit: Option<TooMany>,
 }
 
 impl Request {

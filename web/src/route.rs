@@ -16,8 +16,9 @@ use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::{Filter, Rejection};
 
-use crate::access::{Access, Member};
+use crate::access::{Access, Anyone, Member};
 use crate::form::Form;
+use crate::limits::TooMany;
 use crate::page_error::PageError;
 use crate::reply::Reply;
 use crate::request::{Request, Visitor};
@@ -59,8 +60,43 @@ impl<T> CsrfChecked<T> {
     }
 }
 
+/// What a row does about an address that asks too often.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Limited {
+    /// It is refused.
+    Yes,
+    /// The handler is told, and refuses in its own way.
+    ByHandler,
+    /// It is not counted.
+    No,
+}
+
+impl Limited {
+    fn count(self, request: &Request) -> Result<(), TooMany> {
+        if self == Limited::No { Ok(()) } else { request.site.limits.request(request.visitor.ip) }
+    }
+}
+
 /// A GET route.
 pub fn get<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
+where
+    A: Access,
+    H: Fn(Request, A::Proof) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    get_row(site, path, access, Limited::Yes, handler)
+}
+
+/// A GET route for a load balancer, which asks as often as it likes.
+pub fn probe<H, F>(site: &Arc<Site>, path: &'static str, handler: H) -> Route
+where
+    H: Fn(Request, ()) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    get_row(site, path, Anyone, Limited::No, handler)
+}
+
+fn get_row<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, limit: Limited, handler: H) -> Route
 where
     A: Access,
     H: Fn(Request, A::Proof) -> F + Clone + Send + Sync + 'static,
@@ -73,6 +109,7 @@ where
             async move {
                 let context = request.error_context();
                 let answer = async {
+                    limit.count(&request)?;
                     let proof = access.admit(&request, None).await?;
                     handler(request, proof).await
                 };
@@ -90,10 +127,30 @@ where
     H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
+    post_row(site, path, access, Limited::Yes, handler)
+}
+
+/// A POST route whose form holds what somebody wrote, which a refusal must not lose: it is admitted first, which keeps
+/// the draft of a session that has ended, and the handler looks at [`Request::over_limit`].
+pub fn post_that_keeps<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
+where
+    A: Access<Proof = Member>,
+    H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    post_row(site, path, access, Limited::ByHandler, handler)
+}
+
+fn post_row<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, limit: Limited, handler: H) -> Route
+where
+    A: Access<Proof = Member>,
+    H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
     let filter = matched(site, path)
         .and(warp::post())
         .and(warp::body::stream())
-        .then(move |request: Request, body| {
+        .then(move |mut request: Request, body| {
             let handler = handler.clone();
             // The stream of a body cannot be shared between threads; reading it on its own can.
             async move {
@@ -101,6 +158,10 @@ where
                 let answer = async {
                     check_origin(&request.headers, &request.site.config.public_url.origin())?;
                     let form = read_form(&request.headers, body).await?;
+                    match (limit.count(&request), limit) {
+                        (Err(too_many), Limited::ByHandler) => request.over_limit = Some(too_many),
+                        (counted, _) => counted?,
+                    }
                     let member = access.admit(&request, Some(&form)).await?;
                     check_csrf(&form, &member)?;
                     handler(request, member, CsrfChecked(form)).await
@@ -137,6 +198,7 @@ fn matched(
             query: Form::parse(query.as_bytes()),
             headers,
             at: Timestamp::now(),
+            over_limit: None,
         })
 }
 

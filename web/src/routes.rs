@@ -11,9 +11,9 @@ use warp::{Filter, Rejection};
 use crate::access::{Anyone, SignedIn, Watching};
 use crate::page_error::{ErrorContext, PageError};
 use crate::request::Visitor;
-use crate::route::{Route, get, post};
+use crate::route::{Route, get, post, post_that_keeps, probe};
 use crate::site::Site;
-use crate::{assets, audit, health, help, messages, session_time, sign_in};
+use crate::{assets, audit, health, help, messages, session_time, sessions, sign_in};
 
 /// All routes. Literal paths stand before those with a `{}` that would match them too.
 pub fn table(s: &Arc<Site>) -> Vec<Route> {
@@ -25,15 +25,18 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
         post(s, "/sign-out", SignedIn, sign_in::sign_out),
         get(s, "/session", Watching, session_time::show),
         post(s, "/session/stay", SignedIn, session_time::stay),
+        get(s, "/sessions", SignedIn, sessions::show),
+        post(s, "/sessions/end-others", SignedIn, sessions::end_others),
+        post(s, "/sessions/{}/end", SignedIn, sessions::end),
         // Messages.
         get(s, "/messages", SignedIn, messages::list::show),
-        post(s, "/messages", SignedIn, messages::compose::send),
+        post_that_keeps(s, "/messages", SignedIn, messages::compose::send),
         get(s, "/messages/new", SignedIn, messages::compose::show),
         get(s, "/messages/updates", Watching, messages::updates::stream),
         get(s, "/messages/{}", SignedIn, messages::view::show),
         get(s, "/messages/{}/delete", SignedIn, messages::delete::confirm),
         post(s, "/messages/{}/delete", SignedIn, messages::delete::delete),
-        post(s, "/draft", SignedIn, messages::draft::save),
+        post_that_keeps(s, "/draft", SignedIn, messages::draft::save),
         post(s, "/draft/discard", SignedIn, messages::draft::discard),
         // The audit log.
         get(s, "/audit", SignedIn, audit::page::show),
@@ -42,8 +45,8 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
         // The rest.
         get(s, "/help", SignedIn, help::show),
         get(s, "/static/{}", Anyone, assets::file),
-        get(s, "/healthz", Anyone, health::alive),
-        get(s, "/readyz", Anyone, health::ready),
+        probe(s, "/healthz", health::alive),
+        probe(s, "/readyz", health::ready),
     ]
 }
 
@@ -64,7 +67,11 @@ fn refusal(site: &Arc<Site>, methods: Arc<Vec<(&'static str, Method)>>) -> Boxed
     warp::path::full()
         .and(warp::ext::get::<Visitor>())
         .map(move |path: FullPath, visitor: Visitor| {
-            let context = ErrorContext { site: Arc::clone(&site), request_id: visitor.request_id, next: None };
+            let within = site.limits.request(visitor.ip);
+            let context = ErrorContext::new(&site, visitor.request_id);
+            if let Err(too_many) = within {
+                return context.page(PageError::TooMany(too_many)).into_response();
+            }
             let allowed: Vec<&str> = methods
                 .iter()
                 .filter(|(pattern, _)| crate::route::matches(pattern, path.as_str()))

@@ -156,9 +156,8 @@ impl Server {
         let mut response = match AssertUnwindSafe(async { (self.routes)(request).await }).catch_unwind().await {
             Ok(response) => response,
             Err(_) => {
-                ErrorContext { site: Arc::clone(&self.site), request_id: Arc::clone(&visitor.request_id), next: None }
-                    .page(PageError::Panicked)
-                    .into_response()
+                let context = ErrorContext::new(&self.site, Arc::clone(&visitor.request_id));
+                context.page(PageError::Panicked).into_response()
             }
         };
         security_headers::add(response.headers_mut(), &visitor.request_id);

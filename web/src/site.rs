@@ -9,6 +9,7 @@ use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
 use crate::config::{Config, SignInConfig};
 use crate::health::Readiness;
+use crate::limits::Limits;
 use crate::messages::feed::Feed;
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
@@ -16,6 +17,8 @@ use crate::sign_in::provider::Provider;
 
 /// How often ended sessions are written down as such.
 const SESSION_SWEEP: std::time::Duration = std::time::Duration::from_secs(30);
+/// How often the rows of sessions that ended long ago are removed.
+const SESSION_REMOVAL: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
 /// The site.
 pub struct Site {
@@ -29,6 +32,8 @@ pub struct Site {
     pub provider: Provider,
     /// Seals the cookie of a sign-in on its way.
     pub sealer: Sealer,
+    /// How often somebody may ask.
+    pub limits: Limits,
     /// Live updates.
     pub feed: Feed,
     /// How far the audit chain verifies.
@@ -58,6 +63,7 @@ impl Site {
             assets: Assets::load()?,
             provider: Provider::new(&config.sign_in, &config.public_url)?,
             sealer,
+            limits: Limits::new(&config.limits),
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
@@ -77,11 +83,13 @@ impl Site {
         let feed = self.feed.clone().run(self.store.clone());
         let chain = self.chain.run();
         let sweep = self.sweep_sessions();
+        let removal = self.remove_old_sessions();
         tokio::select! {
             () = self.stopping() => {}
             () = feed => {}
             () = chain => {}
             () = sweep => {}
+            () = removal => {}
         }
     }
 
@@ -92,6 +100,16 @@ impl Site {
             let limits = self.config.session_limits;
             if let Err(error) = self.store.expire_sessions(limits, Timestamp::now()).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
+            }
+        }
+    }
+
+    async fn remove_old_sessions(&self) {
+        let mut tick = tokio::time::interval(SESSION_REMOVAL);
+        loop {
+            tick.tick().await;
+            if let Err(error) = self.store.remove_old_sessions(Timestamp::now()).await {
+                tracing::warn!(%error, "the rows of old sessions could not be removed");
             }
         }
     }

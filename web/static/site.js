@@ -8,14 +8,21 @@ let leaving = false;
 
 // ---- Talking to the site
 
-/** Asks the site; gives null when it cannot be reached, and leaves the page when the session is over. */
-async function ask(path, fields) {
+/** Waits longer than this after having asked too often are left to whoever asked. */
+const LONGEST_WAIT = 5;
+
+/** Asks the site; gives null when it cannot be reached, and leaves the page when the session is over. Told that it was too
+ *  often, which the ward's other computers may have caused, it asks again when it may. */
+async function ask(path, fields, tries = 3) {
   const init = { cache: "no-store", redirect: "manual", headers: { accept: "application/json" } };
   if (fields) Object.assign(init, { method: "POST", body: withToken(fields) });
   try {
     const reply = await fetch(path, init);
     if (reply.status === 401) leave();
-    return reply;
+    const wait = Number(reply.headers.get("retry-after"));
+    if (reply.status !== 429 || tries === 1 || leaving || wait > LONGEST_WAIT) return reply;
+    await new Promise((done) => setTimeout(done, wait * 1000));
+    return ask(path, fields, tries - 1);
   } catch {
     return null;
   }

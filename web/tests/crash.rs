@@ -28,6 +28,8 @@ fn launch(database: &Path) -> Launch {
         .secret("GOOGLE_CLIENT_SECRET", "secret of the client")
         .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
         .secret("DB_ENCRYPTION_KEY", &KEY)
+        .env("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1000000")
+        .env("WARDPOST_LIMIT_SEND_PER_MINUTE", "1000000")
 }
 
 struct Sender {

@@ -26,7 +26,7 @@ use crate::token::SessionToken;
 use crate::writer::Write;
 
 /// How long a code can be used.
-pub const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
+const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
 /// The longest session of a grant, in minutes.
 pub const LONGEST_MINUTES: u8 = 60;
 /// The longest reason, in characters.
@@ -366,13 +366,13 @@ fn end_grant(
 
 fn alert(
     write: &mut Write<'_>,
-    alert: &str,
+    alarm: &str,
     grant: EmergencyGrantId,
     person: PersonId,
     ip: Option<IpAddr>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let details = json!({ "alert": alert, "grant": grant, "person": person });
+    let details = json!({ "alarm": alarm, "grant": grant, "person": person });
     append(write, Action::SecurityAlert, None, ip, details, at)
 }
 

@@ -87,7 +87,7 @@ async fn a_code_opens_one_session_and_grant_use_and_end_stand_in_the_log() {
         (&grant["reason"], &grant["operator"], &grant["minutes"]),
         (&json!("the provider is down"), &json!("root"), &json!(30))
     );
-    assert_eq!(details(&rows[3])["alert"], "emergency_access_granted");
+    assert_eq!(details(&rows[3])["alarm"], "emergency_access_granted");
     assert_eq!(rows[4].person.as_ref().unwrap().name, "ada");
     assert_eq!(details(&rows[7]), json!({ "grant": id, "session": session.id, "reason": "signed_out" }));
     let text = code.reveal();

@@ -1,17 +1,20 @@
 //! `GET /audit/export.csv` and `.jsonl`: exactly what the filter shows, oldest first, streamed in constant memory.
-//! That it was exported is on disk before the first byte leaves.
+//! That it was exported is on disk before the first byte leaves, and when the session ends, so does the download.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::header;
 use serde::Serialize;
-use store::{AuditFilter, AuditId, AuditRow, ExportFormat, Store};
+use store::{AuditFilter, AuditId, AuditRow, ExportFormat, SessionState, SessionToken, Timestamp};
 
 use super::filter;
 use crate::access::Member;
 use crate::page_error::PageError;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::site::Site;
 
 /// Rows read and sent at a time.
 const CHUNK: u32 = 1000;
@@ -46,20 +49,24 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
             "The filter in the address is not one of ours. Set it on the audit page, and export from there.",
         ));
     }
-    let store = request.site.store.clone();
-    let up_to = store.begin_audit_export(member.actor(), parsed.filter.clone(), format, request.at).await?;
+    request.site.limits.export(member.actor().person)?;
+    let token = request.session_token().ok_or(PageError::NotWatching)?;
+    let up_to =
+        request.site.store.begin_audit_export(member.actor(), parsed.filter.clone(), format, request.at).await?;
     let (content_type, extension) = match format {
         ExportFormat::Csv => ("text/csv; charset=utf-8", "csv"),
         ExportFormat::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
     };
-    let walk = Walk { store, filter: parsed.filter, format, after: Some(AuditId::ZERO), up_to };
+    let site = Arc::clone(&request.site);
+    let walk = Walk { site, token, filter: parsed.filter, format, after: Some(AuditId::ZERO), up_to };
     let chunks = stream::try_unfold(walk, Walk::next_chunk);
     let name = format!("attachment; filename=\"wardpost-audit-to-row-{up_to}.{extension}\"");
     Ok(Reply::stream(content_type, chunks).with(header::CONTENT_DISPOSITION, &name))
 }
 
 struct Walk {
-    store: Store,
+    site: Arc<Site>,
+    token: SessionToken,
     filter: AuditFilter,
     format: ExportFormat,
     /// None when the last chunk is sent.
@@ -73,7 +80,9 @@ impl Walk {
         let Some(after) = self.after else {
             return Ok(None);
         };
+        self.check_session().await?;
         let rows = self
+            .site
             .store
             .audit_rows(&self.filter, after, self.up_to, CHUNK)
             .await
@@ -86,6 +95,15 @@ impl Walk {
             ExportFormat::JsonLines => json_chunk(&rows),
         };
         Ok(Some((Bytes::from(bytes?), self)))
+    }
+
+    async fn check_session(&self) -> Result<(), std::io::Error> {
+        let limits = self.site.config.session_limits;
+        match self.site.store.session(&self.token, limits, Timestamp::now()).await {
+            Ok(SessionState::Live(_)) => Ok(()),
+            Ok(_) => Err(std::io::Error::other("the session has ended")),
+            Err(error) => Err(std::io::Error::other(error)),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing a message: the form, and sending it. A form that cannot be sent comes back with all that was typed.
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
 
 use crate::access::Member;
@@ -45,6 +45,12 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
             return Ok(form_again(&request, &member, typed, problems)?.with_status(StatusCode::UNPROCESSABLE_ENTITY));
         }
     };
+    let within = request.over_limit.map_or_else(|| request.site.limits.send(member.actor().person), Err);
+    if let Err(too_many) = within {
+        let problems = Problems { form: Some(too_many.explanation()), ..Problems::default() };
+        let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::TOO_MANY_REQUESTS);
+        return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
+    }
     let message = NewMessage { subject, body, key: typed.key };
     let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
         Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(Reply::see_other("/messages?notice=sent")),

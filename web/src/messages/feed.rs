@@ -1,13 +1,14 @@
 //! What live updates are made of: each sent or deleted message, rendered once and given to every open list.
 //!
 //! The audit log is the source: its MESSAGE_CREATE and MESSAGE_DELETE rows, in order, so that an update has a
-//! number to resume from and another process's messages arrive too.
+//! number to resume from and another process's messages arrive too. The same goes for sessions that end: an open list
+//! hears of it at once, whoever ended it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use store::{AuditId, MessageChange, MessageEvent, Store, StoreError};
+use store::{AuditId, MessageChange, MessageEvent, SessionId, Store, StoreError};
 use tokio::sync::broadcast;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -52,9 +53,18 @@ impl Update {
     }
 }
 
+/// What an open list hears of.
+#[derive(Clone)]
+pub enum News {
+    /// A message was sent or deleted.
+    Update(Arc<Update>),
+    /// These sessions have ended.
+    Ended(Arc<[SessionId]>),
+}
+
 /// Hands updates to open lists.
 #[derive(Clone)]
-pub struct Feed(broadcast::Sender<Arc<Update>>);
+pub struct Feed(broadcast::Sender<News>);
 
 impl Feed {
     /// A feed that nobody fills yet.
@@ -63,7 +73,7 @@ impl Feed {
     }
 
     /// All updates from now on. Whoever subscribes first and then reads what came before misses none.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Update>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<News> {
         self.0.subscribe()
     }
 
@@ -102,14 +112,18 @@ impl Feed {
         let Some(mut last) = last.filter(|_| self.0.receiver_count() > 0) else {
             return Ok(head);
         };
+        let ended = store.sessions_ended_between(last, head).await?;
+        if !ended.is_empty() {
+            // An error means that the last list was closed meanwhile; here as below.
+            let _ = self.0.send(News::Ended(ended.into()));
+        }
         while last < head {
             let events = store.message_events_after(last, BATCH).await?;
             let Some(newest) = events.last().map(|event| event.id) else {
                 break;
             };
             for update in events.into_iter().filter_map(Update::of) {
-                // An error means that the last list was closed meanwhile.
-                let _ = self.0.send(Arc::new(update));
+                let _ = self.0.send(News::Update(Arc::new(update)));
             }
             last = newest;
         }

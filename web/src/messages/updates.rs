@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header;
-use store::{AuditId, SessionState, SessionToken, Timestamp};
+use store::{AuditId, SessionId, SessionState, SessionToken, Timestamp};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use warp::sse::Event;
 
-use super::feed::Update;
+use super::feed::{News, Update};
 use crate::access::Member;
 use crate::page_error::PageError;
 use crate::reply::Reply;
@@ -21,18 +21,20 @@ use crate::site::Site;
 const CATCH_UP_LIMIT: u32 = 100;
 /// Events waiting for a slow browser.
 const WAITING_EVENTS: usize = 32;
-/// How often an idle stream looks whether its session still lives.
+/// How often an idle stream looks whether its session still lives: one that is ended is heard of at once, one that
+/// passes a limit is not.
 const SESSION_CHECK: Duration = Duration::from_secs(5);
 /// Keeps proxies from closing an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Opens the stream after the row in Last-Event-ID, or `after` in the address.
-pub async fn stream(request: Request, _: Member) -> Result<Reply, PageError> {
+pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError> {
     let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed.or(request.query.get("after")).and_then(|text| text.parse().ok()).unwrap_or(AuditId::ZERO);
     let token = request.session_token().ok_or(PageError::NotWatching)?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-    let stream = OpenStream { site: Arc::clone(&request.site), token, last: after, browser: sender };
+    let session = member.actor().session;
+    let stream = OpenStream { site: Arc::clone(&request.site), token, session, last: after, browser: sender };
     tokio::spawn(stream.run());
     let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
     Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))
@@ -41,6 +43,7 @@ pub async fn stream(request: Request, _: Member) -> Result<Reply, PageError> {
 struct OpenStream {
     site: Arc<Site>,
     token: SessionToken,
+    session: SessionId,
     last: AuditId,
     browser: mpsc::Sender<Result<Event, Infallible>>,
 }
@@ -64,7 +67,9 @@ impl OpenStream {
         loop {
             tokio::select! {
                 update = updates.recv() => match update {
-                    Ok(update) => self.send(&update).await?,
+                    Ok(News::Update(update)) => self.send(&update).await?,
+                    Ok(News::Ended(sessions)) if sessions.contains(&self.session) => self.check_session().await?,
+                    Ok(News::Ended(_)) => {}
                     Err(broadcast::error::RecvError::Lagged(_)) => self.ask_to_reload().await?,
                     Err(broadcast::error::RecvError::Closed) => return Err(Closed),
                 },

@@ -7,6 +7,7 @@
 mod audit;
 mod messages;
 mod plain;
+mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use askama::filters::HtmlSafe;
 pub use audit::{AuditPage, AuditRowView, ChainBanner};
 pub use messages::{ComposePage, DeletePage, InboxPage, MessagePage, MessageRow, RowContent, TombstonePage};
 pub use plain::{ErrorPage, HelpPage};
+pub use sessions::{SessionView, SessionsPage};
 pub use sign_in::{RefusedPage, SignInPage};
 
 /// What stands around every page.

@@ -177,6 +177,27 @@ pub(super) fn audit(chain: ChainBanner) -> AuditPage {
     }
 }
 
+fn session(id: i64, device: &str, ip: &str) -> SessionView {
+    SessionView {
+        id,
+        this: id == 7,
+        device: device.into(),
+        ip: ip.into(),
+        started: earlier(),
+        last_active: now(),
+        ends: now(),
+    }
+}
+
+fn sessions(count: usize) -> SessionsPage {
+    let sessions = [
+        session(7, "Firefox on Windows", "192.0.2.17"),
+        session(6, "Samsung Internet on Android", "2001:db8:85a3:1234:5678:8a2e:370:7334"),
+        session(5, HOSTILE, HOSTILE),
+    ];
+    SessionsPage { frame: frame(), sessions: sessions.into_iter().take(count).collect() }
+}
+
 fn refused(email: Option<&str>) -> RefusedPage {
     RefusedPage {
         frame: signed_out(),
@@ -241,6 +262,9 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("audit-end", html(&AuditPage { rows: vec![], older_url: None, filtered: false, ..audit(sound()) })),
         ("audit-error", html(&AuditPage { filter_error: Some("“From” is later than “Until”. Swap them, or leave one empty.".into()), rows: vec![], ..audit(sound()) })),
         ("help", html(&HelpPage { frame: frame() })),
+        ("sessions", html(&sessions(3))),
+        ("sessions-1", html(&sessions(1))),
+        ("sessions-ended", html(&SessionsPage { frame: Frame { notice: Some("That session has ended."), ..frame() }, ..sessions(2) })),
         ("error", html(&error(frame(), 404, "There is no such page"))),
         ("error-signed-out", html(&error(signed_out(), 503, "Wardpost cannot store anything right now"))),
         ("error-hostile", html(&ErrorPage { explanation: HOSTILE.into(), ..error(frame(), 400, HOSTILE) })),

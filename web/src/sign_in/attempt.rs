@@ -95,6 +95,7 @@ pub fn safe_next(next: Option<&str>) -> String {
             || path.starts_with("/messages?")
             || path == "/audit"
             || path.starts_with("/audit?")
+            || path == "/sessions"
             || path == "/help";
         own && path.len() <= 500 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
     };
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn only_paths_of_this_site_are_gone_to_after_sign_in() {
-        for path in ["/messages", "/messages/12", "/messages?before=5", "/audit?action=LOGIN", "/help"] {
+        for path in ["/messages", "/messages/12", "/messages?before=5", "/audit?action=LOGIN", "/help", "/sessions"] {
             assert_eq!(safe_next(Some(path)), path);
         }
         for path in [
@@ -184,6 +185,7 @@ mod tests {
             "/\\evil.example",
             "/messages/\\evil",
             "/sign-out",
+            "/sessions/1/end",
             "/messages/\r\nX: y",
             "",
         ] {

@@ -46,6 +46,7 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
 
 /// `GET /sign-in/start`: off to the identity provider, with a sealed cookie that the callback is held against.
 pub async fn start(request: Request, _: ()) -> Result<Reply, PageError> {
+    request.site.limits.sign_in_start(request.visitor.ip)?;
     let next = safe_next(request.query.get("next"));
     let departure = match request.site.provider.depart().await {
         Ok(departure) => departure,
@@ -67,6 +68,8 @@ pub async fn start(request: Request, _: ()) -> Result<Reply, PageError> {
 
 /// `GET /sign-in/callback`: back from the identity provider.
 pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
+    // The browser keeps its attempt: a callback that comes too soon can be loaded again.
+    request.site.limits.sign_in_callback(request.visitor.ip)?;
     let Some(attempt) = held_attempt(&request) else {
         // Anybody can call this address, so a call that no sign-in of this browser explains is worth a log line,
         // not a row in a log that is kept for ever.

@@ -25,6 +25,12 @@ pub static KEY: LazyLock<String> = LazyLock::new(|| {
     getrandom::fill(&mut bytes).expect("randomness");
     hex::encode(bytes)
 });
+pub const LIMITS: [&str; 4] = [
+    "WARDPOST_LIMIT_EXPORT_PER_MINUTE",
+    "WARDPOST_LIMIT_REQUESTS_PER_SECOND",
+    "WARDPOST_LIMIT_SEND_PER_MINUTE",
+    "WARDPOST_LIMIT_SIGN_IN_PER_MINUTE",
+];
 pub const IDLE: Duration = Duration::from_secs(24 * 60);
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -55,6 +61,15 @@ impl Clinic {
 
     /// A site that answers with other routes.
     pub async fn open_with(routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>) -> Self {
+        // Every test comes from one address, and most are about something else.
+        Self::open_limited(&LIMITS.map(|name| (name, "1000000")), routes).await
+    }
+
+    /// A site with these limits; what is not named is as it is when nobody sets it.
+    pub async fn open_limited(
+        limits: &[(&str, &str)],
+        routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listener = TcpListener::bind((IP, 0)).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -73,8 +88,8 @@ impl Clinic {
             ("GOOGLE_CLIENT_SECRET", "secret of the client"),
             ("APP_SECRET", "an app secret that is at least 32 bytes long"),
             ("DB_ENCRYPTION_KEY", &KEY),
-        ]
-        .map(|(name, value)| (name.into(), value.into()));
+        ];
+        let settings = settings.iter().chain(limits).map(|(name, value)| (name.into(), value.into()));
         let (config, _) = config::read(Settings::from_parts(settings, None)).expect("good settings");
 
         let store = Store::open(&database, &key(), IfMissing::Create).await.expect("a database");

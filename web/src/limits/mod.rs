@@ -1,0 +1,203 @@
+//! How often somebody may ask (controls C5, D5): per client address, or per member where she is known.
+//!
+//! Each limit is a bucket that fills up again evenly: "5 a minute" lets five through at once and then one every twelve
+//! seconds. A client's address is what trusted proxies tell (`client_address.rs`); of IPv6 its /64 counts, which is what
+//! one customer gets. Memory is bounded whatever comes (`bounded.rs`).
+
+mod bounded;
+pub mod refusal;
+pub mod settings;
+
+use std::fmt::Display;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock, DefaultClock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::{Quota, RateLimiter};
+use store::{PersonId, client_network};
+
+use self::bounded::BoundedState;
+pub use self::refusal::{Rule, TooMany};
+pub use self::settings::LimitSettings;
+
+/// Addresses in each of the two generations of a limit's memory: about a megabyte for each limit.
+const ADDRESSES: usize = 16_384;
+/// Members, likewise; no clinic has more.
+const MEMBERS: usize = 4_096;
+/// Refusals are logged at most this often: a flood must not become one in the log.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// All limits of the site.
+pub struct Limits {
+    requests: Option<Limit<IpAddr>>,
+    sign_in_start: Option<Limit<IpAddr>>,
+    sign_in_callback: Option<Limit<IpAddr>>,
+    send: Option<Limit<PersonId>>,
+    export: Option<Limit<PersonId>>,
+    log: RefusalLog,
+}
+
+impl Limits {
+    /// Limits as set, of which nothing is used yet.
+    pub fn new(settings: &LimitSettings) -> Self {
+        let by_address =
+            |quota: Option<Quota>| quota.map(|quota| Limit::new(quota, ADDRESSES, DefaultClock::default()));
+        let by_member = |quota: Option<Quota>| quota.map(|quota| Limit::new(quota, MEMBERS, DefaultClock::default()));
+        Self {
+            requests: by_address(settings.requests),
+            sign_in_start: by_address(settings.sign_in),
+            sign_in_callback: by_address(settings.sign_in),
+            send: by_member(settings.send),
+            export: by_member(settings.export),
+            log: RefusalLog::default(),
+        }
+    }
+
+    /// Counts a request of an address, whatever it asks for.
+    pub fn request(&self, ip: IpAddr) -> Result<(), TooMany> {
+        self.by_address(self.requests.as_ref(), Rule::Requests, ip)
+    }
+
+    /// Counts a sign-in that begins.
+    pub fn sign_in_start(&self, ip: IpAddr) -> Result<(), TooMany> {
+        self.by_address(self.sign_in_start.as_ref(), Rule::SignIn, ip)
+    }
+
+    /// Counts a sign-in that comes back from the provider.
+    pub fn sign_in_callback(&self, ip: IpAddr) -> Result<(), TooMany> {
+        self.by_address(self.sign_in_callback.as_ref(), Rule::SignIn, ip)
+    }
+
+    /// Counts a message that a member sends.
+    pub fn send(&self, person: PersonId) -> Result<(), TooMany> {
+        self.by_member(self.send.as_ref(), Rule::Send, person)
+    }
+
+    /// Counts an export of the audit log.
+    pub fn export(&self, person: PersonId) -> Result<(), TooMany> {
+        self.by_member(self.export.as_ref(), Rule::Export, person)
+    }
+
+    fn by_address(&self, limit: Option<&Limit<IpAddr>>, rule: Rule, ip: IpAddr) -> Result<(), TooMany> {
+        let Some(limit) = limit else { return Ok(()) };
+        limit.count(&client_network(ip)).map_err(|wait| self.refuse(rule, wait, "address", &ip))
+    }
+
+    fn by_member(&self, limit: Option<&Limit<PersonId>>, rule: Rule, person: PersonId) -> Result<(), TooMany> {
+        let Some(limit) = limit else { return Ok(()) };
+        limit.count(&person).map_err(|wait| self.refuse(rule, wait, "member", &person))
+    }
+
+    fn refuse(&self, rule: Rule, wait: Duration, kind: &str, who: &dyn Display) -> TooMany {
+        if let Some(refused) = self.log.note(Instant::now()) {
+            tracing::warn!(limit = rule.name(), by = kind, %who, refused, "requests are refused, being too many");
+        }
+        TooMany { rule, wait }
+    }
+}
+
+/// One limit: a bucket for each key.
+struct Limit<K: Eq + Hash + Clone, C: Clock = DefaultClock>(
+    RateLimiter<K, BoundedState<K>, C, NoOpMiddleware<C::Instant>>,
+);
+
+impl<K: Eq + Hash + Clone, C: Clock> Limit<K, C> {
+    fn new(quota: Quota, keys: usize, clock: C) -> Self {
+        Self(RateLimiter::new(quota, BoundedState::new(keys), clock))
+    }
+
+    /// Takes one from the key's bucket, or says how long until there is one.
+    fn count(&self, key: &K) -> Result<(), Duration> {
+        self.0.check_key(key).map_err(|refused| {
+            let now = self.0.clock().now();
+            Duration::from(refused.earliest_possible().duration_since(now))
+        })
+    }
+}
+
+/// Adds refusals up between lines of the log.
+#[derive(Default)]
+struct RefusalLog(Mutex<(Option<Instant>, u64)>);
+
+impl RefusalLog {
+    /// How many refusals there were since the last line, when it is time for another.
+    fn note(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1 += 1;
+        if state.0.is_some_and(|last| now.saturating_duration_since(last) < LOG_EVERY) {
+            return None;
+        }
+        state.0 = Some(now);
+        Some(std::mem::take(&mut state.1))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    fn quota(per_minute: u32) -> Quota {
+        Quota::per_minute(NonZeroU32::new(per_minute).unwrap())
+    }
+
+    fn limits(quota: Option<Quota>) -> Limits {
+        Limits::new(&LimitSettings { sign_in: quota, requests: quota, send: quota, export: quota })
+    }
+
+    #[test]
+    fn five_pass_at_once_and_then_one_every_twelve_seconds() {
+        let clock = FakeRelativeClock::default();
+        let limit = Limit::new(quota(5), 10, clock.clone());
+        assert!((0..5).all(|_| limit.count(&1).is_ok()));
+        assert_eq!(limit.count(&1), Err(Duration::from_secs(12)));
+        assert_eq!(limit.count(&2), Ok(()), "somebody else");
+        clock.advance(Duration::from_millis(11_999));
+        assert_eq!(limit.count(&1), Err(Duration::from_millis(1)), "what is refused is not counted");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!((limit.count(&1), limit.count(&1)), (Ok(()), Err(Duration::from_secs(12))));
+    }
+
+    #[test]
+    fn neighbours_in_a_64_share_a_bucket_and_starts_and_callbacks_do_not() {
+        let limits = limits(Some(quota(5)));
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for n in 0..5 {
+            assert!(limits.sign_in_start(ip(&format!("2001:db8::{n}"))).is_ok());
+        }
+        assert_eq!(limits.sign_in_start(ip("2001:db8::ffff:1:1:1")).unwrap_err().rule, Rule::SignIn);
+        assert!(limits.sign_in_start(ip("2001:db8:0:1::1")).is_ok(), "the next /64");
+        assert!(limits.sign_in_callback(ip("2001:db8::1")).is_ok());
+        for _ in 0..5 {
+            assert!(limits.request(ip("192.0.2.1")).is_ok());
+        }
+        assert!(limits.request(ip("::ffff:192.0.2.1")).is_err(), "the same address in other words");
+        assert!(limits.request(ip("192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn members_are_counted_apart_and_off_counts_nobody() {
+        let (one, other) = (PersonId::new(1).unwrap(), PersonId::new(2).unwrap());
+        let some = limits(Some(quota(2)));
+        assert!(some.send(one).is_ok() && some.send(one).is_ok() && some.export(one).is_ok());
+        assert_eq!(some.send(one).unwrap_err().rule, Rule::Send);
+        assert!(some.send(other).is_ok());
+        let none = limits(None);
+        assert!((0..10_000).all(|_| none.send(one).is_ok() && none.request(IpAddr::from([192, 0, 2, 1])).is_ok()));
+    }
+
+    #[test]
+    fn a_flood_is_one_line_in_ten_seconds_that_says_how_many() {
+        let (log, start) = (RefusalLog::default(), Instant::now());
+        assert_eq!(log.note(start), Some(1));
+        assert!((1..500).all(|n| log.note(start + Duration::from_millis(n)).is_none()));
+        assert_eq!(log.note(start + LOG_EVERY), Some(500));
+    }
+}
