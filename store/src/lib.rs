@@ -49,7 +49,8 @@ pub use chain::{ChainFault, ChainVerdict};
 pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
 pub use draft::Draft;
 pub use emergency::{
-    EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted, LONGEST_MINUTES, LONGEST_REASON,
+    EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
+    LONGEST_MINUTES, LONGEST_REASON,
 };
 pub use error::{OpenError, Source, StoreError};
 pub use failed_sign_ins::client_network;

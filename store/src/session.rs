@@ -145,6 +145,14 @@ pub enum SessionState {
     Unknown,
 }
 
+impl Session {
+    /// When it ends however much is done in it.
+    pub fn latest_end(&self, limits: SessionLimits) -> Timestamp {
+        let absolute = self.started_at.plus(limits.absolute);
+        self.emergency_until.map_or(absolute, |until| until.min(absolute))
+    }
+}
+
 impl SessionLimits {
     /// The limit that a session has passed at `at`, and when it did.
     pub(crate) fn passed(

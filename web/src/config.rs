@@ -113,6 +113,18 @@ pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), 
     settings.finish(move || database)
 }
 
+/// The settings of `web emergency-access grant`: the database, and the site that the link leads to.
+pub fn read_emergency(
+    mut settings: Settings,
+) -> Result<((PathBuf, DatabaseKey, PublicUrl), Vec<Effective>), ConfigFaults> {
+    let database = database(&mut settings);
+    let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
+    settings.finish(move || {
+        let (path, key) = database?;
+        Some((path, key, public_url?))
+    })
+}
+
 /// The database, its key, and the one it is to have.
 pub type RekeySettings = (PathBuf, DatabaseKey, Option<DatabaseKey>);
 

@@ -8,6 +8,7 @@ use store::{Store, Timestamp};
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
 use crate::config::{Config, SignInConfig};
+use crate::emergency::alarm;
 use crate::health::Readiness;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
@@ -83,6 +84,7 @@ impl Site {
         let feed = self.feed.clone().run(self.store.clone());
         let chain = self.chain.run();
         let sweep = self.sweep_sessions();
+        let alarms = alarm::watch(self.store.clone());
         let removal = self.remove_old_sessions();
         tokio::select! {
             () = self.stopping() => {}
@@ -90,6 +92,7 @@ impl Site {
             () = chain => {}
             () = sweep => {}
             () = removal => {}
+            () = alarms => {}
         }
     }
 
@@ -100,6 +103,9 @@ impl Site {
             let limits = self.config.session_limits;
             if let Err(error) = self.store.expire_sessions(limits, Timestamp::now()).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
+            }
+            if let Err(error) = self.store.expire_emergency_grants(Timestamp::now()).await {
+                tracing::warn!(%error, "unused emergency access could not be written down as ended");
             }
         }
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub use self::code::EmergencyCode;
 use crate::audit::{Action, Entry, clip};
 use crate::error::StoreError;
-use crate::id::{EmergencyGrantId, PersonId, SessionId};
+use crate::id::{AuditId, EmergencyGrantId, PersonId, SessionId};
 use crate::person::Author;
 use crate::session::{Client, EndReason, Session, end_session};
 use crate::sign_in::{address_is_disabled, replace, start_session};
@@ -77,6 +77,19 @@ pub enum EmergencyUse {
     },
     /// The code is none, was used, is too old, was revoked, or its person is locked out: a word for the log.
     Refused(&'static str),
+}
+
+/// An alarm about emergency access, out of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmergencyAlarm {
+    /// The row SECURITY_ALERT.
+    pub row: AuditId,
+    /// `emergency_access_granted` or `emergency_access_used`.
+    pub kind: String,
+    /// Which grant.
+    pub grant: EmergencyGrantId,
+    /// Whom it lets in.
+    pub person: PersonId,
 }
 
 /// How far a grant has come.
@@ -241,6 +254,29 @@ impl Store {
             let mut select = connection.prepare_cached(&format!("{GRANT} ORDER BY g.id DESC"))?;
             let grants = select.query_map((), grant)?;
             Ok(grants.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The alarms about emergency access in the rows after `after` and up to `up_to` that are not older than `since`,
+    /// whichever process raised them.
+    pub async fn emergency_alarms(
+        &self,
+        since: Timestamp,
+        after: AuditId,
+        up_to: AuditId,
+    ) -> Result<Vec<EmergencyAlarm>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, json_extract(details, '$.alarm'), json_extract(details, '$.grant'), \
+                 json_extract(details, '$.person') FROM audit_log \
+                 WHERE action = 'SECURITY_ALERT' AND at >= ?1 AND id > ?2 AND id <= ?3 \
+                 AND json_extract(details, '$.alarm') LIKE 'emergency_access_%' ORDER BY id",
+            )?;
+            let alarms = select.query_map((since, after, up_to), |row| {
+                Ok(EmergencyAlarm { row: row.get(0)?, kind: row.get(1)?, grant: row.get(2)?, person: row.get(3)? })
+            })?;
+            Ok(alarms.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! What the `web` program can be asked to do.
 
 pub mod audit_verify;
+pub mod emergency;
 pub mod healthcheck;
 mod operator;
 pub mod rekey;
@@ -48,6 +49,9 @@ pub enum Command {
     /// Look after the people who can sign in.
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Let a member in while the identity provider is down, list what was granted, take it back.
+    #[command(subcommand)]
+    EmergencyAccess(emergency::EmergencyCommand),
     /// Give the database another key, DB_ENCRYPTION_KEY_NEW. Stop web, log-shipper and backup-worker first.
     #[command(after_help = rekey::HELP)]
     Rekey(rekey::Rekey),
@@ -96,6 +100,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Staff(StaffCommand::List) => staff::list(json).await,
         Command::Staff(StaffCommand::Disable { email }) => staff::set_enabled(&email, false, json).await,
         Command::Staff(StaffCommand::Enable { email }) => staff::set_enabled(&email, true, json).await,
+        Command::EmergencyAccess(command) => emergency::run(command, json).await,
         Command::Rekey(options) => rekey::run(options, json).await,
         Command::Healthcheck => healthcheck::run().await,
     }
