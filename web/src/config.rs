@@ -113,12 +113,13 @@ pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), 
     settings.finish(move || database)
 }
 
-/// The settings of `web emergency-access grant`: the database, and the site that the link leads to.
+/// The settings of `web emergency-access grant`: the database, and the site that the link leads to, where it is known: on
+/// a bad day a shell without the service's settings must do.
 pub fn read_emergency(
     mut settings: Settings,
-) -> Result<((PathBuf, DatabaseKey, PublicUrl), Vec<Effective>), ConfigFaults> {
+) -> Result<((PathBuf, DatabaseKey, Option<PublicUrl>), Vec<Effective>), ConfigFaults> {
     let database = database(&mut settings);
-    let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
+    let public_url = settings.optional("WARDPOST_PUBLIC_URL", PublicUrl::parse);
     settings.finish(move || {
         let (path, key) = database?;
         Some((path, key, public_url?))

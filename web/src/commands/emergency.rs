@@ -90,16 +90,18 @@ async fn grant(email: String, reason: String, minutes: u8, as_json: bool) -> Exi
                 Ok(Exit::Failed)
             }
             Granted::Code { id, code, until, person } => {
-                let link = link(&public_url, &code.reveal());
+                let code = code.reveal();
+                let link = public_url.as_ref().map(|url| link(url, &code));
                 say(&if as_json {
                     json!({
-                        "grant": id, "email": person.email, "minutes": minutes, "link": link,
-                        "code": code.reveal().as_str(), "code_until": until.to_rfc3339(),
+                        "grant": id, "email": person.email, "minutes": minutes, "link": link, "code": code.as_str(),
+                        "code_until": until.to_rfc3339(),
                     })
                     .to_string()
                 } else {
+                    let way = link.unwrap_or_else(|| format!("the page {PATH} of the site, with the code {}", &*code));
                     format!(
-                        "Grant {id}: {} ({}) may come in once, until {}, for {minutes} minutes:\n\n  {link}\n\nGive it to nobody else. To take it back: web emergency-access revoke {id}",
+                        "Grant {id}: {} ({}) may come in once, until {}, for {minutes} minutes:\n\n  {way}\n\nGive it to nobody else. To take it back: web emergency-access revoke {id}",
                         person.name,
                         person.email,
                         until.to_rfc3339()
