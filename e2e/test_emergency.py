@@ -171,7 +171,7 @@ def test_a_grant_needs_a_reason_and_a_limit(wrong, site):
     assert site.command("emergency-access", "grant", EMAIL, *wrong).returncode == 64
 
 
-def test_its_time_runs_out_in_the_middle_of_an_open_list_and_a_restart_changes_nothing(own_site, tmp_path):
+def test_its_time_runs_out_in_the_middle_of_an_open_list(own_site, tmp_path):
     clock = Clock(tmp_path)
     site = own_site(web_environment=clock.environment())
     known(site)
