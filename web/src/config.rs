@@ -113,11 +113,12 @@ pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), 
     settings.finish(move || database)
 }
 
+/// The database, its key, and where the site is.
+pub type EmergencySettings = (PathBuf, DatabaseKey, Option<PublicUrl>);
+
 /// The settings of `web emergency-access grant`: the database, and the site that the link leads to, where it is known: on
 /// a bad day a shell without the service's settings must do.
-pub fn read_emergency(
-    mut settings: Settings,
-) -> Result<((PathBuf, DatabaseKey, Option<PublicUrl>), Vec<Effective>), ConfigFaults> {
+pub fn read_emergency(mut settings: Settings) -> Result<(EmergencySettings, Vec<Effective>), ConfigFaults> {
     let database = database(&mut settings);
     let public_url = settings.optional("WARDPOST_PUBLIC_URL", PublicUrl::parse);
     settings.finish(move || {
