@@ -72,10 +72,10 @@ def test_a_callback_too_many_keeps_its_sign_in_and_works_when_it_is_loaded_again
     back = visitor.get(f"{away}&login_hint={PEOPLE['amina'].email}").headers["location"].removeprefix(site.address)
     until_refused(lambda: site.get("/sign-in/callback?code=x&state=y"))
     first = visitor.get(back)
-    landed = first if first.status_code == 303 else wait_until(
-        "there is room for a callback", lambda: (reply := visitor.get(back)).status_code == 303 and reply
-    )
-    assert landed.headers["location"] == "/messages"
+    assert first.status_code in (303, 429), "a second may have passed"
+    if first.status_code == 429:
+        wait_until("there is room for a callback", lambda: visitor.get(back).status_code == 303)
+    assert visitor.get("/messages").status_code == 200
 
 
 def test_an_address_that_asks_for_too_much_waits_and_the_health_checks_never_do(limited):
@@ -169,6 +169,26 @@ def test_a_draft_that_may_not_be_saved_yet_is_saved_later(limited, desk):
     wait_until("the draft is saved", saved_by_now)
 
 
+def test_a_page_that_asked_too_often_asks_again_by_itself_when_it_may(window):
+    page = sign_in(window(), "amina")
+    page.clock.install()
+    asked = []
+
+    def refuse_once(route):
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=429, headers={"Retry-After": "1"}, json={"error": "too_many_requests"})
+        else:
+            route.continue_()
+
+    page.route("**/draft", refuse_once)
+    page.goto("/messages/new")
+    page.get_by_label("Message", exact=True).fill("Half a night's work.")
+    page.clock.fast_forward(20_500)
+    expect(page.locator("#saved")).to_contain_text("Draft saved")
+    assert len(asked) == 2
+
+
 def test_exports_are_limited_by_member(own_site):
     site = own_site(**DEFAULT_LIMITS)
     amina, tomas = Visitor(site, "amina"), Visitor(site, "tomas")
@@ -216,7 +236,8 @@ def test_ten_refusals_of_one_account_raise_an_alert_that_names_it_wherever_they_
         away = visitor.get("/sign-in/start", headers=headers).headers["location"]
         back = visitor.get(f"{away}&login_hint={PEOPLE['outsider'].email}").headers["location"]
         assert visitor.get(back.removeprefix(site.address), headers=headers).status_code == 403
-    accounts = [alert["details"]["account"]["email"] for alert in tomas.audit(action="SECURITY_ALERT") if "account" in alert["details"]]
+    alerts = [alert["details"] for alert in tomas.audit(action="SECURITY_ALERT")]
+    accounts = [details["account"]["email"] for details in alerts if "account" in details]
     assert accounts == [PEOPLE["outsider"].email]
 
 

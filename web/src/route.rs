@@ -18,7 +18,7 @@ use warp::{Filter, Rejection};
 
 use crate::access::{Access, Anyone, FormToken};
 use crate::form::Form;
-use crate::limits::TooMany;
+use crate::limits::Limited;
 use crate::page_error::PageError;
 use crate::reply::Reply;
 use crate::request::{Request, Visitor};
@@ -57,23 +57,6 @@ impl<T> CsrfChecked<T> {
     /// What was checked.
     pub fn into_inner(self) -> T {
         self.0
-    }
-}
-
-/// What a row does about an address that asks too often.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Limited {
-    /// It is refused.
-    Yes,
-    /// The handler is told, and refuses in its own way.
-    ByHandler,
-    /// It is not counted.
-    No,
-}
-
-impl Limited {
-    fn count(self, request: &Request) -> Result<(), TooMany> {
-        if self == Limited::No { Ok(()) } else { request.site.limits.request(request.visitor.ip) }
     }
 }
 

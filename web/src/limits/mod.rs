@@ -5,6 +5,7 @@
 //! one customer gets. Memory is bounded whatever comes (`bounded.rs`).
 
 mod bounded;
+mod limited;
 pub mod refusal;
 pub mod settings;
 
@@ -20,10 +21,11 @@ use governor::{Quota, RateLimiter};
 use store::{PersonId, client_network};
 
 use self::bounded::BoundedState;
+pub use self::limited::Limited;
 pub use self::refusal::{Rule, TooMany};
 pub use self::settings::LimitSettings;
 
-/// Addresses in each of the two generations of a limit's memory: about a megabyte for each limit.
+/// Addresses in each of the two generations of a limit's memory: some two megabytes for each limit, when both are full.
 const ADDRESSES: usize = 16_384;
 /// Members, likewise; no clinic has more.
 const MEMBERS: usize = 4_096;
