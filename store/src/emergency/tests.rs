@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::testing::*;
-use crate::{Actor, AuditRow, SessionLimits, SessionState};
+use crate::{Actor, AuditRow, Session, SessionLimits, SessionState};
 
 const HOUR: SessionLimits =
     SessionLimits { idle: Duration::from_secs(24 * 60), absolute: Duration::from_secs(12 * 3600) };
