@@ -6,6 +6,7 @@
 FOLDER gets one PNG for each picture, named `page-scheme-width.png`. With names of pages, such as `inbox audit`, only those are
 taken."""
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -80,6 +81,29 @@ def signed_out_pages():
         "signed-out": lambda page: page.goto("/?ended=signed-out"),
         "provider": lambda page: page.goto("/sign-in/start"),
         "refused": lambda page: begin_sign_in(page, "outsider"),
+        "emergency-door": lambda page: page.goto("/emergency-access"),
+        "emergency-refused": lambda page: (
+            page.goto("/emergency-access"),
+            page.get_by_label("One-time code").fill("mistyped"),
+            page.get_by_role("button", name="Start emergency access").click(),
+        ),
+    }
+
+
+def emergency_pages(site):
+    """What somebody sees who came in by a one-time link."""
+
+    def come_in(page):
+        done = site.command("emergency-access", "grant", "amina@clinic.example", "--reason", "x", "--minutes", "30", "--json")
+        page.goto(json.loads(done.stdout)["link"])
+        page.get_by_role("button", name="Start emergency access").click()
+        page.get_by_role("button", name="Sign out").wait_for()
+
+    return {
+        "emergency-inbox": come_in,
+        "emergency-compose": lambda page: page.goto("/messages/new"),
+        "emergency-audit": lambda page: page.goto("/audit"),
+        "emergency-not-found": lambda page: page.goto("/no/such/page"),
     }
 
 
@@ -116,6 +140,7 @@ def main():
             Visitor(site, "tomas").send("The first message of all", "Hello everybody.")
             take(desk, site, folder, "one-", lists, "amina", wanted)
             take(desk, site, folder, "", busy_pages(furnish(site)), "amina", wanted)
+            take(desk, site, folder, "", emergency_pages(site), None, wanted)
         finally:
             desk.close()
             browser.close()

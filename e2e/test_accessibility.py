@@ -1,5 +1,7 @@
 """axe-core finds nothing to object to on any page, in light and dark, wide and narrow, with no, one and many rows."""
 
+import json
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -88,6 +90,24 @@ def test_signed_out_pages(look, desk, site):
     choose_person(page, "outsider")
     expect(page.get_by_role("heading", name="This account cannot sign in here")).to_be_visible()
     check(page, "the page for a refused account")
+
+
+def test_pages_of_an_emergency(look, desk, site):
+    Visitor(site, "amina")
+    done = site.command("emergency-access", "grant", "amina@clinic.example", "--reason", "x", "--minutes", "9", "--json")
+    link = json.loads(done.stdout)["link"]
+    page = desk.window(site, **look)
+    visit(page, "/emergency-access", "the page for a code")
+    page.get_by_label("One-time code").fill("mistyped")
+    page.get_by_role("button", name="Start emergency access").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nobody was let in")
+    check(page, "the page after a wrong code")
+    fits(page)
+    page.goto(link)
+    page.get_by_role("button", name="Start emergency access").click()
+    expect(page.get_by_role("complementary", name="Emergency access")).to_be_visible()
+    for path in ("/messages", "/messages/new", "/audit", "/no/such/page", "/emergency-access"):
+        visit(page, path, "under an emergency access")
 
 
 def test_pages_with_nothing_to_show(look, desk, empty_site):

@@ -2,6 +2,8 @@
 // choose an account. It prints one JSON line with its issuer when it serves.
 //
 //   node server.mjs '{"client_id": "...", "client_secret": "...", "redirect_uri": "http://127.0.0.1:8080/sign-in/callback"}'
+//
+// A `port` beside them is taken instead of any free one.
 
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
@@ -17,7 +19,7 @@ const people = new Map([
 
 // The issuer names the port, so the port is taken before the provider is made.
 const server = createServer();
-await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+await new Promise((listening) => server.listen(client.port ?? 0, '127.0.0.1', listening));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
 // Google has `prompt=select_account`, which the standard names too and oidc-provider leaves to whoever runs it.

@@ -65,7 +65,8 @@ class Site:
         return subprocess.run(
             [binary("web"), *arguments],
             env=clean_environment(
-                WARDPOST_ENV_FILE=str(self.data / "env"), WARDPOST_DB=str(database or self.database())
+                WARDPOST_ENV_FILE=str(self.data / "env"), WARDPOST_DB=str(database or self.database()),
+                WARDPOST_PUBLIC_URL=self.address,
             ),
             capture_output=True,
             text=True,

@@ -36,14 +36,15 @@ def need_strace():
         pytest.skip("tracing system calls is not permitted here")
 
 
-def record(log: Path):
-    """What to start a program under so that its calls are written down; `calls` reads them."""
-    return ("strace", "-f", "-y", "-s", "64", "-o", log)
+def record(log: Path, paths=()):
+    """What to start a program under so that its calls are written down; `calls` reads them. With `paths`, only calls on
+    these are seen and counted: the way to look at a program of several threads, whose numbers start anew in each."""
+    return ("strace", "-f", "-y", "-s", "64", "-o", log, *(word for path in paths for word in ("-P", path)))
 
 
-def inject(log: Path, call: Call, what):
+def inject(log: Path, call: Call, what, paths=()):
     """The same, and something happens as `call` is about to be made: `signal=SIGKILL`, `error=EIO`."""
-    return (*record(log), "-e", f"inject={call.name}:{what}:when={call.number}")
+    return (*record(log, paths), "-e", f"inject={call.name}:{what}:when={call.number}")
 
 
 def calls(log: Path, folder: Path):

@@ -5,6 +5,7 @@
 pub const KNOWN_NAMES: &[&str] = &[
     "APP_SECRET",
     "DB_ENCRYPTION_KEY",
+    "DB_ENCRYPTION_KEY_NEW",
     "GOOGLE_CLIENT_ID",
     "GOOGLE_CLIENT_SECRET",
     "WARDPOST_APPLICATION_SINK",
@@ -39,8 +40,13 @@ pub const KNOWN_NAMES: &[&str] = &[
 ];
 
 /// Those of them whose value is never shown, whichever way a program reads it.
-pub const SECRET_NAMES: &[&str] =
-    &["APP_SECRET", "DB_ENCRYPTION_KEY", "GOOGLE_CLIENT_SECRET", "WARDPOST_APP_SECRET_PREVIOUS"];
+pub const SECRET_NAMES: &[&str] = &[
+    "APP_SECRET",
+    "DB_ENCRYPTION_KEY",
+    "DB_ENCRYPTION_KEY_NEW",
+    "GOOGLE_CLIENT_SECRET",
+    "WARDPOST_APP_SECRET_PREVIOUS",
+];
 
 /// The setting that names the env file.
 pub(crate) const ENV_FILE: &str = "WARDPOST_ENV_FILE";

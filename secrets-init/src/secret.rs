@@ -146,10 +146,14 @@ fn check_value(name: &str, value: &str) -> Option<String> {
     }
     match name {
         _ if REQUIRED.contains(&name) && value.trim().is_empty() => Some("is empty".to_owned()),
-        "DB_ENCRYPTION_KEY" if value.len() != DATABASE_KEY_DIGITS || !value.bytes().all(|b| b.is_ascii_hexdigit()) => {
+        // Secrets Manager cannot hold "nothing" but as an empty text; programs take it for not set.
+        "DB_ENCRYPTION_KEY_NEW" | "WARDPOST_APP_SECRET_PREVIOUS" if value.is_empty() => None,
+        "DB_ENCRYPTION_KEY" | "DB_ENCRYPTION_KEY_NEW"
+            if value.len() != DATABASE_KEY_DIGITS || !value.bytes().all(|b| b.is_ascii_hexdigit()) =>
+        {
             Some(format!("must be {DATABASE_KEY_DIGITS} hexadecimal characters (openssl rand -hex 32)"))
         }
-        "APP_SECRET" if value.len() < APP_SECRET_BYTES => {
+        "APP_SECRET" | "WARDPOST_APP_SECRET_PREVIOUS" if value.len() < APP_SECRET_BYTES => {
             Some(format!("must be at least {APP_SECRET_BYTES} bytes long (openssl rand -hex 32)"))
         }
         _ => None,

@@ -63,7 +63,7 @@ actions! {
     /// A session was ended from outside: the person was disabled, signed in anew in the same browser, or ended it from
     /// another device.
     SessionEnded = "SESSION_ENDED",
-    /// Something happened that somebody should look at: too many failed sign-ins.
+    /// Something happened that somebody should look at: too many failed sign-ins, an emergency access.
     SecurityAlert = "SECURITY_ALERT",
     /// A message was sent.
     MessageCreate = "MESSAGE_CREATE",
@@ -83,6 +83,14 @@ actions! {
     StaffDisabled = "STAFF_DISABLED",
     /// A staff member was let in again.
     StaffEnabled = "STAFF_ENABLED",
+    /// An operator let a member in without the identity provider.
+    EmergencyAccessGranted = "EMERGENCY_ACCESS_GRANTED",
+    /// The member came in by it.
+    EmergencyAccessUsed = "EMERGENCY_ACCESS_USED",
+    /// Its code was used again, or too late, or after it was revoked.
+    EmergencyAccessRefused = "EMERGENCY_ACCESS_REFUSED",
+    /// It is over.
+    EmergencyAccessEnded = "EMERGENCY_ACCESS_ENDED",
     /// A row could not be copied off the machine, and was given up on.
     AuditRowQuarantined = "AUDIT_ROW_QUARANTINED",
     /// A backup was made.
@@ -95,6 +103,8 @@ actions! {
     BackupIdentityShown = "BACKUP_IDENTITY_SHOWN",
     /// The database is one that was restored from a backup.
     DatabaseRestored = "DATABASE_RESTORED",
+    /// The database was encrypted with another key.
+    DatabaseRekeyed = "DATABASE_REKEYED",
 }
 
 /// A row that is about to be appended.
@@ -162,7 +172,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 23);
+        assert_eq!(Action::ALL.len(), 28);
         assert_eq!(Action::parse("login"), None);
     }
 

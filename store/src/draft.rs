@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::audit::{Action, Entry, clip};
 use crate::error::StoreError;
 use crate::id::PersonId;
-use crate::session::{Actor, EndReason, SessionLimits, find_session, require_live};
+use crate::session::{Actor, SessionLimits, find_session, require_live};
 use crate::store::Store;
 use crate::text::IdempotencyKey;
 use crate::time::Timestamp;
@@ -81,9 +81,9 @@ impl Store {
             let session = found.session;
             let ended = found
                 .ended
-                .or_else(|| limits.passed(session.started_at, session.last_active_at, at))
+                .or_else(|| limits.passed(session.started_at, session.last_active_at, session.emergency_until, at))
                 .or_else(|| reported.get(&session.id).map(|reason| (*reason, at)));
-            let Some((EndReason::Idle | EndReason::Absolute, ended_at)) = ended else {
+            let Some((_, ended_at)) = ended.filter(|(reason, _)| reason.is_time_limit()) else {
                 return Ok(false);
             };
             let newer =

@@ -71,6 +71,10 @@ id! {
     SessionId
 }
 id! {
+    /// An emergency access.
+    EmergencyGrantId
+}
+id! {
     /// A message.
     MessageId
 }

@@ -12,6 +12,9 @@ use zeroize::{Zeroize, Zeroizing};
 /// The 32-byte key of a database file.
 pub struct DatabaseKey([u8; 32]);
 
+/// Names the purpose, for ever: audit rows hold fingerprints.
+const FINGERPRINT: &[u8] = b"wardpost-key-fingerprint-v1";
+
 /// A text was not a database key. It never holds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -60,6 +63,11 @@ impl DatabaseKey {
             unreachable!("HKDF-SHA256 gives up to 8160 bytes")
         }
         derived
+    }
+
+    /// What a key is called where it must not be shown: 16 hex characters that tell keys apart and nothing else.
+    pub fn fingerprint(&self) -> String {
+        hex::encode(&self.derive(FINGERPRINT)[..8])
     }
 
     /// A key that differs from this one.

@@ -17,6 +17,7 @@ mod chain;
 mod chain_hash;
 mod connection;
 mod draft;
+mod emergency;
 mod error;
 mod failed_sign_ins;
 mod id;
@@ -26,6 +27,7 @@ mod message;
 mod person;
 mod random;
 mod readers;
+pub mod rekey;
 mod schema;
 mod session;
 mod session_list;
@@ -46,9 +48,13 @@ pub use backup_record::{BackupEvent, BackupRecord};
 pub use chain::{ChainFault, ChainVerdict};
 pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
 pub use draft::Draft;
+pub use emergency::{
+    EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
+    LONGEST_MINUTES, LONGEST_REASON,
+};
 pub use error::{OpenError, Source, StoreError};
 pub use failed_sign_ins::client_network;
-pub use id::{AuditId, InvalidId, MessageId, PersonId, SessionId};
+pub use id::{AuditId, EmergencyGrantId, InvalidId, MessageId, PersonId, SessionId};
 pub use inbox::{ListQuery, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
 pub use key::{DatabaseKey, KeyError};
 pub use message::{Deletion, Message, NewMessage, Opened, Sent};

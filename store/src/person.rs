@@ -4,6 +4,7 @@ use rusqlite::Row;
 use serde_json::json;
 
 use crate::audit::{Action, Entry, clip};
+use crate::emergency::end_open_grants;
 use crate::error::StoreError;
 use crate::id::PersonId;
 use crate::session::{EndReason, end_session, live_sessions};
@@ -136,6 +137,7 @@ impl Store {
                 if enabled {
                     continue;
                 }
+                end_open_grants(write, person, at)?;
                 for session in live_sessions(write, person)? {
                     end_session(write, session, EndReason::Disabled, at)?;
                     let details = json!({

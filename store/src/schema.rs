@@ -24,8 +24,11 @@ use crate::time::Timestamp;
 use crate::writer::Write;
 
 /// Migration n takes a database from schema n - 1 to n.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_shipping.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_shipping.sql"),
+    include_str!("../migrations/0003_emergency.sql"),
+];
 
 /// Setgid and writable for the group.
 const SHARED: u32 = 0o2020;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::json;
 
 use crate::audit::{Action, Entry};
+use crate::emergency::end_with_session;
 use crate::error::StoreError;
 use crate::id::{PersonId, SessionId};
 use crate::store::Store;
@@ -70,6 +71,8 @@ pub struct Session {
     pub started_at: Timestamp,
     /// When the person last did something.
     pub last_active_at: Timestamp,
+    /// Until when it may last, where an operator let the person in without the identity provider.
+    pub emergency_until: Option<Timestamp>,
 }
 
 /// Why a session ended.
@@ -87,17 +90,28 @@ pub enum EndReason {
     Replaced,
     /// The person ended it from another of her sessions.
     Elsewhere,
+    /// It was an emergency access, and lasted as long as it was granted for.
+    EmergencyOver,
+    /// It was an emergency access, and the operator took it back.
+    EmergencyRevoked,
 }
 
 impl EndReason {
-    const ALL: [EndReason; 6] = [
+    const ALL: [EndReason; 8] = [
         EndReason::SignedOut,
         EndReason::Idle,
         EndReason::Absolute,
         EndReason::Disabled,
         EndReason::Replaced,
         EndReason::Elsewhere,
+        EndReason::EmergencyOver,
+        EndReason::EmergencyRevoked,
     ];
+
+    /// Whether time ran out on somebody who may have been writing: what was typed is kept then.
+    pub fn is_time_limit(self) -> bool {
+        matches!(self, EndReason::Idle | EndReason::Absolute | EndReason::EmergencyOver)
+    }
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -107,6 +121,8 @@ impl EndReason {
             EndReason::Disabled => "disabled",
             EndReason::Replaced => "replaced",
             EndReason::Elsewhere => "elsewhere",
+            EndReason::EmergencyOver => "emergency_over",
+            EndReason::EmergencyRevoked => "emergency_revoked",
         }
     }
 }
@@ -129,16 +145,29 @@ pub enum SessionState {
     Unknown,
 }
 
+impl Session {
+    /// When it ends however much is done in it.
+    pub fn latest_end(&self, limits: SessionLimits) -> Timestamp {
+        let absolute = self.started_at.plus(limits.absolute);
+        self.emergency_until.map_or(absolute, |until| until.min(absolute))
+    }
+}
+
 impl SessionLimits {
     /// The limit that a session has passed at `at`, and when it did.
     pub(crate) fn passed(
         self,
         started_at: Timestamp,
         last_active_at: Timestamp,
+        emergency_until: Option<Timestamp>,
         at: Timestamp,
     ) -> Option<(EndReason, Timestamp)> {
         let (idle, absolute) = (last_active_at.plus(self.idle), started_at.plus(self.absolute));
-        let first = if absolute < idle { (EndReason::Absolute, absolute) } else { (EndReason::Idle, idle) };
+        let latest = match emergency_until {
+            Some(until) if until < absolute => (EndReason::EmergencyOver, until),
+            _ => (EndReason::Absolute, absolute),
+        };
+        let first = if latest.1 < idle { latest } else { (EndReason::Idle, idle) };
         if at >= first.1 {
             Some(first)
         } else if last_active_at.since(at) > CLOCK_TOLERANCE {
@@ -157,7 +186,8 @@ pub(crate) struct StoredSession {
 }
 
 const STORED_SESSION: &str = "SELECT s.id, s.person_id, p.name, p.email, s.csrf_token, s.started_at, s.last_active_at, \
-     s.end_reason, s.ended_at, p.disabled_at IS NOT NULL FROM session s JOIN person p ON p.id = s.person_id \
+     s.end_reason, s.ended_at, p.disabled_at IS NOT NULL, e.session_until \
+     FROM session s JOIN person p ON p.id = s.person_id LEFT JOIN emergency_grant e ON e.session_id = s.id \
      WHERE s.token_hash = ?1";
 
 fn stored_session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
@@ -169,6 +199,7 @@ fn stored_session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         csrf_token: row.get(4)?,
         started_at: row.get(5)?,
         last_active_at: row.get(6)?,
+        emergency_until: row.get(10)?,
     };
     let ended = match (row.get(7)?, row.get(8)?) {
         (Some(reason), Some(at)) => Some((reason, at)),
@@ -206,7 +237,7 @@ impl Store {
         if let Some(reason) = expired.get(&session.id) {
             return Ok(SessionState::Ended(*reason));
         }
-        match limits.passed(session.started_at, session.last_active_at, at) {
+        match limits.passed(session.started_at, session.last_active_at, session.emergency_until, at) {
             Some((reason, _)) => {
                 expired.insert(session.id, reason);
                 Ok(SessionState::Ended(reason))
@@ -251,11 +282,12 @@ impl Store {
         let reported = self.expired().clone();
         let overdue = move |connection: &Connection| -> Result<Vec<Overdue>, StoreError> {
             let mut select = connection.prepare_cached(
-                "SELECT id, person_id, started_at, last_active_at FROM session WHERE ended_at IS NULL ORDER BY id",
+                "SELECT s.id, s.person_id, s.started_at, s.last_active_at, e.session_until FROM session s \
+                 LEFT JOIN emergency_grant e ON e.session_id = s.id WHERE s.ended_at IS NULL ORDER BY s.id",
             )?;
             let rows = select.query_map((), |row| {
                 let (id, last_active_at) = (row.get(0)?, row.get(3)?);
-                let passed = limits.passed(row.get(2)?, last_active_at, at).map(|(reason, _)| reason);
+                let passed = limits.passed(row.get(2)?, last_active_at, row.get(4)?, at).map(|(reason, _)| reason);
                 let reason = reported.get(&id).copied().or(passed);
                 let person = row.get(1)?;
                 Ok(reason.map(|reason| Overdue { id, person, last_active_at, reason }))
@@ -336,9 +368,10 @@ pub(crate) fn require_live(write: &Write<'_>, actor: Actor) -> Result<(), StoreE
     if select.exists((actor.session, actor.person))? { Ok(()) } else { Err(StoreError::SessionEnded) }
 }
 
-/// Ends a live session; its audit row is the caller's to write.
+/// Ends a live session; its audit row is the caller's to write. An emergency access ends with its session, and has a row
+/// of its own.
 pub(crate) fn end_session(
-    write: &Write<'_>,
+    write: &mut Write<'_>,
     id: SessionId,
     reason: EndReason,
     at: Timestamp,
@@ -347,7 +380,8 @@ pub(crate) fn end_session(
         .connection
         .prepare_cached("UPDATE session SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL")?;
     update.execute((id, at, reason.as_str()))?;
-    Ok(())
+    drop(update);
+    end_with_session(write, id, reason, at)
 }
 
 /// The live sessions of a person.

@@ -33,6 +33,8 @@ pub struct OwnSession {
     pub ip: Option<String>,
     /// What the browser called itself.
     pub user_agent: Option<String>,
+    /// Until when it may last, if it is an emergency access.
+    pub emergency_until: Option<Timestamp>,
 }
 
 /// What came of ending one session.
@@ -46,10 +48,12 @@ pub enum EndedOne {
     Unknown,
 }
 
-const OWN_SESSIONS: &str = "SELECT s.id, s.started_at, s.last_active_at, a.ip, json_extract(a.details, '$.user_agent') \
+const OWN_SESSIONS: &str = "SELECT s.id, s.started_at, s.last_active_at, a.ip, json_extract(a.details, '$.user_agent'), \
+     e.session_until \
      FROM session s LEFT JOIN audit_log a ON a.id = ( \
          SELECT min(b.id) FROM audit_log b WHERE b.person_id = s.person_id AND b.at = s.started_at \
          AND json_extract(b.details, '$.session') = s.id) \
+     LEFT JOIN emergency_grant e ON e.session_id = s.id \
      WHERE s.person_id = ?1 AND s.ended_at IS NULL ORDER BY s.last_active_at DESC, s.id DESC";
 
 impl Store {
@@ -70,7 +74,7 @@ impl Store {
         // What a look-up has reported as over, or would report, is no session of hers, written down or not.
         let reported = self.expired();
         sessions.retain(|session| {
-            let passed = limits.passed(session.started_at, session.last_active_at, at);
+            let passed = limits.passed(session.started_at, session.last_active_at, session.emergency_until, at);
             passed.is_none() && !reported.contains_key(&session.id)
         });
         Ok(sessions)
@@ -157,6 +161,7 @@ fn own_session(row: &Row<'_>) -> rusqlite::Result<OwnSession> {
         last_active_at: row.get(2)?,
         ip: row.get(3)?,
         user_agent: row.get(4)?,
+        emergency_until: row.get(5)?,
     })
 }
 

@@ -70,7 +70,7 @@ impl Store {
             }
             let (person, new_person, changed) = keep_person(write, known, &identity, at)?;
             let token = SessionToken::random();
-            let session = start_session(write, person, &identity, &token, at)?;
+            let session = start_session(write, person, &identity.name, &identity.email, &token, at)?;
             write.append(Entry {
                 at,
                 person: Some(person),
@@ -130,7 +130,7 @@ fn find_person(write: &Write<'_>, identity: &Identity) -> Result<Option<Known>, 
 }
 
 /// Staff are disabled by address: the same address under a new account must not slip through.
-fn address_is_disabled(write: &Write<'_>, email: &str) -> Result<bool, StoreError> {
+pub(crate) fn address_is_disabled(write: &Write<'_>, email: &str) -> Result<bool, StoreError> {
     let mut select = write
         .connection
         .prepare_cached("SELECT 1 FROM person WHERE email = ?1 COLLATE NOCASE AND disabled_at IS NOT NULL")?;
@@ -155,7 +155,12 @@ fn deny(
     Ok(())
 }
 
-fn replace(write: &mut Write<'_>, token: &SessionToken, ip: IpAddr, at: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn replace(
+    write: &mut Write<'_>,
+    token: &SessionToken,
+    ip: IpAddr,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let Some(old) = find_session(write.connection, token.hash())?.filter(|old| old.ended.is_none()) else {
         return Ok(());
     };
@@ -200,10 +205,11 @@ fn keep_person(
     Ok((known.id, false, changed))
 }
 
-fn start_session(
+pub(crate) fn start_session(
     write: &Write<'_>,
     person: PersonId,
-    identity: &Identity,
+    name: &str,
+    email: &str,
     token: &SessionToken,
     at: Timestamp,
 ) -> Result<Session, StoreError> {
@@ -216,11 +222,12 @@ fn start_session(
     Ok(Session {
         id,
         person,
-        person_name: identity.name.clone(),
-        person_email: identity.email.clone(),
+        person_name: name.to_owned(),
+        person_email: email.to_owned(),
         csrf_token,
         started_at: at,
         last_active_at: at,
+        emergency_until: None,
     })
 }
 

@@ -39,6 +39,64 @@ pub struct SignedIn;
 #[derive(Clone, Copy)]
 pub struct Watching;
 
+/// Somebody without a session whose browser has opened one of our forms before: the few forms that are sent signed out.
+/// The form carries what the browser's cookie holds, which no page of another site can read, set or guess.
+#[derive(Clone, Copy)]
+pub struct AtTheDoor;
+
+/// The cookie of [`AtTheDoor`]. The prefix keeps other hosts, and pages without TLS, from setting it.
+pub const DOOR_COOKIE: &str = "__Host-wardpost-door";
+/// How long a form at the door may stay open, in seconds.
+pub const DOOR_SECONDS: u64 = 3600;
+
+/// What a browser at the door holds.
+pub struct Door(String);
+
+impl Door {
+    /// The one that the browser holds, or a new one and true: then it has to be told.
+    pub fn open(request: &Request) -> Result<(Self, bool), PageError> {
+        if let Some(door) = Self::held(request) {
+            return Ok((door, false));
+        }
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|_| PageError::Panicked)?;
+        Ok((Self(hex::encode(bytes)), true))
+    }
+
+    fn held(request: &Request) -> Option<Self> {
+        let token = request.cookie(DOOR_COOKIE)?;
+        let ours = token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+        ours.then(|| Self(token.to_owned()))
+    }
+}
+
+/// What a form's token must be. Every proof that a POST row can rest on has one.
+pub trait FormToken {
+    /// 64 hex characters that only this browser's forms carry.
+    fn form_token(&self) -> &str;
+}
+
+impl FormToken for Member {
+    fn form_token(&self) -> &str {
+        &self.session.csrf_token
+    }
+}
+
+impl FormToken for Door {
+    fn form_token(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Access for AtTheDoor {
+    type Proof = Door;
+    const NAME: &'static str = "at the door";
+
+    async fn admit(self, request: &Request, _form: Option<&Form>) -> Result<Door, PageError> {
+        Door::held(request).ok_or(PageError::StaleForm)
+    }
+}
+
 /// A member of staff with a live session.
 #[derive(Clone)]
 pub struct Member {
@@ -125,7 +183,7 @@ async fn keep_draft(request: &Request, form: Option<&Form>, reason: EndReason) -
     let (Some(form), Some(token)) = (form, request.session_token()) else {
         return false;
     };
-    if !matches!(reason, EndReason::Idle | EndReason::Absolute) {
+    if !reason.is_time_limit() {
         return false;
     }
     let Some(draft) = crate::messages::draft::from_form(form, request.at) else {

@@ -45,6 +45,8 @@ pub struct SignInConfig {
     pub client_secret: SecretString,
     /// Seals the cookie that carries a sign-in from its start to its callback.
     pub app_secret: SecretString,
+    /// The one before, which still opens what it has sealed.
+    pub previous_app_secret: Option<SecretString>,
     /// Which verified accounts are staff.
     pub staff: StaffRule,
 }
@@ -111,6 +113,34 @@ pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), 
     settings.finish(move || database)
 }
 
+/// The database, its key, and where the site is.
+pub type EmergencySettings = (PathBuf, DatabaseKey, Option<PublicUrl>);
+
+/// The settings of `web emergency-access grant`: the database, and the site that the link leads to, where it is known: on
+/// a bad day a shell without the service's settings must do.
+pub fn read_emergency(mut settings: Settings) -> Result<(EmergencySettings, Vec<Effective>), ConfigFaults> {
+    let database = database(&mut settings);
+    let public_url = settings.optional("WARDPOST_PUBLIC_URL", PublicUrl::parse);
+    settings.finish(move || {
+        let (path, key) = database?;
+        Some((path, key, public_url?))
+    })
+}
+
+/// The database, its key, and the one it is to have.
+pub type RekeySettings = (PathBuf, DatabaseKey, Option<DatabaseKey>);
+
+/// The settings of `web rekey`.
+pub fn read_rekey(mut settings: Settings) -> Result<(RekeySettings, Vec<Effective>), ConfigFaults> {
+    let database = database(&mut settings);
+    let new = settings
+        .optional("DB_ENCRYPTION_KEY_NEW", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
+    settings.finish(move || {
+        let (path, key) = database?;
+        Some((path, key, new?))
+    })
+}
+
 /// The one setting of the health check.
 pub fn read_listen(mut settings: Settings) -> Result<(SocketAddr, Vec<Effective>), ConfigFaults> {
     let listen = listen(&mut settings);
@@ -134,12 +164,8 @@ fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
     let issuer = settings.or_default("WARDPOST_OIDC_ISSUER", "https://accounts.google.com", parse_trustworthy_url);
     let client_id = settings.required("GOOGLE_CLIENT_ID", |text| Ok(text.to_owned()));
     let client_secret = settings.secret("GOOGLE_CLIENT_SECRET", |text| Ok(SecretString::from(text)));
-    let app_secret = settings.secret("APP_SECRET", |text| {
-        if text.len() < 32 {
-            return Err("must be at least 32 bytes long".to_owned());
-        }
-        Ok(SecretString::from(text))
-    });
+    let app_secret = settings.secret("APP_SECRET", parse_app_secret);
+    let previous_app_secret = settings.optional("WARDPOST_APP_SECRET_PREVIOUS", parse_app_secret);
     let domains = settings.optional("WARDPOST_STAFF_DOMAINS", parse_names);
     let emails = settings.optional("WARDPOST_STAFF_EMAILS", parse_names);
     let (domains, emails) = (domains?.unwrap_or_default(), emails?.unwrap_or_default());
@@ -155,8 +181,16 @@ fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
         client_id: client_id?,
         client_secret: client_secret?,
         app_secret: app_secret?,
+        previous_app_secret: previous_app_secret?,
         staff: staff?,
     })
+}
+
+fn parse_app_secret(text: &str) -> Result<SecretString, String> {
+    if text.len() < 32 {
+        return Err("must be at least 32 bytes long".to_owned());
+    }
+    Ok(SecretString::from(text))
 }
 
 /// https, or http where nothing leaves the machine.
@@ -260,6 +294,7 @@ mod tests {
             ("WARDPOST_SESSION_IDLE_MINUTES", "31"),
             ("WARDPOST_SESSION_MAX_HOURS", "25"),
             ("APP_SECRET", "too short"),
+            ("WARDPOST_APP_SECRET_PREVIOUS", "too short"),
         ] {
             assert!(read(settings(&[wrong])).is_err(), "{wrong:?}");
         }

@@ -11,7 +11,7 @@ use crate::request::Request;
 impl Frame {
     /// Around a page for whoever comes.
     pub fn signed_out(assets: &Assets) -> Self {
-        Self { assets: assets.urls().clone(), member: None, notice: None }
+        Self { assets: assets.urls().clone(), member: None, notice: None, emergency_until: None }
     }
 
     /// Around a member's page.
@@ -30,7 +30,14 @@ impl Frame {
                 stays_until_absolute: left.absolute,
             }),
             notice: None,
+            emergency_until: session.emergency_until.map(Time::from),
         }
+    }
+
+    /// The same with the banner of an emergency access that lasts until then.
+    pub fn under_emergency(mut self, until: Option<Timestamp>) -> Self {
+        self.emergency_until = until.map(Time::from);
+        self
     }
 
     /// The same with a notice at the top.
@@ -54,7 +61,7 @@ impl SessionLeft {
         let limits = request.site.config.session_limits;
         let session = member.session();
         let idle_end = session.last_active_at.plus(limits.idle);
-        let absolute_end = session.started_at.plus(limits.absolute);
+        let absolute_end = session.latest_end(limits);
         Self { seconds: idle_end.min(absolute_end).since(request.at).as_secs(), absolute: absolute_end <= idle_end }
     }
 }

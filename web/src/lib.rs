@@ -10,6 +10,7 @@ pub mod audit;
 pub mod client_address;
 pub mod commands;
 pub mod config;
+pub mod emergency;
 pub mod form;
 pub mod frame;
 pub mod health;

@@ -3,10 +3,10 @@
 //! A refusal or failure is a value until here. Its page says what happened and what to do next; what went wrong
 //! inside goes to the log alone, under the request id that the page shows.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{StatusCode, header};
-use store::{EndReason, StoreError};
+use store::{EndReason, StoreError, Timestamp};
 
 use crate::form;
 use crate::limits::{Rule, TooMany};
@@ -86,6 +86,8 @@ pub struct ErrorContext {
     pub next: Option<String>,
     /// It is not a person who reads the answer: a script of the page, or an open stream.
     pub for_script: bool,
+    /// Until when an emergency access lasts, where the request was found to be under one.
+    pub emergency: Arc<OnceLock<Timestamp>>,
 }
 
 impl Request {
@@ -101,6 +103,7 @@ impl Request {
             request_id: Arc::clone(&self.visitor.request_id),
             next: (self.method == http::Method::GET).then(|| self.path_and_query()),
             for_script: self.accepts("application/json") || self.accepts("text/event-stream"),
+            emergency: Arc::clone(&self.emergency),
         }
     }
 }
@@ -108,7 +111,7 @@ impl Request {
 impl ErrorContext {
     /// The context of a request of which nothing more is known.
     pub fn new(site: &Arc<Site>, request_id: Arc<str>) -> Self {
-        Self { site: Arc::clone(site), request_id, next: None, for_script: false }
+        Self { site: Arc::clone(site), request_id, next: None, for_script: false, emergency: Arc::default() }
     }
 
     /// The answer to an error; what is our own fault is logged here, once.
@@ -175,7 +178,7 @@ impl ErrorContext {
         (action_url, action_label): (String, &str),
     ) -> Reply {
         let page = ErrorPage {
-            frame: Frame::signed_out(&self.site.assets),
+            frame: Frame::signed_out(&self.site.assets).under_emergency(self.emergency.get().copied()),
             status: status.as_u16(),
             title: title.to_owned(),
             explanation: explanation.to_owned(),

@@ -1,10 +1,10 @@
 //! What a handler is given of a request, and the cookies it came with.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method, header};
-use store::{Client, SessionState, SessionToken, StoreError, Timestamp};
+use store::{Client, Session, SessionState, SessionToken, StoreError, Timestamp};
 
 use crate::form::Form;
 use crate::limits::TooMany;
@@ -40,6 +40,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// When it arrived.
     pub at: Timestamp,
+    /// Until when the session may last, once it was looked up and found to be an emergency access: error pages say it too.
+    pub emergency: Arc<OnceLock<Timestamp>>,
     /// It is one too many of its address. Set for the rows alone that keep what was typed; others are refused.
     pub over_limit: Option<TooMany>,
 }
@@ -52,18 +54,12 @@ impl Request {
 
     /// A cookie's value.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(key, value)| (key == name).then_some(value))
+        cookie_of(&self.headers, name)
     }
 
     /// The token in the session's cookie.
     pub fn session_token(&self) -> Option<SessionToken> {
-        SessionToken::parse(self.cookie(SESSION_COOKIE)?)
+        session_token_of(&self.headers)
     }
 
     /// The state of the session that the cookie names; Unknown without a cookie.
@@ -71,7 +67,12 @@ impl Request {
         match self.session_token() {
             Some(token) => {
                 let limits = self.site.config.session_limits;
-                self.site.store.session(&token, limits, self.at).await
+                let state = self.site.store.session(&token, limits, self.at).await?;
+                if let SessionState::Live(Session { emergency_until: Some(until), .. }) = &state {
+                    // Set once: a request asks for one session.
+                    let _ = self.emergency.set(*until);
+                }
+                Ok(state)
             }
             None => Ok(SessionState::Unknown),
         }
@@ -91,6 +92,21 @@ impl Request {
     pub fn path_and_query(&self) -> String {
         if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query.encode()) }
     }
+}
+
+/// The token in the session's cookie, of a request that no route has matched.
+pub fn session_token_of(headers: &HeaderMap) -> Option<SessionToken> {
+    SessionToken::parse(cookie_of(headers, SESSION_COOKIE)?)
+}
+
+fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// A Set-Cookie value for a cookie that ends with the browser, or after `max_age` seconds.

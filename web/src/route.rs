@@ -16,7 +16,7 @@ use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::{Filter, Rejection};
 
-use crate::access::{Access, Anyone, Member};
+use crate::access::{Access, Anyone, FormToken};
 use crate::form::Form;
 use crate::limits::Limited;
 use crate::page_error::PageError;
@@ -50,7 +50,7 @@ impl Route {
     }
 }
 
-/// A form whose CSRF token is the session's. Only a POST row makes one.
+/// A form whose CSRF token is the session's, or at the door the browser's. Only a POST row makes one.
 pub struct CsrfChecked<T>(T);
 
 impl<T> CsrfChecked<T> {
@@ -106,8 +106,8 @@ where
 /// A POST route.
 pub fn post<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
 where
-    A: Access<Proof = Member>,
-    H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    A: Access<Proof: FormToken>,
+    H: Fn(Request, A::Proof, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
     post_row(site, path, access, Limited::Yes, handler)
@@ -117,8 +117,8 @@ where
 /// the draft of a session that has ended, and the handler looks at [`Request::over_limit`].
 pub fn post_that_keeps<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, handler: H) -> Route
 where
-    A: Access<Proof = Member>,
-    H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    A: Access<Proof: FormToken>,
+    H: Fn(Request, A::Proof, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
     post_row(site, path, access, Limited::ByHandler, handler)
@@ -126,8 +126,8 @@ where
 
 fn post_row<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, limit: Limited, handler: H) -> Route
 where
-    A: Access<Proof = Member>,
-    H: Fn(Request, Member, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    A: Access<Proof: FormToken>,
+    H: Fn(Request, A::Proof, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
     let filter = matched(site, path)
@@ -145,9 +145,9 @@ where
                         (Err(too_many), Limited::ByHandler) => request.over_limit = Some(too_many),
                         (counted, _) => counted?,
                     }
-                    let member = access.admit(&request, Some(&form)).await?;
-                    check_csrf(&form, &member)?;
-                    handler(request, member, CsrfChecked(form)).await
+                    let proof = access.admit(&request, Some(&form)).await?;
+                    check_csrf(&form, &proof)?;
+                    handler(request, proof, CsrfChecked(form)).await
                 };
                 answer.await.unwrap_or_else(|error| context.page(error)).into_response()
             }
@@ -181,6 +181,7 @@ fn matched(
             query: Form::parse(query.as_bytes()),
             headers,
             at: Timestamp::now(),
+            emergency: Arc::default(),
             over_limit: None,
         })
 }
@@ -211,8 +212,8 @@ fn check_origin(headers: &HeaderMap, own: &str) -> Result<(), PageError> {
     Ok(())
 }
 
-fn check_csrf(form: &Form, member: &Member) -> Result<(), PageError> {
-    let expected = member.session().csrf_token.as_bytes();
+fn check_csrf(form: &Form, proof: &impl FormToken) -> Result<(), PageError> {
+    let expected = proof.form_token().as_bytes();
     let given = form.text("csrf").as_bytes();
     if bool::from(expected.ct_eq(given)) { Ok(()) } else { Err(PageError::StaleForm) }
 }

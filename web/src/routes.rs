@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use http::{Method, header};
+use http::{HeaderMap, Method, header};
+use store::{SessionState, Timestamp};
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use crate::access::{Anyone, SignedIn, Watching};
+use crate::access::{Anyone, AtTheDoor, SignedIn, Watching};
 use crate::page_error::{ErrorContext, PageError};
-use crate::request::Visitor;
+use crate::request::{Visitor, session_token_of};
 use crate::route::{Route, get, post, post_that_keeps, probe};
 use crate::site::Site;
-use crate::{assets, audit, health, help, messages, session_time, sessions, sign_in};
+use crate::{assets, audit, emergency, health, help, messages, session_time, sessions, sign_in};
 
 /// All routes. Literal paths stand before those with a `{}` that would match them too.
 pub fn table(s: &Arc<Site>) -> Vec<Route> {
@@ -28,6 +29,9 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
         get(s, "/sessions", SignedIn, sessions::show),
         post(s, "/sessions/end-others", SignedIn, sessions::end_others),
         post(s, "/sessions/{}/end", SignedIn, sessions::end),
+        // Coming in while the identity provider is down.
+        get(s, emergency::PATH, Anyone, emergency::page),
+        post(s, emergency::PATH, AtTheDoor, emergency::enter),
         // Messages.
         get(s, "/messages", SignedIn, messages::list::show),
         post_that_keeps(s, "/messages", SignedIn, messages::compose::send),
@@ -66,23 +70,43 @@ fn refusal(site: &Arc<Site>, methods: Arc<Vec<(&'static str, Method)>>) -> Boxed
     let site = Arc::clone(site);
     warp::path::full()
         .and(warp::ext::get::<Visitor>())
-        .map(move |path: FullPath, visitor: Visitor| {
-            let within = site.limits.request(visitor.ip);
-            let context = ErrorContext::new(&site, visitor.request_id);
-            if let Err(too_many) = within {
-                return context.page(PageError::TooMany(too_many)).into_response();
-            }
-            let allowed: Vec<&str> = methods
-                .iter()
-                .filter(|(pattern, _)| crate::route::matches(pattern, path.as_str()))
-                .flat_map(|(_, method)| if method == Method::GET { vec!["GET", "HEAD"] } else { vec!["POST"] })
-                .collect();
-            let reply = if allowed.is_empty() {
-                context.page(PageError::NotFound)
-            } else {
-                context.page(PageError::WrongMethod).with(header::ALLOW, &allowed.join(", "))
-            };
-            reply.into_response()
+        .and(warp::header::headers_cloned())
+        .then(move |path: FullPath, visitor: Visitor, headers: HeaderMap| {
+            let (site, methods) = (Arc::clone(&site), Arc::clone(&methods));
+            async move { refuse(&site, &methods, path.as_str(), visitor, &headers).await }
         })
         .boxed()
+}
+
+async fn refuse(
+    site: &Arc<Site>,
+    methods: &[(&'static str, Method)],
+    path: &str,
+    visitor: Visitor,
+    headers: &HeaderMap,
+) -> Response {
+    let within = site.limits.request(visitor.ip);
+    let context = ErrorContext::new(site, visitor.request_id);
+    if let Err(too_many) = within {
+        return context.page(PageError::TooMany(too_many)).into_response();
+    }
+    // This page, too, says that somebody is in by emergency access.
+    if let Some(token) = session_token_of(headers)
+        && let Ok(SessionState::Live(session)) =
+            site.store.session(&token, site.config.session_limits, Timestamp::now()).await
+        && let Some(until) = session.emergency_until
+    {
+        let _ = context.emergency.set(until);
+    }
+    let allowed: Vec<&str> = methods
+        .iter()
+        .filter(|(pattern, _)| crate::route::matches(pattern, path))
+        .flat_map(|(_, method)| if method == Method::GET { vec!["GET", "HEAD"] } else { vec!["POST"] })
+        .collect();
+    let reply = if allowed.is_empty() {
+        context.page(PageError::NotFound)
+    } else {
+        context.page(PageError::WrongMethod).with(header::ALLOW, &allowed.join(", "))
+    };
+    reply.into_response()
 }

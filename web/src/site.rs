@@ -7,7 +7,8 @@ use store::{Store, Timestamp};
 
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
-use crate::config::Config;
+use crate::config::{Config, SignInConfig};
+use crate::emergency::alarm;
 use crate::health::Readiness;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
@@ -57,10 +58,12 @@ pub enum BuildError {
 impl Site {
     /// A site over an open database.
     pub fn build(config: Config, store: Store, shutdown: Shutdown) -> Result<Arc<Self>, BuildError> {
+        let SignInConfig { app_secret, previous_app_secret, .. } = &config.sign_in;
+        let sealer = Sealer::new(app_secret, previous_app_secret.as_ref(), Timestamp::now());
         Ok(Arc::new(Self {
             assets: Assets::load()?,
             provider: Provider::new(&config.sign_in, &config.public_url)?,
-            sealer: Sealer::new(&config.sign_in.app_secret),
+            sealer,
             limits: Limits::new(&config.limits),
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
@@ -81,6 +84,7 @@ impl Site {
         let feed = self.feed.clone().run(self.store.clone());
         let chain = self.chain.run();
         let sweep = self.sweep_sessions();
+        let alarms = alarm::watch(self.store.clone());
         let removal = self.remove_old_sessions();
         tokio::select! {
             () = self.stopping() => {}
@@ -88,6 +92,7 @@ impl Site {
             () = chain => {}
             () = sweep => {}
             () = removal => {}
+            () = alarms => {}
         }
     }
 
@@ -98,6 +103,9 @@ impl Site {
             let limits = self.config.session_limits;
             if let Err(error) = self.store.expire_sessions(limits, Timestamp::now()).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
+            }
+            if let Err(error) = self.store.expire_emergency_grants(Timestamp::now()).await {
+                tracing::warn!(%error, "unused emergency access could not be written down as ended");
             }
         }
     }

@@ -388,9 +388,24 @@ const draft = $("compose") && {
   },
 };
 
+// ---- Emergency access
+
+/** A link carries the one-time code behind its `#`, which browsers send nowhere; it goes into the form, and out of the address. */
+function takeCode(field) {
+  const code = decodeURIComponent(location.hash.slice(1));
+  if (!code) return;
+  field.value = code;
+  history.replaceState(history.state, "", location.pathname);
+}
+
 // ---- Begin
 
 showLocalTimes(document);
+const code = $("code");
+if (code) {
+  takeCode(code);
+  addEventListener("hashchange", () => takeCode(code));
+}
 const notice = document.querySelector(".notice");
 if (notice) {
   // Said once: loading the page again must not say it again. A screen reader hears only what changes after loading.

@@ -13,7 +13,10 @@ use testkit::{Reply, Request};
 use wardpost_web::routes;
 
 /// The routes that the world may use. Adding to this list is a decision.
-const PUBLIC: [&str; 6] = ["/", "/sign-in/start", "/sign-in/callback", "/static/{}", "/healthz", "/readyz"];
+const PUBLIC: [&str; 7] =
+    ["/", "/sign-in/start", "/sign-in/callback", "/emergency-access", "/static/{}", "/healthz", "/readyz"];
+/// The forms that are sent without a session. Adding to this list is a decision, too.
+const FORMS_AT_THE_DOOR: [&str; 1] = ["/emergency-access"];
 
 /// Where a signed-in GET does not simply give a page.
 fn expected_status(path: &str) -> u16 {
@@ -113,6 +116,8 @@ fn assert_signed_out(row: &Row, reply: &Reply) {
             assert_eq!(reply.status, 303, "{name}");
             assert!(reply.location().unwrap().contains("/?next="), "{name}");
         }
+        // No form of ours was opened here.
+        ("at the door", _) => assert_eq!(reply.status, 403, "{name}"),
         ("signed in" | "watching", _) => assert_eq!(reply.status, 401, "{name}"),
         (other, _) => panic!("say here what {other} means for somebody signed out"),
     }
@@ -123,10 +128,12 @@ fn assert_signed_out(row: &Row, reply: &Reply) {
 async fn only_the_listed_routes_are_public_and_every_post_needs_a_session() {
     let clinic = Clinic::open().await;
     for route in routes::table(&clinic.site) {
-        let public = PUBLIC.contains(&route.path);
-        assert_eq!(route.access == "anyone", public, "{} {}", route.method, route.path);
         if route.method == Method::POST {
-            assert_eq!(route.access, "signed in", "{}", route.path);
+            let expected = if FORMS_AT_THE_DOOR.contains(&route.path) { "at the door" } else { "signed in" };
+            assert_eq!(route.access, expected, "{}", route.path);
+        } else {
+            let public = PUBLIC.contains(&route.path);
+            assert_eq!(route.access == "anyone", public, "{} {}", route.method, route.path);
         }
     }
 }
@@ -163,7 +170,10 @@ async fn signed_in_every_route_answers() {
         }
         let reply = request(&member, &row).send().await;
         assert_guarded(&row, &reply);
-        if row.method == Method::POST {
+        if row.access == "at the door" {
+            // It needs more than a session: see tests/emergency.rs.
+            assert_eq!(reply.status, 403, "POST {}", row.path);
+        } else if row.method == Method::POST {
             assert!(reply.status < 400, "POST {} gave {}: {}", row.path, reply.status, reply.text());
         } else {
             assert_eq!(reply.status, expected_status(row.pattern), "GET {}", row.path);
@@ -194,6 +204,8 @@ async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing()
     let author = clinic.sign_in("author").await;
     let rows = rows(&clinic, &author).await;
     let quiet = clinic.audit().await.len();
+    // So that the token is right at the door as well.
+    author.http.set_cookie(wardpost_web::access::DOOR_COOKIE, &author.csrf);
     for row in rows.iter().filter(|row| row.method == Method::POST) {
         let post = || author.http.request(Method::POST, &row.path);
         let key = IdempotencyKey::random().to_string();

@@ -195,7 +195,8 @@ fn check_schema(connection: &Connection) -> Result<i64, CopyFault> {
     Ok(found)
 }
 
-fn check_cipher(connection: &Connection) -> Result<(), CopyFault> {
+/// Every page is what was written with this connection's key.
+pub(crate) fn check_cipher(connection: &Connection) -> Result<(), CopyFault> {
     let mut check = connection.prepare("PRAGMA cipher_integrity_check")?;
     let faults: Vec<String> = check.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
     match faults.first() {
@@ -217,7 +218,8 @@ fn check_structure(connection: &Connection) -> Result<(), CopyFault> {
     }
 }
 
-fn count_rows(connection: &Connection) -> Result<BTreeMap<String, u64>, CopyFault> {
+/// How many rows each table of ours has.
+pub(crate) fn count_rows(connection: &Connection) -> Result<BTreeMap<String, u64>, CopyFault> {
     let mut select = connection
         .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
     let tables: Vec<String> = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;

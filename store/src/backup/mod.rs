@@ -12,6 +12,8 @@ mod pages;
 pub use claim::{Claim, ClaimError, claim};
 pub use copy::copy_database;
 pub use inspect::{CopyFault, Inspection, Stage, inspect};
+pub(crate) use inspect::{check_cipher, count_rows};
+pub(crate) use pages::each_page;
 pub use pages::{PageCount, PageWriter, read_pages};
 
 use crate::error::{OpenError, StoreError};

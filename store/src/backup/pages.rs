@@ -35,10 +35,17 @@ pub struct PageCount {
 pub fn read_pages(
     path: &Path,
     key: &DatabaseKey,
-    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    each: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<PageCount, BackupError> {
     check_build()?;
-    let connection = open(path, key, Role::Reader)?;
+    each_page(&open(path, key, Role::Reader)?, each)
+}
+
+/// The same of a database that is open already.
+pub(crate) fn each_page(
+    connection: &Connection,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<PageCount, BackupError> {
     let mut select = connection.prepare("SELECT data FROM sqlite_dbpage ORDER BY pgno")?;
     let mut rows = select.query(())?;
     let mut count = PageCount { pages: 0, bytes: 0 };

@@ -23,12 +23,17 @@ pub fn of(action: Action) -> &'static str {
         Action::AuditExport => "exported the audit log",
         Action::StaffDisabled => "was switched off",
         Action::StaffEnabled => "was switched on",
+        Action::EmergencyAccessGranted => "gave a member emergency access",
+        Action::EmergencyAccessUsed => "came in by emergency access",
+        Action::EmergencyAccessRefused => "was refused emergency access",
+        Action::EmergencyAccessEnded => "ended an emergency access",
         Action::AuditRowQuarantined => "gave up copying an audit row off the machine",
         Action::BackupCreated => "made a backup",
         Action::BackupVerified => "proved that a backup restores",
         Action::BackupFailed => "failed to make or prove a backup",
         Action::BackupIdentityShown => "showed the key of the backups",
         Action::DatabaseRestored => "restored the database from a backup",
+        Action::DatabaseRekeyed => "encrypted the database with another key",
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the `web` program can be asked to do.
 
 pub mod audit_verify;
+pub mod emergency;
 pub mod healthcheck;
+mod operator;
+pub mod rekey;
 pub mod serve;
 pub mod staff;
 
@@ -46,6 +49,12 @@ pub enum Command {
     /// Look after the people who can sign in.
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Let a member in while the identity provider is down, list what was granted, take it back.
+    #[command(subcommand)]
+    EmergencyAccess(emergency::EmergencyCommand),
+    /// Give the database another key, DB_ENCRYPTION_KEY_NEW. Stop web, log-shipper and backup-worker first.
+    #[command(after_help = rekey::HELP)]
+    Rekey(rekey::Rekey),
     /// Ask the running site whether it is ready; exit 0 if so. For container health checks.
     #[command(after_help = "Example:\n  web healthcheck")]
     Healthcheck,
@@ -91,6 +100,8 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Staff(StaffCommand::List) => staff::list(json).await,
         Command::Staff(StaffCommand::Disable { email }) => staff::set_enabled(&email, false, json).await,
         Command::Staff(StaffCommand::Enable { email }) => staff::set_enabled(&email, true, json).await,
+        Command::EmergencyAccess(command) => emergency::run(command, json).await,
+        Command::Rekey(options) => rekey::run(options, json).await,
         Command::Healthcheck => healthcheck::run().await,
     }
 }
@@ -118,13 +129,14 @@ pub(crate) async fn open_database() -> Result<Store, Exit> {
 }
 
 pub(crate) async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, Exit> {
-    Store::open(path, key, if_missing).await.map_err(|error| {
-        complain(&format!("web: {error}"));
-        match error {
-            OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => {
-                Exit::Configuration
-            }
-            _ => Exit::Failed,
-        }
-    })
+    Store::open(path, key, if_missing).await.map_err(|error| refuse_database(&error))
+}
+
+/// Says why a database cannot be opened.
+fn refuse_database(error: &OpenError) -> Exit {
+    complain(&format!("web: {error}"));
+    match error {
+        OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => Exit::Configuration,
+        _ => Exit::Failed,
+    }
 }

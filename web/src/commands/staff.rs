@@ -4,6 +4,7 @@ use process::Exit;
 use serde_json::json;
 use store::{Person, StaffChange, Store, StoreError, Timestamp};
 
+use super::operator::operator;
 use super::{complain, open_database, say};
 
 /// `web staff list`
@@ -55,12 +56,6 @@ async fn with_store(work: impl AsyncFnOnce(&Store) -> Result<Exit, StoreError>) 
     });
     store.close().await;
     exit
-}
-
-/// Who runs the command, for the audit log.
-fn operator() -> String {
-    let uid = nix::unistd::getuid();
-    nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 fn list_as_json(people: &[Person]) -> String {

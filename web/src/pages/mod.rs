@@ -5,6 +5,7 @@
 //! struct here has `Debug`: most of them carry message text or a CSRF token, and neither may reach a log.
 
 mod audit;
+mod emergency;
 mod messages;
 mod plain;
 mod sessions;
@@ -16,6 +17,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 pub use audit::{AuditPage, AuditRowView, ChainBanner};
+pub use emergency::EmergencyPage;
 pub use messages::{ComposePage, DeletePage, InboxPage, MessagePage, MessageRow, RowContent, TombstonePage};
 pub use plain::{ErrorPage, HelpPage};
 pub use sessions::{SessionView, SessionsPage};
@@ -30,6 +32,8 @@ pub struct Frame {
     pub member: Option<MemberFrame>,
     /// What was just done, for example "Message sent."
     pub notice: Option<&'static str>,
+    /// Until when the emergency access lasts that the reader came in by.
+    pub emergency_until: Option<Time>,
 }
 
 /// The addresses of the static files, each with the hash of its content: `/static/site.0a1b2c3d.css`.

@@ -43,7 +43,7 @@ pub(super) fn frame() -> Frame {
 pub(super) fn signed_out() -> Frame {
     let assets =
         AssetUrls { css: "/static/site.css".into(), js: "/static/site.js".into(), icon: "/static/icon.svg".into() };
-    Frame { assets, member: None, notice: None }
+    Frame { assets, member: None, notice: None, emergency_until: None }
 }
 
 pub(super) fn choices(selected: Option<usize>) -> Vec<Choice> {

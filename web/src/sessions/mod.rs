@@ -50,7 +50,9 @@ fn view(session: OwnSession, request: &Request, member: &Member) -> SessionView 
     let this = session.id == member.actor().session;
     // This page is activity; it is written down only now and then.
     let last_active_at = if this { request.at } else { session.last_active_at };
-    let ends_at = last_active_at.plus(limits.idle).min(session.started_at.plus(limits.absolute));
+    let absolute_end = session.started_at.plus(limits.absolute);
+    let latest = session.emergency_until.map_or(absolute_end, |until| until.min(absolute_end));
+    let ends_at = last_active_at.plus(limits.idle).min(latest);
     SessionView {
         id: session.id.get(),
         this,

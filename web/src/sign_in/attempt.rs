@@ -38,17 +38,19 @@ pub struct Attempt {
 }
 
 /// Seals and opens attempts.
-pub struct Sealer(XChaCha20Poly1305);
+pub struct Sealer {
+    current: XChaCha20Poly1305,
+    previous: Option<XChaCha20Poly1305>,
+    /// From when on nothing is sealed with the previous secret any more.
+    since: Timestamp,
+}
 
 impl Sealer {
-    /// A sealer under a key derived from APP_SECRET.
-    pub fn new(app_secret: &SecretString) -> Self {
-        let mut key = [0; 32];
-        let derived = Hkdf::<Sha256>::new(None, app_secret.expose_secret().as_bytes()).expand(KEY_LABEL, &mut key);
-        debug_assert!(derived.is_ok(), "32 bytes are within HKDF's limit of 255 blocks");
-        let sealer = Self(XChaCha20Poly1305::new(&key.into()));
-        key.zeroize();
-        sealer
+    /// A sealer under a key derived from APP_SECRET. What the `previous` secret sealed before `since`, when this process
+    /// began, is opened too: so a sign-in that is on its way while the secret is rotated comes through, and the previous
+    /// secret is worth nothing ten minutes later, even where nobody removes it.
+    pub fn new(app_secret: &SecretString, previous: Option<&SecretString>, since: Timestamp) -> Self {
+        Self { current: cipher(app_secret), previous: previous.map(cipher), since }
     }
 
     /// The cookie's value; None when the machine gives no randomness.
@@ -56,7 +58,7 @@ impl Sealer {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).ok()?;
         let plain = serde_json::to_vec(attempt).ok()?;
-        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), plain.as_slice()).ok()?;
+        let sealed = self.current.encrypt(XNonce::from_slice(&nonce), plain.as_slice()).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
@@ -64,12 +66,24 @@ impl Sealer {
     pub fn open(&self, cookie: &str, now: Timestamp) -> Option<Attempt> {
         let bytes = URL_SAFE_NO_PAD.decode(cookie).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
-        let plain = self.0.decrypt(XNonce::from_slice(nonce), sealed).ok()?;
-        let attempt: Attempt = serde_json::from_slice(&plain).ok()?;
+        let open = |cipher: &XChaCha20Poly1305| -> Option<Attempt> {
+            serde_json::from_slice(&cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?).ok()
+        };
+        let before = |attempt: &Attempt| attempt.started_at < self.since.as_millis();
+        let attempt = open(&self.current).or_else(|| open(self.previous.as_ref()?).filter(before))?;
         let age = now.as_millis().checked_sub(attempt.started_at)?;
         let fresh = (0..=i64::try_from(MAX_AGE_SECONDS * 1000).ok()?).contains(&age);
         fresh.then_some(attempt)
     }
+}
+
+fn cipher(app_secret: &SecretString) -> XChaCha20Poly1305 {
+    let mut key = [0; 32];
+    let derived = Hkdf::<Sha256>::new(None, app_secret.expose_secret().as_bytes()).expand(KEY_LABEL, &mut key);
+    debug_assert!(derived.is_ok(), "32 bytes are within HKDF's limit of 255 blocks");
+    let cipher = XChaCha20Poly1305::new(&key.into());
+    key.zeroize();
+    cipher
 }
 
 /// A path of this site to go to after sign-in. Anything else, an address of another site above all, becomes the
@@ -96,7 +110,7 @@ mod tests {
     use super::*;
 
     fn sealer(secret: &str) -> Sealer {
-        Sealer::new(&SecretString::from(secret))
+        Sealer::new(&SecretString::from(secret), None, Timestamp::now())
     }
 
     fn attempt(started: Timestamp) -> Attempt {
@@ -128,6 +142,24 @@ mod tests {
         assert!(sealer.open(&cookie, now.plus(limit)).is_some());
         assert!(sealer.open(&cookie, now.plus(limit + Duration::from_millis(1))).is_none());
         assert!(sealer.open(&cookie, now.minus(Duration::from_millis(1))).is_none());
+    }
+
+    #[test]
+    fn the_previous_secret_opens_what_was_begun_before_the_change_and_nothing_else() {
+        let change = Timestamp::now();
+        let before = change.minus(Duration::from_secs(60));
+        let (one, two) = (SecretString::from("one"), SecretString::from("two"));
+        let after = Sealer::new(&two, Some(&one), change);
+        let begun = sealer("one").seal(&attempt(before)).unwrap();
+        assert_eq!(after.open(&begun, change).unwrap().verifier, "verifier");
+        assert!(Sealer::new(&two, None, change).open(&begun, change).is_none());
+        assert!(after.open(&begun, before.plus(Duration::from_millis(MAX_AGE_SECONDS * 1000 + 1))).is_none());
+        // Whoever has the old secret cannot make a new one that passes.
+        let forged = sealer("one").seal(&attempt(change)).unwrap();
+        assert!(after.open(&forged, change).is_none());
+        let new = after.seal(&attempt(change)).unwrap();
+        assert!(sealer("one").open(&new, change).is_none(), "the new secret seals");
+        assert!(after.open(&new, change).is_some());
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub fn sentence(ended: Option<EndReason>) -> &'static str {
         Some(EndReason::Disabled) => "You were signed out because your account was switched off.",
         Some(EndReason::Replaced) => "You were signed out because somebody signed in again in this browser.",
         Some(EndReason::Elsewhere) => "You were signed out because you ended this session from another device.",
+        Some(EndReason::EmergencyOver) => "You were signed out because your emergency access had reached its end.",
+        Some(EndReason::EmergencyRevoked) => "You were signed out because your emergency access was taken back.",
         Some(EndReason::SignedOut) => "You have signed out.",
         None => "You are signed out. Sign in to go on.",
     }
