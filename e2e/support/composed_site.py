@@ -131,6 +131,7 @@ class ComposedSite:
         credentials.write_text(
             "[default]\n" + "".join(f"{name.lower()} = {value}\n" for name, value in STATIC_CREDENTIALS.items())
         )
+        limits = "".join(f"{name}={value}\n" for name, value in HIGH_LIMITS.items())
         (self.project / ".env").write_text(
             "COMPOSE_PROFILES=edge\n"
             "COMPOSE_FILE=compose.yaml:tests.yaml\n"
@@ -140,7 +141,7 @@ class ComposedSite:
             "WARDPOST_STAFF_DOMAINS=clinic.example\n"
             f"WARDPOST_BACKUP_TARGET=s3://{BUCKET}/nightly\n"
             "WARDPOST_DRILL_SCHEDULE=off\n"
-            + "".join(f"{name}={value}\n" for name, value in HIGH_LIMITS.items())
+            f"{limits}"
             f"AWS_REGION={REGION}\nAWS_ENDPOINT_URL={self.aws_address}\n"
             f"EDGE_CERTIFICATES={self.certificates}\n"
         )
