@@ -1,9 +1,9 @@
 """moto over HTTP on a free port of loopback: what AWS does when all is well."""
 
-import logging
+import subprocess
+import sys
 
 import boto3
-from moto.server import ThreadedMotoServer
 
 from .secrets_init import REGION
 
@@ -11,16 +11,28 @@ from .secrets_init import REGION
 STATIC_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATESTS", "AWS_SECRET_ACCESS_KEY": "not-checked-by-moto"}
 
 
+# It ends with whoever started it, however that ends.
+SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://%s:%s" % server.get_host_and_port(), flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
 class MotoServer:
     """All services of moto at one address."""
 
     def __init__(self):
-        # One line a request helps nobody.
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._server.start()
-        host, port = self._server.get_host_and_port()
-        self.address = f"http://{host}:{port}"
+        # A process of its own: all servers of one process have the same buckets, groups and secrets.
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.address = self._child.stdout.readline().strip()
+        assert self.address, "moto did not start"
 
     def connect(self, service):
         """A client of the tests' own, to look and to prepare."""
@@ -37,4 +49,4 @@ class MotoServer:
         return {"AWS_ENDPOINT_URL": self.address, "AWS_REGION": REGION, **STATIC_CREDENTIALS}
 
     def stop(self):
-        self._server.stop()
+        self._child.communicate()
