@@ -153,6 +153,10 @@ def test_without_permission_to_make_a_group_the_missing_one_is_named(database, e
     server.CreateLogGroup = refused
     shipper = Shipper(database, GROUP, **server.settings())
     shipper.run("once").expect(69, "logs:CreateLogGroup", "wardpost/audit")
+    # A group that somebody else has made needs no such right.
+    server.groups["wardpost/audit"] = {"retention": 365, "streams": {}}
+    shipper.run("once").expect(0)
+    check_copy(server.lines(), ROWS)
 
 
 @pytest.mark.parametrize(

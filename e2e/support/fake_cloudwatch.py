@@ -127,6 +127,8 @@ class FakeCloudWatch(FakeServer):
         return {}
 
     def CreateLogStream(self, wanted):
+        if wanted["logGroupName"] not in self.groups:
+            raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
         streams = self.groups[wanted["logGroupName"]]["streams"]
         if wanted["logStreamName"] in streams:
             raise Refusal("ResourceAlreadyExistsException", "The specified log stream already exists")
