@@ -19,7 +19,7 @@ from support.waiting import wait_until
 
 ROWS = 100_002
 KILLS = 12
-# A debug build takes some 40 MB before its first row. The lines of all rows together are 60 MB more, and their copies again.
+# Of a debug build, which is larger than a release (30 MB in docs/PERFORMANCE.md); the lines of all rows together would not fit.
 MOST_MEGABYTES = 75
 
 
