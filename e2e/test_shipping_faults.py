@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -92,11 +93,15 @@ def test_every_row_is_there_after(trouble, database, endpoint):
 def test_what_was_rejected_is_sent_again_with_its_own_time_inside(index, database, endpoint):
     server = endpoint(cloud.rejecting(**{index: 1 if index != "new" else 2}))
     Shipper(database, GROUP, **server.settings()).run("once").expect(0)
+    events = [json.loads(line) for line in server.lines()]
+    assert sorted(event["id"] for event in events) == list(range(1, ROWS + 1)), "each once: what was kept is not sent again"
     mark = "ahead" if index == "new" else "late"
     # The clock of the seed's rows is years away from none of this: only the rejection can have marked them.
-    first = [event for event in map(json.loads, server.lines()) if event["id"] == 1]
-    assert any(event.get(mark) for event in map(json.loads, server.lines())), mark
-    assert all("timestamp" in event for event in first)
+    marked = [event for event in events if event.get(mark)]
+    numbers = [event["id"] for event in marked]
+    # The end of what is too old is exclusive; the start of what is too new is inclusive.
+    assert numbers == ([1] if index != "new" else list(range(3, numbers[-1] + 1)))
+    assert all(event["timestamp"] < event["shipped_at"] for event in marked)
 
 
 def test_rows_of_any_age_are_within_every_limit(database, endpoint):
@@ -112,6 +117,13 @@ def test_rows_of_any_age_are_within_every_limit(database, endpoint):
     assert shipper.status()["quarantined"] == 0
     events = [json.loads(line) for line in server.lines()]
     assert [event["id"] for event in events] == list(range(1, ROWS + 1)), "in the order of their numbers, each once"
+    # Exactly those beyond what is taken under its own time, less the margins: 14 days less an hour, 2 hours less ten minutes.
+    now, minute = datetime.now(UTC), timedelta(minutes=1)
+    for event in events:
+        age = now - datetime.fromisoformat(event["timestamp"])
+        if abs(age - timedelta(days=14, hours=-1)) > minute and abs(age + timedelta(hours=2, minutes=-10)) > minute:
+            late, ahead = age > timedelta(days=14, hours=-1), age < -timedelta(hours=2, minutes=-10)
+            assert (event.get("late", False), event.get("ahead", False)) == (late, ahead), event
     assert {"late", "ahead"} <= {name for event in events for name in event}
 
 

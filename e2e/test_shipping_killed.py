@@ -1,10 +1,12 @@
-"""kill -9 at random moments while 100,000 rows are being shipped: afterwards every one of them is in the copy."""
+"""100,000 rows: kill -9 at random moments while they are shipped, and how much memory they take."""
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,12 @@ from support.database_program import copy_database, seed
 from support.fake_cloudwatch import FakeCloudWatch
 from support.processes import binary
 from support.shipper import Shipper, lines_of
+from support.waiting import wait_until
 
 ROWS = 100_002
 KILLS = 12
+# Of a debug build, which is larger than a release (30 MB in docs/PERFORMANCE.md); the lines of all rows together would not fit.
+MOST_MEGABYTES = 75
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +65,14 @@ def test_over_the_network(seeded, tmp_path):
         shipper.run("verify").expect(0, f"{ROWS} rows compared")
     finally:
         server.stop()
+
+
+def test_a_backlog_takes_no_more_memory_the_longer_it_is(seeded, tmp_path):
+    shipper = Shipper(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/audit.jsonl")
+    service = shipper.start()
+    try:
+        wait_until("every row is shipped", lambda: shipper.status()["lag_rows"] == 0, seconds=90)
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{service.pid}/status").read_text())
+    finally:
+        assert service.stop() == 0
+    assert int(peak) / 1024 < MOST_MEGABYTES, f"{int(peak) / 1024:.0f} MB at most"

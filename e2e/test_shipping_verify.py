@@ -1,12 +1,11 @@
 """What `log-shipper verify` is for: whoever changes the log here or the copy there is found, and the row is named."""
 
-import hashlib
 import json
 import shutil
 
 import pytest
 
-from support.audit_chain import LABEL, _field
+from support.audit_chain import rewrite_chain
 from support.database_program import copy_database, open_database, seed
 from support.fake_cloudwatch import FakeCloudWatch, refuse
 from support.shipper import Shipper
@@ -32,21 +31,6 @@ def shipper(shipped, tmp_path):
     connection.execute("UPDATE shipping SET sink = ?", (f"file://{tmp_path}/audit.jsonl",))
     connection.close()
     return Shipper(database, f"file://{tmp_path}/audit.jsonl")
-
-
-def rewrite_chain(connection, start):
-    """Gives every row from `start` on the hash that it should have: what an intruder with the key can do."""
-    (previous,) = connection.execute("SELECT previous_hash FROM audit_log WHERE id = ?", (start,)).fetchone()
-    rows = connection.execute(
-        "SELECT id, strftime('%Y-%m-%dT%H:%M:%S', at / 1000, 'unixepoch') || printf('.%03dZ', at % 1000), person_id, action, "
-        "details, ip FROM audit_log WHERE id >= ? ORDER BY id",
-        (start,),
-    ).fetchall()
-    for row in rows:
-        new = hashlib.sha256(LABEL + previous + b"".join(_field(field) for field in row)).digest()
-        connection.execute("UPDATE audit_log SET previous_hash = ?, hash = ? WHERE id = ?", (previous, new, row[0]))
-        previous = new
-    connection.execute("UPDATE audit_head SET hash = ?, id = (SELECT max(id) FROM audit_log)", (previous,))
 
 
 def found(shipper, code=1, *arguments):
@@ -144,6 +128,17 @@ def test_a_range_is_compared_by_number_and_by_time(shipper):
     assert (report["first"], report["last"]) == (1, ROWS)
     # From here on nothing was written: nothing to compare, and nothing wrong.
     assert found(shipper, 0, "--from", "2099-01-01") == []
+    for bounds in (["--from", "57", "--to", "55"], ["--from", "2026-02-01", "--to", "2026-02-01"]):
+        shipper.run("verify", *bounds).expect(64, "nothing would be compared")
+
+
+def test_what_is_known_to_be_spoiled_does_not_hide_the_rest(shipper):
+    """After an incident the rows since then are verified every night; the old difference is not told each time."""
+    edit_copy(shipper, lambda lines: [line.replace("127.0.0.1", "127.0.0.2") if number in (9, 199) else line for number, line in enumerate(lines)])
+    assert found(shipper) == [("altered", 10, 10), ("altered", 200, 200)]
+    assert found(shipper, 1, "--from", "11") == [("altered", 200, 200)]
+    assert found(shipper, 0, "--from", "11", "--to", "199") == []
+    assert found(shipper, 0, "--from", "201") == []
 
 
 def test_what_is_not_shipped_yet_is_no_difference(shipper):
@@ -159,6 +154,28 @@ def test_a_copy_that_cannot_be_read_is_not_called_different(shipper):
         away = Shipper(shipper.database, "cloudwatch://wardpost/audit", **server.settings())
         away.run("once").expect(0)
         away.run("verify").expect(69, "cannot be read")
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("passes, code", [(1, 0), (9, 1)])
+def test_a_service_that_shows_late_is_asked_again_before_rows_are_called_missing(passes, code, shipper):
+    server = FakeCloudWatch()
+    begun = []
+
+    def shown_late(wanted):
+        if "nextToken" not in wanted:
+            begun.append(wanted)
+        page = FakeCloudWatch.GetLogEvents(server, wanted)
+        if len(begun) <= passes:
+            page["events"] = [event for event in page["events"] if json.loads(event["message"])["id"] <= ROWS - 20]
+        return page
+
+    server.GetLogEvents = shown_late
+    try:
+        away = Shipper(shipper.database, "cloudwatch://wardpost/audit", **server.settings())
+        away.run("once").expect(0)
+        assert found(away, code) == ([("missing", ROWS - 19, ROWS)] if code else [])
     finally:
         server.stop()
 

@@ -48,3 +48,18 @@ def check_copy(lines, newest, first=1):
         assert events[number]["previous_hash"] == previous, f"row {number} does not follow the row before it"
         previous = events[number]["hash"]
     return events
+
+
+def rewrite_chain(connection, start):
+    """Gives every row from `start` on the hash that it should have: what an intruder with the key can do."""
+    (previous,) = connection.execute("SELECT previous_hash FROM audit_log WHERE id = ?", (start,)).fetchone()
+    rows = connection.execute(
+        "SELECT id, strftime('%Y-%m-%dT%H:%M:%S', at / 1000, 'unixepoch') || printf('.%03dZ', at % 1000), person_id, action, "
+        "details, ip FROM audit_log WHERE id >= ? ORDER BY id",
+        (start,),
+    ).fetchall()
+    for row in rows:
+        new = hashlib.sha256(LABEL + previous + b"".join(_field(field) for field in row)).digest()
+        connection.execute("UPDATE audit_log SET previous_hash = ?, hash = ? WHERE id = ?", (previous, new, row[0]))
+        previous = new
+    connection.execute("UPDATE audit_head SET hash = ?, id = (SELECT max(id) FROM audit_log)", (previous,))

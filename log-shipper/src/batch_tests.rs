@@ -71,6 +71,75 @@ fn a_row_is_late_or_ahead_just_past_the_margins() {
     assert!(OLDEST < Duration::from_secs(14 * 86_400) && FURTHEST_AHEAD < Duration::from_secs(7_200));
 }
 
+/// Cuts events into batches as the shipper does, and checks each against the limits, written out once more.
+fn cut(events: &mut [OutgoingEvent]) -> Vec<usize> {
+    let lengths: Vec<_> = events.iter().map(|event| event.text.len()).collect();
+    let (mut rest, mut counts, mut seen) = (events, Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let count = planned(rest);
+        let (batch, after) = rest.split_at_mut(count);
+        let bytes: usize = batch.iter().map(|event| event.text.len() + 26).sum();
+        assert!(1 <= count && count <= 10_000 && bytes <= 1_048_576);
+        assert!(batch.is_sorted_by_key(|event| event.stamp));
+        let span = |last: &OutgoingEvent| last.stamp.as_millis() - batch[0].stamp.as_millis();
+        assert!(span(batch.last().unwrap()) <= 86_400_000);
+        if let Some(next) = after.first() {
+            let fits = bytes + next.text.len() + 26 <= 1_048_576 && count < 10_000 && span(next) <= 86_400_000;
+            assert!(!fits, "the next one would have fitted");
+        }
+        seen.extend(batch.iter().map(|event| event.text.len()));
+        counts.push(count);
+        rest = after;
+    }
+    assert_eq!(seen, lengths, "an event was lost or moved");
+    counts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// Bytes that come within three of a call's limit, cut into any number of events.
+    #[test]
+    fn at_the_limit_of_bytes(over in -3..=3_i64, cuts in proptest::collection::btree_set(1..1_000_usize, 3..8)) {
+        // Every event of the batch but the last takes its share; the last one takes what is left to the limit, and `over`.
+        let shares: Vec<usize> = cuts.iter().copied().collect();
+        let mut events: Vec<_> = shares.iter().map(|share| event(0, share * 131)).collect();
+        let used: usize = events.iter().map(size).sum();
+        let left = i64::try_from(MOST_BYTES - used - EVENT_OVERHEAD).unwrap() + over;
+        events.push(event(0, usize::try_from(left).unwrap()));
+        events.push(event(0, 1));
+        let all = events.len();
+        // 27 bytes that are left hold another event of one byte; here at most 3 are.
+        prop_assert_eq!(cut(&mut events), if over <= 0 { vec![all - 1, 1] } else { vec![all - 2, 2 ] });
+    }
+
+    /// Events that come within three of a call's limit, whatever time passes between them within a day.
+    #[test]
+    fn at_the_limit_of_events(over in -3..=3_i64, step in 0..8_639_i64) {
+        let count = usize::try_from(10_000 + over).unwrap();
+        let mut events: Vec<_> = (0..count).map(|index| event(i64::try_from(index).unwrap() * step, 1)).collect();
+        prop_assert_eq!(cut(&mut events), if over <= 0 { vec![count] } else { vec![10_000, count - 10_000] });
+    }
+
+    /// A last event that comes within three milliseconds of a day after the first, with any events between, in any order.
+    #[test]
+    fn at_the_limit_of_time(over in -3..=3_i64, between in proptest::collection::vec(0..86_399_000_i64, 0..20)) {
+        let mut events = vec![event(0, 1)];
+        events.extend(between.iter().map(|millis| event(*millis, 1)));
+        events.push(event(86_400_000 + over, 1));
+        let all = events.len();
+        prop_assert_eq!(cut(&mut events), if over <= 0 { vec![all] } else { vec![all - 1, 1] });
+    }
+
+    /// A row around the oldest and the newest time that is sent as its own.
+    #[test]
+    fn at_the_limits_of_age(off in -2_000..2_000_i64) {
+        let now = Timestamp::from_millis(START);
+        // 14 days less an hour; 2 hours less ten minutes.
+        prop_assert_eq!(Age::of(Timestamp::from_millis(START - 1_206_000_000 + off), now) == Age::Late, off < 0);
+        prop_assert_eq!(Age::of(Timestamp::from_millis(START + 6_600_000 + off), now) == Age::Ahead, off > 0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     /// Cut into batches, any events keep their order, lose none, and no batch passes a limit or could have been longer.
@@ -80,25 +149,6 @@ proptest! {
     ) {
         let mut at = 0;
         let mut events: Vec<_> = rows.iter().map(|(step, length)| { at += step; event(at, *length) }).collect();
-        let lengths: Vec<_> = events.iter().map(|event| event.text.len()).collect();
-        let mut rest = events.as_mut_slice();
-        let mut seen = Vec::new();
-        while !rest.is_empty() {
-            let count = planned(rest);
-            prop_assert!(count >= 1);
-            let (batch, after) = rest.split_at_mut(count);
-            let bytes: usize = batch.iter().map(size).sum();
-            prop_assert!(bytes <= MOST_BYTES && batch.len() <= MOST_EVENTS);
-            prop_assert!(batch.is_sorted_by_key(|event| event.stamp));
-            let span = |last: &OutgoingEvent| last.stamp.as_millis() - batch[0].stamp.as_millis();
-            prop_assert!(span(batch.last().unwrap()) <= LONGEST_SPAN);
-            if let Some(next) = after.first() {
-                let fits = bytes + size(next) <= MOST_BYTES && batch.len() < MOST_EVENTS && span(next) <= LONGEST_SPAN;
-                prop_assert!(!fits, "the next one would have fitted");
-            }
-            seen.extend(batch.iter().map(|event| event.text.len()));
-            rest = after;
-        }
-        prop_assert_eq!(seen, lengths);
+        cut(&mut events);
     }
 }

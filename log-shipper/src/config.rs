@@ -38,6 +38,16 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
     {
         settings.fault("WARDPOST_APPLICATION_SINK", "must be another place than WARDPOST_AUDIT_SINK");
     }
+    for (name, sink) in [
+        ("WARDPOST_AUDIT_SINK", audit_sink.as_ref()),
+        ("WARDPOST_APPLICATION_SINK", application_sink.as_ref().and_then(Option::as_ref)),
+    ] {
+        if let (Some(SinkAddress::File { path, .. }), Some(database)) = (sink, &database)
+            && path == database
+        {
+            settings.fault(name, "must be another file than WARDPOST_DB");
+        }
+    }
     let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
         Some(Config {

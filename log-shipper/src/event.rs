@@ -67,9 +67,6 @@ enum Details<'a> {
 
 /// The line of a row.
 pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> String {
-    let shipped_at = restamp.map(|restamp| match restamp {
-        Restamp::Late(at) | Restamp::Ahead(at) => at.to_rfc3339(),
-    });
     let details = serde_json::from_str(&row.details).map_or(Details::Text(&row.details), Details::Json);
     to_text(&Line {
         timestamp: &row.at.to_rfc3339(),
@@ -85,7 +82,13 @@ pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> 
         schema: SCHEMA,
         late: matches!(restamp, Some(Restamp::Late(_))),
         ahead: matches!(restamp, Some(Restamp::Ahead(_))),
-        shipped_at,
+        shipped_at: shipped_at(restamp),
+    })
+}
+
+fn shipped_at(restamp: Option<Restamp>) -> Option<String> {
+    restamp.map(|restamp| match restamp {
+        Restamp::Late(at) | Restamp::Ahead(at) => at.to_rfc3339(),
     })
 }
 
@@ -98,6 +101,8 @@ struct PartLine<'a> {
     schema: u32,
     part: usize,
     parts: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipped_at: Option<String>,
     text: &'a str,
 }
 
@@ -106,8 +111,15 @@ fn to_text(line: &impl Serialize) -> String {
     serde_json::to_string(line).unwrap_or_default()
 }
 
-/// The line as it is, or in numbered parts of at most `longest` bytes each; their texts together are the line.
-pub fn split(line: String, row: &AuditEvent, log: &LogIdentity, longest: usize) -> Vec<String> {
+/// The line of a row ([`render`]) as it is, or in numbered parts of at most `longest` bytes each; their texts together are the
+/// line.
+pub fn split(
+    line: String,
+    row: &AuditEvent,
+    log: &LogIdentity,
+    restamp: Option<Restamp>,
+    longest: usize,
+) -> Vec<String> {
     if line.len() <= longest {
         return vec![line];
     }
@@ -119,6 +131,7 @@ pub fn split(line: String, row: &AuditEvent, log: &LogIdentity, longest: usize) 
         schema: SCHEMA,
         part,
         parts,
+        shipped_at: shipped_at(restamp),
         text,
     };
     // As if there were as many parts as can be: no number is then longer than was counted.
@@ -186,6 +199,8 @@ pub struct EventPart {
     pub part: usize,
     /// How many there are.
     pub parts: usize,
+    /// When the row was sent under another time than its own, if it was.
+    pub shipped_at: Option<String>,
     /// The piece of the event's line.
     pub text: String,
 }
@@ -199,6 +214,7 @@ struct Envelope<'a> {
     part: Option<usize>,
     parts: Option<usize>,
     text: Option<String>,
+    shipped_at: Option<String>,
     #[serde(default)]
     timestamp: String,
     user_id: Option<i64>,
@@ -219,7 +235,8 @@ pub fn parse(line: &str) -> Option<Parsed> {
     }
     if let (Some(part), Some(parts), Some(text)) = (read.part, read.parts, read.text) {
         let in_range = (1..=parts).contains(&part);
-        return in_range.then_some(Parsed::Part(EventPart { id, stream: read.stream, hash, part, parts, text }));
+        let (stream, shipped_at) = (read.stream, read.shipped_at);
+        return in_range.then_some(Parsed::Part(EventPart { id, stream, hash, part, parts, shipped_at, text }));
     }
     let person = match read.user_id {
         Some(number) => Some(PersonId::new(number)?),
@@ -237,27 +254,32 @@ pub fn parse(line: &str) -> Option<Parsed> {
     Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed })))
 }
 
-/// Puts the parts of oversize events together again, whatever order they come in.
+/// Puts the parts of oversize events together again, in whatever order and however often they come.
 #[derive(Default)]
 pub struct Assembly {
-    waiting: BTreeMap<(AuditId, String), BTreeMap<usize, EventPart>>,
+    waiting: BTreeMap<Cut, BTreeMap<usize, String>>,
+}
+
+/// One way in which a row was cut: sent again under another time, its parts are others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cut {
+    row: AuditId,
+    hash: String,
+    parts: usize,
+    shipped_at: Option<String>,
 }
 
 impl Assembly {
-    /// Takes a part; gives the event once its last part is there. Parts that do not fit together give an error.
+    /// Takes a part; gives the event once its last part is there. Parts that make no event give an error.
     pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, AuditId> {
-        let key = (part.id, part.hash.to_string());
         let (id, parts) = (part.id, part.parts);
+        let key = Cut { row: id, hash: part.hash.to_string(), parts, shipped_at: part.shipped_at };
         let collected = self.waiting.entry(key.clone()).or_default();
-        collected.insert(part.part, part);
-        if collected.values().any(|other| other.parts != parts) {
-            self.waiting.remove(&key);
-            return Err(id);
-        }
+        collected.insert(part.part, part.text);
         if collected.len() < parts {
             return Ok(None);
         }
-        let line: String = collected.values().map(|part| part.text.as_str()).collect();
+        let line: String = collected.values().map(String::as_str).collect();
         self.waiting.remove(&key);
         match parse(&line) {
             Some(Parsed::Whole(event)) if event.id == id => Ok(Some(*event)),
@@ -265,9 +287,9 @@ impl Assembly {
         }
     }
 
-    /// The rows of which parts are missing.
+    /// The rows of which parts are left that make no whole; the row may have come whole beside them.
     pub fn incomplete(&self) -> impl Iterator<Item = AuditId> + '_ {
-        self.waiting.keys().map(|(id, _)| *id)
+        self.waiting.keys().map(|cut| cut.row)
     }
 }
 

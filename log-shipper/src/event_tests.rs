@@ -118,7 +118,7 @@ fn what_is_no_event_is_not_taken_for_one() {
 #[test]
 fn parts_that_do_not_fit_together_are_refused() {
     let row = row(3, &format!("{{\"x\":\"{}\"}}", "y".repeat(900)), None);
-    let parts = split(render(&row, &log(), None), &row, &log(), 600);
+    let parts = split(render(&row, &log(), None), &row, &log(), None, 600);
     assert!(parts.len() > 2);
     let part = |line: &str| match parse(line) {
         Some(Parsed::Part(part)) => part,
@@ -129,27 +129,72 @@ fn parts_that_do_not_fit_together_are_refused() {
     assert_eq!(assembly.incomplete().collect::<Vec<_>>(), [row.id]);
     let mut other_count = part(&parts[1]);
     other_count.parts += 1;
-    assert_eq!(assembly.add(other_count), Err(row.id));
-    for line in &parts[1..] {
-        let mut changed = part(line);
-        changed.text = changed.text.replace('y', "z");
-        let _ = assembly.add(changed);
+    assert_eq!(assembly.add(other_count), Ok(None));
+    for line in &parts[2..] {
+        assert_eq!(assembly.add(part(line)), Ok(None), "a part of another cut is no part of this one");
     }
-    let event = assembly.add(part(&parts[0])).unwrap().unwrap();
+    let mut changed = part(&parts[1]);
+    changed.text = changed.text.replace('y', "z");
+    let event = assembly.add(changed).unwrap().unwrap();
     assert_ne!(event.recomputed, event.hash);
+    for (number, line) in parts.iter().enumerate() {
+        let mut no_event = part(line);
+        no_event.text.insert(0, '!');
+        let expected = if number + 1 < parts.len() { Ok(None) } else { Err(row.id) };
+        assert_eq!(assembly.add(no_event), expected);
+    }
     let of_no_number = parts[0].replace("\"part\":1", "\"part\":0");
     assert_eq!(parse(&of_no_number), None);
+}
+
+/// A row whose whole line has `length` bytes.
+fn row_of_length(length: usize, filling: char) -> AuditEvent {
+    let of = |text: &str| row(3, &format!("{{\"text\":\"{text}\"}}"), None);
+    let room = length - render(&of(""), &log(), None).len();
+    let mut text = filling.to_string().repeat(room / filling.len_utf8());
+    text.push_str(&"x".repeat(room - text.len()));
+    let row = of(&text);
+    assert_eq!(render(&row, &log(), None).len(), length);
+    row
+}
+
+#[test]
+fn exactly_the_longest_line_is_one_event_and_a_byte_more_makes_two() {
+    for filling in ['x', 'é', '€', '😀', '\u{7f}'] {
+        for (length, count) in [(LONGEST_TEXT - 1, 1), (LONGEST_TEXT, 1), (LONGEST_TEXT + 1, 2)] {
+            let row = row_of_length(length, filling);
+            let line = render(&row, &log(), None);
+            let parts = split(line.clone(), &row, &log(), None, LONGEST_TEXT);
+            assert_eq!(parts.len(), count, "{length} bytes of {filling}");
+            assert!(parts.iter().all(|part| part.len() <= LONGEST_TEXT));
+            let mut assembly = Assembly::default();
+            for part in &parts {
+                match parse(part) {
+                    Some(Parsed::Whole(event)) => assert_eq!((event.recomputed, count), (row.hash, 1)),
+                    Some(Parsed::Part(part)) => {
+                        let last = part.part == part.parts;
+                        let event = assembly.add(part).unwrap();
+                        assert_eq!(event.map(|event| event.recomputed), last.then_some(row.hash));
+                    }
+                    None => panic!("{}", part.len()),
+                }
+            }
+        }
+    }
+    // What is sent is within what the service takes for one event.
+    assert_eq!(LONGEST_TEXT + EVENT_OVERHEAD, 256 * 1024);
 }
 
 proptest! {
     /// Whatever the details hold, a row is found again in its parts, each within the limit, in any order.
     #[test]
     fn an_oversize_row_is_put_together_again(
-        text in "[a-z\"\\\\\u{0}-\u{1f}é€😀]{0,600}", longest in 450..900_usize, shift in 0..10_usize,
+        text in "[a-z\"\\\\\u{0}-\u{1f}é€😀]{0,600}", longest in 450..900_usize, shift in 0..10_usize, late in any::<bool>(),
     ) {
         let row = row(3, &serde_json::json!({ "text": text }).to_string(), Some("192.0.2.7"));
-        let line = render(&row, &log(), None);
-        let mut parts = split(line.clone(), &row, &log(), longest);
+        let restamp = late.then(|| Restamp::Late(Timestamp::from_millis(1_800_000_000_000)));
+        let line = render(&row, &log(), restamp);
+        let mut parts = split(line.clone(), &row, &log(), restamp, longest);
         prop_assert!(parts.iter().all(|part| part.len() <= longest), "{:?}", parts);
         prop_assert_eq!(parts.len() == 1, line.len() <= longest);
         if parts.len() > 1 {

@@ -12,4 +12,5 @@ pub mod journal;
 pub mod run;
 pub mod shipper;
 pub mod sink;
+mod trouble;
 pub mod verify;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use process::{Exit, Shutdown, backoff, ready};
+use process::{Exit, Shutdown, ready};
 use store::{AuditCopy, IfMissing, OpenError, Store, Timestamp};
 
 use crate::commands::exit_of;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::journal;
 use crate::shipper::{ShipError, Shipper, Step};
-use crate::sink::Sink;
+use crate::sink::{Retention, Sink};
+use crate::trouble::{LOUD, Loud, Trouble};
 
 /// How often another program's commits are looked for. A row has to be on its way within 2 seconds.
 const LOOK: Duration = Duration::from_millis(500);
@@ -19,11 +20,6 @@ const LOOK: Duration = Duration::from_millis(500);
 const LAST_STEP: Duration = Duration::from_secs(10);
 /// How long the program waits before it looks again for a database that is not there yet.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-/// It never gives up, since an outage of a week must end with every row shipped; and when the service is back, nobody
-/// should wait much longer for their rows.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The same trouble is told once in this time.
-const LOUD: Duration = Duration::from_secs(60);
 /// A row that waits this long is an alarm: the service takes nothing older than 14 days under its own time.
 const ALARM_AGE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 /// How often the alarm is repeated.
@@ -112,8 +108,8 @@ struct Loop {
     store: Store,
     shipper: Shipper,
     lifesign: Arc<Lifesign>,
-    failures: u32,
-    outage: Loud,
+    outage: Trouble,
+    looking: Loud,
     alarm: Loud,
     books: Loud,
     told: Option<String>,
@@ -127,8 +123,8 @@ impl Loop {
             store,
             shipper,
             lifesign,
-            failures: 0,
-            outage: loud(),
+            outage: Trouble::default(),
+            looking: loud(),
             alarm: loud(),
             books: loud(),
             told: None,
@@ -174,7 +170,7 @@ impl Loop {
         while !shutdown.is_requested() {
             self.lifesign.give();
             if let Err(error) = self.store.poll_foreign_commits().await {
-                if self.outage.may_speak(Instant::now(), LOUD) {
+                if self.looking.may_speak(Instant::now(), LOUD) {
                     tracing::error!(%error, "the database cannot be looked at");
                 }
             } else if *changes.borrow() > cursor {
@@ -188,32 +184,35 @@ impl Loop {
     }
 
     fn recovered(&mut self) {
-        if self.failures > 0 {
-            tracing::info!(failures = self.failures, cursor = %self.shipper.cursor(), "rows get through again");
-            self.failures = 0;
-            self.outage = Loud::default();
+        if let Some(failures) = self.outage.ended() {
+            tracing::info!(failures, cursor = %self.shipper.cursor(), "rows get through again");
         }
     }
 
-    /// Once: a group that somebody else made may keep rows for too short a time.
+    /// Once: a group that somebody else made may keep rows for too short a time, or for ever; so may one of ours, where the
+    /// right to set its retention is missing.
     async fn check_retention(&mut self) {
         if std::mem::replace(&mut self.retention_checked, true) {
             return;
         }
-        if let Some(days) = self.shipper.retention_days().await.filter(|days| *days < AUDIT_RETENTION_DAYS) {
-            tracing::warn!(
+        match self.shipper.retention().await {
+            Retention::Days(days) if days < AUDIT_RETENTION_DAYS => tracing::warn!(
                 days,
                 wanted = AUDIT_RETENTION_DAYS,
                 "the log group keeps audit rows for too short a time: raise its retention"
-            );
+            ),
+            Retention::Forever => tracing::info!(
+                wanted = AUDIT_RETENTION_DAYS,
+                "the log group keeps audit rows for ever: set its retention, if that is not wanted"
+            ),
+            Retention::Days(_) | Retention::Untold => {}
         }
     }
 
     async fn failed(&mut self, error: &ShipError) -> Duration {
-        self.failures = self.failures.saturating_add(1);
         let now = Instant::now();
-        if self.outage.may_speak(now, LOUD) {
-            tracing::error!(%error, failures = self.failures, cursor = %self.shipper.cursor(), "audit rows do not get through; trying again");
+        if self.outage.failed(now) {
+            tracing::error!(%error, failures = self.outage.failures(), cursor = %self.shipper.cursor(), "audit rows do not get through; trying again");
         }
         self.tell(format!("not getting through: {error}"));
         if self.books.may_speak(now, LOUD)
@@ -222,7 +221,7 @@ impl Loop {
             tracing::warn!(%error, "the outage could not be written down");
         }
         self.raise_alarm(now).await;
-        backoff::pause(self.failures, LONGEST_PAUSE, backoff::chance())
+        self.outage.pause()
     }
 
     async fn raise_alarm(&mut self, now: Instant) {
@@ -251,23 +250,6 @@ fn is_alarming(written: Timestamp, now: Timestamp) -> bool {
     now.since(written) > ALARM_AGE
 }
 
-/// When something was last said, so that it is not said again too soon.
-#[derive(Default)]
-pub(crate) struct Loud {
-    last: Option<Instant>,
-}
-
-impl Loud {
-    /// Whether it may be said now; then it counts as said.
-    pub(crate) fn may_speak(&mut self, now: Instant, pause: Duration) -> bool {
-        let may = self.last.is_none_or(|last| now.duration_since(last) >= pause);
-        if may {
-            self.last = Some(now);
-        }
-        may
-    }
-}
-
 /// When the loop last came round.
 struct Lifesign {
     start: Instant,
@@ -291,15 +273,6 @@ impl Lifesign {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_same_trouble_is_told_once_a_minute() {
-        let start = Instant::now();
-        let mut loud = Loud::default();
-        let said: Vec<u64> =
-            (0..200).filter(|second| loud.may_speak(start + Duration::from_secs(*second), LOUD)).collect();
-        assert_eq!(said, [0, 60, 120, 180]);
-    }
 
     #[test]
     fn ten_days_of_waiting_are_an_alarm() {

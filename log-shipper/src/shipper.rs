@@ -10,7 +10,7 @@ use store::{AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreError, Time
 
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::event::{LONGEST_TEXT, LogIdentity, Restamp, render, split};
-use crate::sink::{SendError, Sink, Verdict};
+use crate::sink::{Retention, SendError, Sink, Verdict};
 
 /// Rows that are read at once, and bytes of their details: somewhat more than one call takes.
 const READ_ROWS: u32 = 5_000;
@@ -59,7 +59,7 @@ pub struct Shipper {
     queue: VecDeque<Pending>,
     /// The newest row that is in the queue or was.
     read_to: AuditId,
-    /// A row that the sink has taken.
+    /// A row that the sink has taken, to its last part.
     known_good: Option<AuditId>,
 }
 
@@ -149,7 +149,7 @@ impl Shipper {
             None => row.at,
             Some(Restamp::Late(now) | Restamp::Ahead(now)) => now,
         };
-        let texts = split(render(row, &self.log, restamp), row, &self.log, LONGEST_TEXT);
+        let texts = split(render(row, &self.log, restamp), row, &self.log, restamp, LONGEST_TEXT);
         let (row, last) = (row.id, texts.len());
         (1..).zip(texts).map(move |(number, text)| Pending {
             event: OutgoingEvent { stamp, text },
@@ -161,6 +161,7 @@ impl Shipper {
     /// Sends a batch, and what of it is refused by its time once more under the present time.
     async fn deliver(&mut self, batch: Vec<Pending>) -> Result<(), SendError> {
         let rows: Vec<AuditId> = batch.iter().map(|pending| pending.row).collect();
+        let complete = batch.iter().rev().find(|pending| pending.completes_row).map(|pending| pending.row);
         let verdicts = self.sink.send(batch.into_iter().map(|pending| pending.event).collect()).await?;
         let mut refused: Vec<(AuditId, Verdict)> =
             rows.iter().copied().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Accepted).collect();
@@ -182,9 +183,7 @@ impl Shipper {
                 ));
             }
         }
-        if let Some(row) = rows.last() {
-            self.known_good = Some(*row);
-        }
+        self.known_good = complete.or(self.known_good);
         Ok(())
     }
 
@@ -243,7 +242,7 @@ impl Shipper {
     /// A refused row is poison only if another one is taken at the same moment: a service that refuses everything says
     /// nothing about the row. Sending a row twice does no harm.
     async fn prove_poison(&mut self, suspect: AuditId, reason: &str) -> Result<(), ShipError> {
-        let controls: Vec<AuditId> = match self.known_good {
+        let controls: Vec<AuditId> = match self.known_good.filter(|row| *row != suspect) {
             Some(row) => vec![row],
             None => self.unproven_controls(suspect).await?,
         };
@@ -277,9 +276,9 @@ impl Shipper {
         Ok(())
     }
 
-    /// How many days the other side keeps events, where it has a limit and tells it.
-    pub async fn retention_days(&mut self) -> Option<i32> {
-        self.sink.retention_days().await
+    /// How long the other side keeps events.
+    pub async fn retention(&mut self) -> Retention {
+        self.sink.retention().await
     }
 
     /// Writes down why nothing gets through.

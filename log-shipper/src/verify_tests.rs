@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use store::{AuditEvent, chain_hash, genesis_hash};
 
 use super::*;
-use crate::event::{LogIdentity, render, split};
+use crate::event::{LogIdentity, Restamp, render, split};
 
 const STREAM: &str = "log";
 
@@ -44,7 +44,14 @@ fn local(rows: &[AuditEvent]) -> BTreeMap<AuditId, Hash> {
 }
 
 fn range(first: i64, last: i64, cursor: i64) -> Range {
-    Range { first: id(first), last: id(last), cursor: id(cursor), quarantined: BTreeSet::new(), kept_from: id(1) }
+    Range {
+        first: id(first),
+        last: id(last),
+        until: None,
+        cursor: id(cursor),
+        quarantined: BTreeSet::new(),
+        kept_from: id(1),
+    }
 }
 
 fn compared(range: Range, copy: &[String], local: &BTreeMap<AuditId, Hash>) -> Report {
@@ -134,7 +141,7 @@ fn a_row_that_is_there_twice_and_differently_is_a_conflict() {
 fn what_cannot_be_read_and_parts_that_are_missing_are_differences() {
     let rows = chain(3, "a");
     let log = LogIdentity { database_id: "d".into(), stream: STREAM.into() };
-    let parts = split(lines(&rows)[1].clone(), &rows[1], &log, 400);
+    let parts = split(lines(&rows)[1].clone(), &rows[1], &log, None, 400);
     assert!(parts.len() > 1);
     let whole = [&lines(&rows)[..1], &parts, &lines(&rows)[2..]].concat();
     assert!(compared(range(1, 3, 3), &whole, &local(&rows)).agrees);
@@ -143,6 +150,58 @@ fn what_cannot_be_read_and_parts_that_are_missing_are_differences() {
     broken.push("{\"id\":".into());
     let report = compared(range(1, 3, 3), &broken, &local(&rows));
     assert_eq!(found(&report), [(Kind::Unreadable, None, None), (Kind::Altered, Some(2), None)]);
+}
+
+#[test]
+fn parts_that_come_twice_in_whatever_order_are_no_difference() {
+    let rows = chain(3, "a");
+    let log = LogIdentity { database_id: "d".into(), stream: STREAM.into() };
+    let parts = split(lines(&rows)[1].clone(), &rows[1], &log, None, 400);
+    let once = [lines(&rows)[0].clone(), lines(&rows)[2].clone()];
+    let one_by_one: Vec<_> = parts.iter().flat_map(|part| [part.clone(), part.clone()]).collect();
+    let after_a_kill = [&parts[..parts.len() - 1], &parts].concat();
+    let cut_otherwise = [&split(lines(&rows)[1].clone(), &rows[1], &log, None, 420)[..1], &parts].concat();
+    let restamp = Some(Restamp::Late(Timestamp::from_millis(1_800_000_000_000)));
+    let late = split(render(&rows[1], &log, restamp), &rows[1], &log, restamp, 450);
+    assert_eq!(late.len(), parts.len(), "cut at other places into as many parts");
+    let sent_again_late = [&parts[1..], &late].concat();
+    for copy in [one_by_one, after_a_kill, cut_otherwise, sent_again_late] {
+        for copy in [copy.clone(), copy.into_iter().rev().collect()] {
+            let report = compared(range(1, 3, 3), &[&once[..], &copy].concat(), &local(&rows));
+            assert!(report.agrees, "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_row_that_was_given_up_on_are_no_difference() {
+    let rows = chain(3, "a");
+    let log = LogIdentity { database_id: "d".into(), stream: STREAM.into() };
+    let parts = split(lines(&rows)[1].clone(), &rows[1], &log, None, 400);
+    let copy = [&lines(&rows)[..1], &parts[..1], &lines(&rows)[2..]].concat();
+    let mut range = range(1, 3, 3);
+    assert_eq!(found(&compared(range.clone(), &copy, &local(&rows))), [(Kind::Altered, Some(2), None)]);
+    range.quarantined.insert(id(2));
+    assert!(compared(range, &copy, &local(&rows)).agrees);
+}
+
+#[test]
+fn what_was_not_asked_for_is_no_difference() {
+    let rows = chain(10, "a");
+    let mut copy = lines(&rows);
+    for number in [1, 8] {
+        copy[number] = copy[number].replace("LOGIN", "LOGOUT");
+    }
+    let left = local(&rows[..9]);
+    let whole = range(1, 9, 10);
+    let faults = [(Kind::Altered, Some(2), None), (Kind::Altered, Some(9), None), (Kind::GoneHere, Some(10), None)];
+    assert_eq!(found(&compared(whole.clone(), &copy, &left)), faults);
+    assert_eq!(found(&compared(Range { first: id(3), ..whole.clone() }, &copy, &left)), faults[1..]);
+    let middle = Range { first: id(3), last: id(8), until: Some(id(8)), ..whole.clone() };
+    assert!(compared(middle, &copy, &left).agrees);
+    // The end of the log was cut off within what was asked for.
+    let to_the_end = Range { first: id(10), until: Some(id(10)), ..whole };
+    assert_eq!(found(&compared(to_the_end, &copy, &left)), faults[2..]);
 }
 
 #[test]
@@ -167,6 +226,12 @@ fn a_bound_is_a_row_or_a_time() {
     let day = Timestamp::parse_rfc3339("2026-11-01T00:00:00Z").unwrap();
     assert_eq!(Bound::parse("2026-11-01"), Ok(Bound::Time(day)));
     assert_eq!(Bound::parse("2026-11-01T01:00:00+01:00"), Ok(Bound::Time(day)));
+    for (from, to, nothing) in
+        [("5", "5", false), ("6", "5", true), ("2026-11-01", "2026-11-01", true), ("5", "2026-11-01", false)]
+    {
+        let (from, to) = (Bound::parse(from).unwrap(), Bound::parse(to).unwrap());
+        assert_eq!(from.is_after(&to), nothing, "{from:?} {to:?}");
+    }
     for wrong in ["", "0", "-1", "yesterday", "2026-13-01"] {
         assert!(Bound::parse(wrong).is_err(), "{wrong}");
     }

@@ -97,3 +97,60 @@ impl Status {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use store::AuditId;
+
+    use super::*;
+
+    fn status() -> Status {
+        let id = |number| AuditId::new(number).unwrap();
+        let at = |text| Timestamp::parse_rfc3339(text).unwrap();
+        Status {
+            copy: AuditCopy { sink: "cloudwatch://g".into(), stream: "s".into() },
+            newest: 12,
+            waiting_seconds: 75,
+            state: ShippingState {
+                cursor: id(9),
+                shipped: 8,
+                quarantined: 1,
+                last_success: Some(at("2026-11-24T00:01:29.825Z")),
+                last_error: Some((at("2026-11-24T00:02:00Z"), "nobody answers".into())),
+            },
+            quarantined: vec![Quarantined { id: id(4), reason: "too strange".into() }],
+        }
+    }
+
+    #[test]
+    fn in_words_it_has_the_sum_the_lag_the_last_success_and_the_last_error() {
+        assert_eq!(
+            status().to_text(),
+            "Copy           cloudwatch://g, as s\n\
+             Audit rows     12 = 8 shipped + 1 quarantined + 3 waiting\n\
+             Oldest waiting 75 s\n\
+             Last success   2026-11-24T00:01:29.825Z\n\
+             Last error     2026-11-24T00:02:00.000Z: nobody answers\n\
+             Quarantined    row 4: too strange\n"
+        );
+        let mut quiet = status();
+        quiet.newest = 9;
+        quiet.quarantined.clear();
+        (quiet.state.last_success, quiet.state.last_error) = (None, None);
+        let text = quiet.to_text();
+        assert!(text.ends_with("0 waiting\nLast success   never\nLast error     none\n"), "{text}");
+    }
+
+    #[test]
+    fn a_script_gets_the_same() {
+        let shown: serde_json::Value = serde_json::from_str(&status().to_json()).unwrap();
+        let expected = json!({
+            "sink": "cloudwatch://g", "stream": "s", "newest": 12, "cursor": 9, "shipped": 8, "quarantined": 1,
+            "lag_rows": 3, "lag_seconds": 75, "last_success": "2026-11-24T00:01:29.825Z",
+            "last_error": { "at": "2026-11-24T00:02:00.000Z", "error": "nobody answers" },
+            "quarantined_rows": [{ "id": 4, "reason": "too strange" }],
+        });
+        assert_eq!(shown, expected);
+    }
+}

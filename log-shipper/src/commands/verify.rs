@@ -10,7 +10,7 @@ use store::{AuditCopy, AuditId, Hash, Store, StoreError, Timestamp, chain_hash};
 use super::open;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::event::ShippedEvent;
-use crate::sink::{SendError, Sink};
+use crate::sink::{Retention, SendError, Sink};
 use crate::verify::{Bound, Comparison, Range, Report};
 
 /// Local rows that are read at once, and bytes of their details.
@@ -19,6 +19,11 @@ const BYTES: usize = 1 << 20;
 
 /// Rows of a page that are less than this apart are read in one go.
 const GAP: i64 = 1_000;
+
+/// How often a copy that shows late is read before a row is called missing, and how long that waits in between.
+const LOOKS: u32 = 3;
+/// See [`LOOKS`].
+const SHOWN_AFTER: Duration = Duration::from_secs(3);
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
@@ -31,14 +36,21 @@ enum Trouble {
     Store(#[from] StoreError),
 }
 
-/// Exit 0 when nothing differs, 1 when something does, 69 when the copy cannot be read.
+/// Exit 0 when nothing differs, 1 when something does, 64 for bounds that leave nothing to compare, 69 when the copy cannot be
+/// read.
 pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>, as_json: bool) -> Exit {
+    if let (Some(from), Some(to)) = (&from, &to)
+        && from.is_after(to)
+    {
+        complain("log-shipper: --from is not before --to, so that nothing would be compared");
+        return Exit::Usage;
+    }
     let (store, copy) = match open(config).await {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
     let mut sink = Sink::open(&config.audit_sink, &copy.stream, AUDIT_RETENTION_DAYS).await;
-    let report = compare(&store, &copy, &mut sink, from, to).await;
+    let report = compare_patiently(&store, &copy, &mut sink, from, to).await;
     store.close().await;
     match report {
         Ok(report) => {
@@ -52,6 +64,26 @@ pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>,
                 Trouble::Store(_) => Exit::Failed,
             }
         }
+    }
+}
+
+/// Compares once more, after a while, where rows are missing and nothing else: CloudWatch Logs does not show at once what it
+/// has accepted, and rows are shipped while this runs.
+async fn compare_patiently(
+    store: &Store,
+    copy: &AuditCopy,
+    sink: &mut Sink,
+    from: Option<Bound>,
+    to: Option<Bound>,
+) -> Result<Report, Trouble> {
+    let mut looks = if sink.shows_late() { LOOKS } else { 1 };
+    loop {
+        let report = compare(store, copy, sink, from, to).await?;
+        looks -= 1;
+        if looks == 0 || !report.only_misses() {
+            return Ok(report);
+        }
+        tokio::time::sleep(SHOWN_AFTER).await;
     }
 }
 
@@ -96,24 +128,27 @@ async fn range(
         Some(Bound::Row(row)) => row,
         Some(Bound::Time(at)) => store.first_audit_row_at(at).await?.unwrap_or(head.next()),
     };
-    let last = match to {
-        None => head,
-        Some(Bound::Row(row)) => row.min(head),
-        Some(Bound::Time(at)) => match store.first_audit_row_at(at).await? {
-            Some(row) => AuditId::new(row.get() - 1).unwrap_or(AuditId::ZERO),
-            None => head,
-        },
+    let until = match to {
+        None => None,
+        Some(Bound::Row(row)) => Some(row),
+        // Where no row is as late as that, all of the copy is from before it, as far as can be told.
+        Some(Bound::Time(at)) => {
+            let after = store.first_audit_row_at(at).await?;
+            after.map(|row| AuditId::new(row.get() - 1).unwrap_or(AuditId::ZERO))
+        }
     };
+    let last = until.map_or(head, |row| row.min(head));
     let quarantined: BTreeSet<_> =
         store.quarantined(copy).await?.into_iter().map(|row| row.id).filter(|id| (first..=last).contains(id)).collect();
-    let kept_from = match sink.retention_days().await.and_then(|days| u64::try_from(days).ok()) {
-        Some(days) => {
+    let kept_from = match sink.retention().await {
+        Retention::Days(days) => {
+            let days = u64::from(days.unsigned_abs());
             let oldest = Timestamp::now().minus(Duration::from_secs(days * SECONDS_A_DAY));
             store.first_audit_row_at(oldest).await?.unwrap_or(head.next())
         }
-        None => first_row,
+        Retention::Forever | Retention::Untold => first_row,
     };
-    Ok(Range { first, last, cursor, quarantined, kept_from })
+    Ok(Range { first, last, until, cursor, quarantined, kept_from })
 }
 
 /// What the local rows of these events hash to: their content, whatever hash stands beside it.

@@ -8,7 +8,8 @@ mod entry;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use process::{Shutdown, backoff};
+use process::Shutdown;
+use serde_json::json;
 use store::{Store, StoreError, Timestamp};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -17,8 +18,8 @@ pub use entry::{Entry, parse};
 
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::config::APPLICATION_RETENTION_DAYS;
-use crate::run::{LONGEST_PAUSE, Loud};
 use crate::sink::{SendError, Sink, SinkAddress, Verdict};
+use crate::trouble::Trouble;
 
 /// The units whose lines are ours, as `systemd/units` has them. By name, since a pattern matches only what the journal knows
 /// when it is asked.
@@ -39,8 +40,6 @@ const FIRST_SINCE: &str = "-1h";
 const COLLECT: Duration = Duration::from_secs(1);
 /// How many bytes are collected at most.
 const COLLECT_BYTES: usize = 512 * 1024;
-/// The same trouble is told once in this time.
-const LOUD: Duration = Duration::from_secs(60);
 
 /// Why following the journal ended.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +57,7 @@ pub async fn ship(store: Store, address: SinkAddress, shutdown: Shutdown) {
     let stream =
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
     let sink = Sink::open(&address, stream.as_deref().unwrap_or("unnamed"), APPLICATION_RETENTION_DAYS).await;
-    let mut journal = Journal { store, address: address.to_string(), sink, loud: Loud::default(), failures: 0 };
+    let mut journal = Journal { store, address: address.to_string(), sink, trouble: Trouble::default() };
     while !shutdown.is_requested() {
         let Err(error) = journal.follow(&shutdown).await else { return };
         if matches!(&error, JournalError::Start(error) if error.kind() == std::io::ErrorKind::NotFound) {
@@ -76,8 +75,7 @@ struct Journal {
     store: Store,
     address: String,
     sink: Sink,
-    loud: Loud,
-    failures: u32,
+    trouble: Trouble,
 }
 
 impl Journal {
@@ -115,7 +113,6 @@ impl Journal {
     /// Sends until it is through; `false` when asked to stop before.
     async fn send(&mut self, events: Vec<OutgoingEvent>, shutdown: &Shutdown) -> bool {
         let mut ranges = vec![events];
-        let mut dropped = 0;
         while let Some(mut events) = ranges.pop() {
             let now = Timestamp::now();
             for event in events.iter_mut().filter(|event| Age::of(event.stamp, now) != Age::Fresh) {
@@ -125,50 +122,73 @@ impl Journal {
             if count < events.len() {
                 ranges.push(events.split_off(count));
             }
-            match self.sink.send(events.clone()).await {
+            let (left, reason) = match self.sink.send(events.clone()).await {
                 Ok(verdicts) => {
-                    if self.failures > 0 {
-                        tracing::info!(failures = self.failures, "log lines get through again");
-                        self.failures = 0;
-                        self.loud = Loud::default();
-                    }
-                    dropped += verdicts.iter().filter(|verdict| **verdict != Verdict::Accepted).count();
+                    let left = refused(events, &verdicts, now);
+                    (left, "the other side refuses their times; they are sent again under the present one".to_owned())
                 }
                 Err(SendError::Invalid(_)) if events.len() > 1 => {
                     let half = events.split_off(events.len() / 2);
                     ranges.push(half);
                     ranges.push(events);
+                    continue;
                 }
-                Err(SendError::Invalid(_)) => dropped += events.len(),
-                Err(SendError::Outage(reason)) => {
-                    self.failed(&reason);
-                    ranges.push(events);
-                    self.pause(shutdown).await;
-                    if shutdown.is_requested() {
-                        return false;
-                    }
+                Err(SendError::Invalid(reason)) if self.is_the_lines_fault(&reason, now).await => {
+                    tracing::warn!(reason, "a log line was refused for good; it stays in this machine's journal");
+                    (Vec::new(), reason)
                 }
+                Err(SendError::Invalid(reason) | SendError::Outage(reason)) => (events, reason),
+            };
+            if left.is_empty() {
+                self.recovered();
+                continue;
             }
-        }
-        if dropped > 0 {
-            tracing::warn!(dropped, "log lines were refused for good; they stay in this machine's journal");
+            ranges.push(left);
+            self.failed(&reason);
+            self.pause(shutdown).await;
+            if shutdown.is_requested() {
+                return false;
+            }
         }
         true
     }
 
+    /// Sends a note in the place of a line that was refused. A service that takes the note refuses the line; one that does
+    /// not refuses everything, which says nothing about the line.
+    async fn is_the_lines_fault(&mut self, reason: &str, now: Timestamp) -> bool {
+        let note = json!({
+            "timestamp": now.to_rfc3339(), "level": "WARN", "program": "log-shipper",
+            "message": "a line that stood here was refused; the journal of its machine has it", "reason": reason,
+        });
+        let sent = self.sink.send(vec![OutgoingEvent { stamp: now, text: note.to_string() }]).await;
+        sent.is_ok_and(|verdicts| verdicts.iter().all(|verdict| *verdict == Verdict::Accepted))
+    }
+
+    fn recovered(&mut self) {
+        if let Some(failures) = self.trouble.ended() {
+            tracing::info!(failures, "log lines get through again");
+        }
+    }
+
     fn failed(&mut self, reason: &str) {
-        self.failures = self.failures.saturating_add(1);
-        if self.loud.may_speak(Instant::now(), LOUD) {
-            tracing::error!(reason, failures = self.failures, "log lines do not get through; trying again");
+        if self.trouble.failed(Instant::now()) {
+            tracing::error!(reason, failures = self.trouble.failures(), "log lines do not get through; trying again");
         }
     }
 
     async fn pause(&self, shutdown: &Shutdown) {
         tokio::select! {
-            () = tokio::time::sleep(backoff::pause(self.failures, LONGEST_PAUSE, backoff::chance())) => {}
+            () = tokio::time::sleep(self.trouble.pause()) => {}
             _ = shutdown.requested() => {}
         }
     }
+}
+
+/// What was not kept of what was sent, filed under the present time.
+fn refused(events: Vec<OutgoingEvent>, verdicts: &[Verdict], now: Timestamp) -> Vec<OutgoingEvent> {
+    let both = events.into_iter().zip(verdicts);
+    let left = both.filter(|(_, verdict)| **verdict != Verdict::Accepted);
+    left.map(|(event, _)| OutgoingEvent { stamp: now, text: event.text }).collect()
 }
 
 fn start(position: Option<&str>) -> Result<(Child, BufReader<ChildStdout>), JournalError> {

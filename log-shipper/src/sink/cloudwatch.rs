@@ -8,7 +8,7 @@ use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
 use process::aws;
 
-use super::{Page, PageToken, SendError, Verdict};
+use super::{Page, PageToken, Retention, SendError, Verdict};
 use crate::batch::OutgoingEvent;
 
 /// A group and a stream in it.
@@ -61,7 +61,13 @@ impl CloudWatchSink {
             Ok(reply) => Ok(verdicts(reply.rejected_log_events_info(), count)),
             // Nobody says this any more; it meant that the batch is there.
             Err(error) if code(&error) == Some("DataAlreadyAcceptedException") => Ok(vec![Verdict::Accepted; count]),
-            Err(error) => Err(self.explain("logs:PutLogEvents", &error)),
+            Err(error) => {
+                if code(&error).is_none_or(is_about_credentials) {
+                    // The SDK keeps the credentials that it has read. Whoever mends them should not have to restart this.
+                    self.client = None;
+                }
+                Err(self.explain("logs:PutLogEvents", &error))
+            }
         }
     }
 
@@ -103,12 +109,15 @@ impl CloudWatchSink {
         }
     }
 
-    /// How long the group keeps events, where it says so and we may ask.
-    pub(super) async fn retention_days(&mut self) -> Option<i32> {
-        let client = self.client().await.ok()?;
-        let reply = client.describe_log_groups().log_group_name_prefix(&self.group).send().await.ok()?;
-        let group = reply.log_groups().iter().find(|group| group.log_group_name() == Some(&self.group))?;
-        group.retention_in_days()
+    /// How long the group keeps events, where we may ask.
+    pub(super) async fn retention(&mut self) -> Retention {
+        let Ok(client) = self.client().await else { return Retention::Untold };
+        let asked = client.describe_log_groups().log_group_name_prefix(&self.group).send().await;
+        let Ok(reply) = asked else { return Retention::Untold };
+        match reply.log_groups().iter().find(|group| group.log_group_name() == Some(&self.group)) {
+            Some(group) => group.retention_in_days().map_or(Retention::Forever, Retention::Days),
+            None => Retention::Untold,
+        }
     }
 
     pub(super) async fn read_back(&mut self, from: Option<PageToken>) -> Result<Page, SendError> {
@@ -146,14 +155,19 @@ impl CloudWatchSink {
             "AccessDeniedException" | "AccessDenied" => SendError::Outage(format!(
                 "the role of this machine may not {permission} on the log group {group}: allow it ({message})"
             )),
-            "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" | "InvalidSignatureException" => {
-                SendError::Outage(format!(
-                    "CloudWatch Logs does not accept the credentials: see that the role is attached and the clock is right ({code}: {message})"
-                ))
-            }
+            code if is_about_credentials(code) => SendError::Outage(format!(
+                "CloudWatch Logs does not accept the credentials: see that the role is attached and the clock is right ({code}: {message})"
+            )),
             _ => SendError::Outage(format!("CloudWatch Logs answers {code}: {message}")),
         }
     }
+}
+
+fn is_about_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" | "InvalidSignatureException"
+    )
 }
 
 /// None where no region is known.
@@ -211,5 +225,24 @@ mod tests {
         assert_eq!(of(None, None, Some(0)), "nnnnn");
         assert_eq!(of(Some(0), None, Some(5)), "aaaaa");
         assert_eq!(of(Some(99), None, Some(-1)), "nnnnn", "numbers that make no sense accept nothing");
+    }
+
+    #[test]
+    fn every_combination_of_indices_refuses_what_it_names_and_nothing_else() {
+        let indices = || std::iter::once(None).chain((0..=6).map(Some));
+        for old in indices() {
+            for expired in indices() {
+                for new in indices() {
+                    let expected: String = (0..5)
+                        .map(|event| match event {
+                            event if new.is_some_and(|start| event >= start) => 'n',
+                            event if [old, expired].iter().flatten().any(|end| event < *end) => 'o',
+                            _ => 'a',
+                        })
+                        .collect();
+                    assert_eq!(of(old, expired, new), expected, "{old:?} {expired:?} {new:?}");
+                }
+            }
+        }
     }
 }

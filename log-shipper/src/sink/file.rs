@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::{Page, PageToken, SendError, Verdict};
 use crate::batch::OutgoingEvent;
+use crate::event::LONGEST_TEXT;
 
 /// How many bytes are read back at once, somewhat exceeded by the last line.
 const PAGE_BYTES: u64 = 1 << 20;
@@ -99,12 +100,19 @@ fn same_file(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes what a crash left of a line that was never acknowledged; gives the length.
+/// Removes what a crash left of a line that was never acknowledged; gives the length. A file that ends in more than half a
+/// line can be is not ours, and stays as it is.
 fn cut_half_line(file: &mut File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let mut end = length;
     let mut chunk = [0; 4096];
     while end > 0 {
+        if length - end > LONGEST_TEXT as u64 {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "it does not end in a line: is it another program's file?",
+            ));
+        }
         let start = end.saturating_sub(chunk.len() as u64);
         let part = &mut chunk[..usize::try_from(end - start).unwrap_or(0)];
         file.seek(SeekFrom::Start(start))?;

@@ -62,6 +62,36 @@ async fn a_half_line_that_a_crash_left_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_ours_is_left_as_it_is() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink(&directory, 1 << 30);
+    let path = directory.path().join("audit.jsonl");
+    let others = format!("a line\n{}", "z".repeat(300_000));
+    std::fs::write(&path, &others).unwrap();
+    let Err(SendError::Outage(words)) = sink.send(events(&["a"])).await else { panic!() };
+    assert!(words.contains("another program's file"), "{words}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), others);
+}
+
+#[tokio::test]
+async fn a_file_that_was_removed_replaced_or_emptied_is_written_to_all_the_same() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink(&directory, 1 << 20);
+    let path = directory.path().join("audit.jsonl");
+    sink.send(events(&["a"])).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    sink.send(events(&["b"])).await.unwrap();
+    assert_eq!(everything(&sink).await, ["b"]);
+    std::fs::write(directory.path().join("other"), "c\n").unwrap();
+    std::fs::rename(directory.path().join("other"), &path).unwrap();
+    sink.send(events(&["d"])).await.unwrap();
+    assert_eq!(everything(&sink).await, ["c", "d"]);
+    OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+    sink.send(events(&["e"])).await.unwrap();
+    assert_eq!(everything(&sink).await, ["e"]);
+}
+
+#[tokio::test]
 async fn a_file_that_has_its_size_is_put_aside_and_nothing_is_lost() {
     let directory = TempDir::new().unwrap();
     let sink = sink(&directory, 100);

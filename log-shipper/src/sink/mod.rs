@@ -102,6 +102,17 @@ pub enum PageToken {
     },
 }
 
+/// How long a sink keeps events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// So many days.
+    Days(i32),
+    /// Without end.
+    Forever,
+    /// It does not say, or it is a file.
+    Untold,
+}
+
 /// A piece of a copy that was read back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
@@ -138,12 +149,17 @@ impl Sink {
         }
     }
 
-    /// How many days events are kept, where the sink has a limit and tells it.
-    pub async fn retention_days(&mut self) -> Option<i32> {
+    /// How long events are kept.
+    pub async fn retention(&mut self) -> Retention {
         match self {
-            Sink::CloudWatch(sink) => sink.retention_days().await,
-            Sink::File(_) => None,
+            Sink::CloudWatch(sink) => sink.retention().await,
+            Sink::File(_) => Retention::Untold,
         }
+    }
+
+    /// Whether an event that was accepted a moment ago may not be there to be read yet.
+    pub fn shows_late(&self) -> bool {
+        matches!(self, Sink::CloudWatch(_))
     }
 
     /// Reads the copy back, from its start or from where a page said.
