@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.composed_site import BINARIES, PROGRAMS
-from support.secrets_init import REQUIRED, parse_env
+from support.secrets_init import REQUIRED, VERSION, parse_env
 
 ONESHOTS = tuple(f"secrets-init-{program}" for program in PROGRAMS)
 RUNNING = (*PROGRAMS, "edge", "secrets-keeper")
@@ -125,7 +125,7 @@ def test_a_program_sees_its_own_secrets_in_memory_and_nobody_elses(composed, pro
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_is_given_the_secrets_that_it_needs(composed, program):
     text = composed.host.run_beside("cat", f"{process(composed, program)}/root/run/wardpost/env").stdout
-    assert set(parse_env(text)) == (set(REQUIRED) if program == "web" else {"DB_ENCRYPTION_KEY"})
+    assert set(parse_env(text)) == {VERSION} | (set(REQUIRED) if program == "web" else {"DB_ENCRYPTION_KEY"})
 
 
 def test_the_database_belongs_to_the_group_and_to_nobody_else(composed):

@@ -60,7 +60,7 @@ def test_the_secret_becomes_the_env_file_and_its_version_is_told(from_moto):
     version = from_moto.put(secret)
     run = from_moto.run().expect(DONE, version)
     assert from_moto.written() == secret
-    assert f"# wardpost secret version {version}\n" in from_moto.env_file.read_text()
+    assert from_moto.written_version() == version
     assert from_moto.env_file.stat().st_mode & 0o7777 == 0o600
     assert from_moto.left_beside() == []
     assert [line["version"] for line in log_lines(run.err) if "version" in line] == [version]
@@ -96,7 +96,7 @@ def test_a_rotated_secret_replaces_the_file_and_check_tells_before(from_moto):
     assert from_moto.written() == old, "--check writes nothing"
     from_moto.run().expect(DONE, version)
     assert from_moto.written() == new
-    assert f"# wardpost secret version {version}\n" in from_moto.env_file.read_text()
+    assert from_moto.written_version() == version
     from_moto.run("--check").expect(DONE)
 
 

@@ -10,7 +10,8 @@ import requests
 
 from support.browser import row, sign_in, write_message
 from support.database_program import open_database
-from support.installed_site import PROGRAMS
+from support.installed_site import BUCKET, PROGRAMS
+from support.secrets_init import NAME, VERSION, parse_env
 from support.visitor import Visitor
 from support.waiting import wait_until
 
@@ -97,6 +98,19 @@ def test_a_backup_that_is_restored_is_served_again(installed):
         machine.wait_for(unit, "active")
     assert Visitor(installed, "noor").get(f"/messages/{number}").status_code == 200
     wait_until("the restore is shipped", lambda: "DATABASE_RESTORED" in shipped_actions(installed), 60)
+
+
+def test_a_backup_tells_under_which_version_of_the_secret_it_was_made(installed):
+    """Whoever opens it in a year has to know which key to look for. No program may read the env file itself."""
+    machine = installed.machine
+    wait_for_the_first_drill(installed)
+    machine.run("wardpost", "backup-worker", "now")
+    bucket = installed.moto.connect("s3")
+    newest = max(item["Key"] for item in bucket.list_objects_v2(Bucket=BUCKET)["Contents"] if item["Key"].endswith(".json"))
+    manifest = json.load(bucket.get_object(Bucket=BUCKET, Key=newest)["Body"])
+    written = parse_env(machine.run("cat", "/run/wardpost/env").stdout)[VERSION]
+    versions = installed.moto.client.list_secret_version_ids(SecretId=NAME, IncludeDeprecated=True)["Versions"]
+    assert manifest["secret_version"] == written in {version["VersionId"] for version in versions}
 
 
 def test_stopping_answers_what_is_on_its_way_and_then_nobody(installed):

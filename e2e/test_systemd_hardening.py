@@ -37,6 +37,20 @@ def test_a_service_is_hardly_exposed(installed, unit):
     assert exposure and float(exposure[1]) <= MOST_EXPOSED, table
 
 
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_has_limits_and_is_tried_again_for_ever(installed, unit):
+    names = ("MemoryMax", "MemorySwapMax", "TasksMax", "LimitNOFILE", "LogRateLimitIntervalUSec", "LogRateLimitBurst")
+    more = ("LimitCORE", "StartLimitIntervalUSec", "Restart", "WatchdogUSec", "Type")
+    asked = [f"--property={name}" for name in (*names, *more)]
+    told = dict(line.split("=", 1) for line in installed.machine.systemctl("show", *asked, unit).splitlines())
+    assert all(re.match("[1-9]", told[name]) for name in names if name != "MemorySwapMax"), told
+    assert int(told["MemoryMax"]) <= 512 << 20 and told["MemorySwapMax"] == told["LimitCORE"] == "0"
+    assert (told["LogRateLimitIntervalUSec"], told["LogRateLimitBurst"]) == ("30s", "5000")
+    if unit in PROGRAMS:
+        assert told["Restart"] == "on-failure" and told["StartLimitIntervalUSec"] == "0"
+        assert told["Type"] == "notify" and told["WatchdogUSec"] in ("1min", "5min")
+
+
 @pytest.mark.parametrize("unit", PROGRAMS)
 def test_a_program_knows_its_own_secrets_and_no_others(installed, unit):
     machine = installed.machine

@@ -37,6 +37,24 @@ def test_a_program_that_is_killed_comes_back_by_itself(installed, unit):
     wait_until("the row is shipped", lambda: installed.has_shipped("MESSAGE_CREATE"), 60)
 
 
+def test_programs_that_hang_are_started_again(installed):
+    """They live, and do nothing more: it is systemd that misses a sign of life."""
+    machine = installed.machine
+    try:
+        for unit in PROGRAMS:
+            machine.drop_in(unit, "[Service]\nWatchdogSec=3s\n")
+        machine.systemctl("restart", *PROGRAMS)
+        before = main_pids(machine)
+        machine.systemctl("kill", "--kill-whom=main", "--signal=STOP", *PROGRAMS)
+        wait_for_others(machine, before)
+        assert {machine.show(unit, "NRestarts") for unit in PROGRAMS} == {"1"}, "once, and they go on"
+    finally:
+        for unit in PROGRAMS:
+            machine.drop_in(unit, "")
+        machine.systemctl("restart", *PROGRAMS)
+    assert "watchdog" in machine.journal(*PROGRAMS).casefold()
+
+
 def test_whoever_asks_while_the_site_cannot_start_is_answered_once_it_can(installed):
     """The socket stays, however often the service behind it fails."""
     machine, unit = installed.machine, "wardpost-web.service"

@@ -82,7 +82,7 @@ async fn try_make(
         }
         let manifest = Manifest {
             recipients: recipients.iter().map(ToString::to_string).collect(),
-            secret_version: crate::secret_version::of_env_file(),
+            secret_version: config.secret_version.clone(),
             seconds: start.elapsed().as_secs_f64(),
             ..Manifest::new(name.clone(), &inspection, &sums)
         };

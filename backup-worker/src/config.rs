@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use process::names::SECRET_VERSION;
 use process::settings::{ConfigFaults, Effective, Settings};
 use store::DatabaseKey;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub drill_schedule: Option<Schedule>,
     /// How long a directory keeps them.
     pub keep_days: u32,
+    /// Which version of the secret this machine runs with, where the secret has versions.
+    pub secret_version: Option<String>,
     /// What is logged.
     pub log: String,
 }
@@ -63,6 +66,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
         Ok(days @ 1..=3650) => Ok(days),
         _ => Err(format!("`{text}` is not a whole number of days from 1 to 3650")),
     });
+    let secret_version = settings.optional(SECRET_VERSION, |text| Ok(text.to_owned()));
     let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
         Some(Config {
@@ -75,6 +79,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
             schedule: schedule?,
             drill_schedule: drill_schedule?,
             keep_days: keep_days?,
+            secret_version: secret_version?,
             log: log?,
         })
     })

@@ -20,6 +20,5 @@ pub mod restore;
 pub mod run;
 pub mod s3_target;
 pub mod schedule;
-pub mod secret_version;
 pub mod target;
 pub mod work;

@@ -28,7 +28,8 @@ class Machine:
         self._nspawn = None
         self._leader = None
         self._make_disk()
-        self._install()
+        self.install()
+        self._here("systemctl", f"--root={self.root}", "enable", "wardpost.target")
 
     def _make_disk(self):
         """An overlay in memory over the tree that all machines share."""
@@ -48,11 +49,12 @@ class Machine:
             self.stop()
             pytest.skip(f"{kind} cannot be mounted here: {mounted.stderr}")
 
-    def _install(self):
-        """As a packager would: into a folder, with the programs of the debug build."""
+    def install(self):
+        """As a packager would: into a folder, with the programs of the debug build; over what may be there already."""
         self._here("make", "install", f"DESTDIR={self.root}", f"BINARIES={BINARIES}")
         self._here("systemd-sysusers", f"--root={self.root}")
-        self._here("systemctl", f"--root={self.root}", "enable", "wardpost.target")
+        if self._leader:
+            self.systemctl("daemon-reload")
 
     @staticmethod
     def _here(*command):

@@ -14,6 +14,8 @@ REQUIRED = ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "APP_SECRET", "DB_ENCRYP
 NAME = "wardpost/app-secrets"
 ADDRESS = f"aws-secretsmanager://{NAME}"
 REGION = "eu-central-1"
+# Beside the secret's own names in the env file.
+VERSION = "WARDPOST_SECRET_VERSION"
 # A shorter line of a value may stand in an honest message by chance.
 SHORTEST_SEARCHED = 6
 
@@ -142,8 +144,13 @@ class SecretsInit:
                 raise AssertionError(f"a value of {len(value)} characters that begins with {value[:3]!r} is in {where}")
 
     def written(self):
-        """The settings in the env file."""
-        return parse_env(self.env_file.read_text(encoding="utf-8"))
+        """The settings in the env file, without the version of the secret that they are."""
+        settings = parse_env(self.env_file.read_text(encoding="utf-8"))
+        settings.pop(VERSION, None)
+        return settings
+
+    def written_version(self):
+        return parse_env(self.env_file.read_text(encoding="utf-8"))[VERSION]
 
     def left_beside(self):
         """Names in the env file's folder, the env file aside."""

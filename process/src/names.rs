@@ -32,6 +32,7 @@ pub const KNOWN_NAMES: &[&str] = &[
     "WARDPOST_PUBLIC_URL",
     "WARDPOST_SECRET",
     "WARDPOST_SECRET_DEADLINE_SECONDS",
+    "WARDPOST_SECRET_VERSION",
     "WARDPOST_SESSION_IDLE_MINUTES",
     "WARDPOST_SESSION_MAX_HOURS",
     "WARDPOST_STAFF_DOMAINS",
@@ -47,6 +48,9 @@ pub const SECRET_NAMES: &[&str] = &[
     "GOOGLE_CLIENT_SECRET",
     "WARDPOST_APP_SECRET_PREVIOUS",
 ];
+
+/// Which version of the secret the env file holds: secrets-init writes it, and nobody sets it.
+pub const SECRET_VERSION: &str = "WARDPOST_SECRET_VERSION";
 
 /// The setting that names the env file.
 pub(crate) const ENV_FILE: &str = "WARDPOST_ENV_FILE";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use process::console::say;
-use process::{EnvFile, Exit};
+use process::{EnvFile, Exit, names};
 use serde_json::json;
 
 use crate::config::Config;
@@ -70,7 +70,9 @@ pub(crate) fn differences<'a>(file: &'a EnvFile, secret: &'a Secret) -> BTreeMap
         None => Some((name, Difference::Added)),
         Some(old) => (old != value).then_some((name, Difference::Changed)),
     });
-    let gone = file.keys().filter(|key| !secret.names().any(|name| name == *key)).map(|key| (key, Difference::Removed));
+    // The version is no part of the secret: the same values under another one are the same.
+    let known = |key: &str| key == names::SECRET_VERSION || secret.names().any(|name| name == key);
+    let gone = file.keys().filter(|key| !known(key)).map(|key| (key, Difference::Removed));
     new.chain(gone).collect()
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn replace_process(command: &[OsString], secret: &Secret) -> Exit {
     let name = program.to_string_lossy();
     let version = secret.version().unwrap_or("none");
     tracing::info!(command = %name, version, "running the command with the secrets");
-    let error = Command::new(program).args(arguments).envs(secret.settings()).exec();
+    let error = Command::new(program).args(arguments).envs(secret.variables()).exec();
     tracing::error!(command = %name, %error, "the command cannot be run: is it installed, and executable?");
     Exit::Failed
 }

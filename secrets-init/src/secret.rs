@@ -106,6 +106,11 @@ impl Secret {
         self.values.iter().map(|(name, value)| (name.as_str(), value.expose_secret()))
     }
 
+    /// What a reader is given: the settings, and before them the version, where there is one.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.version().map(|version| (names::SECRET_VERSION, version)).into_iter().chain(self.settings())
+    }
+
     /// The names alone, in the same order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
@@ -117,7 +122,7 @@ impl Secret {
     }
 }
 
-/// Whether this can be the id of a version: it is logged and stands in a comment, so that it may hold nothing else.
+/// Whether this can be the id of a version: it is logged, so that it may hold nothing else.
 fn is_version(text: &str) -> bool {
     (1..=LONGEST_VERSION).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
@@ -130,6 +135,9 @@ fn check_name(name: &str) -> Option<String> {
     }
     if name == "WARDPOST_ENV_FILE" {
         return Some("cannot be set in the env file itself".to_owned());
+    }
+    if name == names::SECRET_VERSION {
+        return Some("cannot be set in the secret: it is written beside it".to_owned());
     }
     // Every program would refuse to start with it.
     (name.starts_with("WARDPOST_") && !names::is_known(name)).then(|| {

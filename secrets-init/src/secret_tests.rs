@@ -63,6 +63,7 @@ fn each_rule_has_its_sentence() {
         (("", "x"), "the name of entry"),
         (("WARDPOST_LITSEN", "x"), "WARDPOST_LITSEN is no setting of Wardpost; did you mean WARDPOST_LISTEN?"),
         (("WARDPOST_ENV_FILE", "/x"), "WARDPOST_ENV_FILE cannot be set in the env file itself"),
+        (("WARDPOST_SECRET_VERSION", "1"), "WARDPOST_SECRET_VERSION cannot be set in the secret"),
     ] {
         let found = faults(&whole(&[more]));
         assert!(found.len() == 1 && found[0].starts_with(expected), "{more:?} gave {found:?}");

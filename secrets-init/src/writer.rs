@@ -3,6 +3,7 @@
 //! Whoever is killed here, between any two calls, leaves the old file or the new one, and at worst a temporary file beside
 //! it that is as private and that the next run removes. A lock on the folder keeps two runs from removing each other's.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -25,6 +26,9 @@ const MODE: u32 = 0o600;
 
 /// How a temporary file is called: these around the env file's own name and 16 random digits.
 const TEMPORARY: (&str, &str) = (".", ".unfinished");
+
+/// Its first line.
+const HEAD: &str = "# Written by secrets-init, which replaces it whenever the secret changes.\n";
 
 /// What became of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,14 +120,10 @@ fn replace(path: &Path, folder: &Path, text: &str, owner: Option<&Owner>, secret
 }
 
 fn render(secret: &Secret) -> Result<Zeroizing<String>, Fault> {
-    let settings = env_file::render(secret.settings()).map_err(Fault::Unwritable)?;
-    let head = format!(
-        "# Written by secrets-init, which replaces it whenever the secret changes.\n# wardpost secret version {}\n",
-        secret.version().unwrap_or("none")
-    );
+    let settings = env_file::render(secret.variables()).map_err(Fault::Unwritable)?;
     // Room for both at once: a string that grows leaves a copy behind.
-    let mut text = Zeroizing::new(String::with_capacity(head.len() + settings.len()));
-    text.push_str(&head);
+    let mut text = Zeroizing::new(String::with_capacity(HEAD.len() + settings.len()));
+    text.push_str(HEAD);
     text.push_str(&settings);
     Ok(text)
 }
@@ -213,9 +213,10 @@ impl Unfinished {
         let not_read_back = |fault| Fault::NotReadBack { path: self.path.clone(), fault };
         let text = env_file::read_private_text(&self.path).map_err(not_read_back)?;
         let ours = EnvFile::parse(&text).map_err(not_read_back)?;
+        let meant: BTreeMap<_, _> = secret.variables().collect();
         let same = |reading: dialects::Reading| {
             reading.is_some_and(|read| {
-                read.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(secret.settings())
+                read.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(meant.iter().map(|(n, v)| (*n, *v)))
             })
         };
         let readers = [

@@ -32,7 +32,7 @@ fn the_file_is_private_says_its_version_and_reads_back() {
     let (folder, path) = folder();
     assert_eq!(write(&path, None, &secret(&[])).unwrap(), Written::New);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-    assert!(fs::read_to_string(&path).unwrap().contains("\n# wardpost secret version version-1\n"));
+    assert_eq!(EnvFile::read(&path).unwrap().get("WARDPOST_SECRET_VERSION"), Some("version-1"));
     assert!(differences(&EnvFile::read(&path).unwrap(), &secret(&[])).is_empty());
     assert_eq!(names(&folder), ["env"]);
 }
@@ -43,6 +43,8 @@ fn what_is_unchanged_is_not_touched_and_what_changed_is_replaced() {
     write(&path, None, &secret(&[("A", "1")])).unwrap();
     let before = identity(&path);
     assert_eq!(write(&path, None, &secret(&[("A", "1")])).unwrap(), Written::Unchanged);
+    let other_version = Secret::parse(&whole(&[("A", "1")]), Some("version-2".to_owned())).unwrap();
+    assert_eq!(write(&path, None, &other_version).unwrap(), Written::Unchanged, "nothing restarts for a number");
     assert_eq!(identity(&path), before);
     for changed in [&[("A", "2")][..], &[("A", "2"), ("B", "")], &[]] {
         assert_eq!(write(&path, None, &secret(changed)).unwrap(), Written::New, "{changed:?}");

@@ -165,7 +165,7 @@ async fn a_rotated_secret_is_noticed_by_check_and_then_written_with_its_version(
     assert_eq!(app_secret(&machine.env_file()), "old", "--check writes nothing");
     assert!(machine.run_to(0).await.contains("\"version\":\"v-2\""));
     assert_eq!(app_secret(&machine.env_file()), "new");
-    assert!(fs::read_to_string(machine.env_file()).unwrap().contains("# wardpost secret version v-2\n"));
+    assert!(fs::read_to_string(machine.env_file()).unwrap().contains("\nWARDPOST_SECRET_VERSION=\"v-2\"\n"));
     assert!(stand_in.asked().iter().all(|asked| asked.body.contains("\"VersionStage\":\"AWSCURRENT\"")));
 }
 

@@ -1,0 +1,73 @@
+"""A newer version installed over the one that is there, as docs/OPERATIONS.md has it under "Upgrade"."""
+
+import json
+import re
+
+import sqlcipher3
+
+from support.installed_site import PROGRAMS
+from support.processes import ROOT
+from support.steady_askers import SteadyAskers
+from support.visitor import Visitor
+from support.waiting import wait_until
+
+DATABASE = "var/lib/wardpost/wardpost.db"
+MIGRATIONS = sorted((ROOT / "store" / "migrations").glob("*.sql"))
+
+
+def leave_it_as_the_first_version_did(file, key):
+    """Takes back what later migrations made; a file of the first schema stays, with everything in it."""
+    later = "".join(path.read_text() for path in MIGRATIONS[1:])
+    assert not re.search(r"^\s*(ALTER|UPDATE|INSERT|DROP)\b", later, re.MULTILINE), "this has to learn to undo it"
+    connection = sqlcipher3.connect(str(file), isolation_level=None)
+    connection.execute(f"PRAGMA key = \"x'{key}'\"")
+    for kind in ("TABLE", "INDEX"):
+        for name in re.findall(rf"^CREATE (?:UNIQUE )?{kind} (\w+)", later, re.MULTILINE):
+            connection.execute(f"DROP {kind} IF EXISTS {name}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_the_data_and_the_settings_of_the_version_before_are_taken_over(installed):
+    machine = installed.machine
+    amina = Visitor(installed, "amina")
+    number = amina.send("Written under the version before")
+    rows = len(amina.audit())
+    machine.systemctl("stop", "wardpost.target", "wardpost-*")
+    leave_it_as_the_first_version_did(machine.root / DATABASE, installed.secret["DB_ENCRYPTION_KEY"])
+    # SQLite makes its companions anew, and whoever opens the file next is another user.
+    machine.run("sh", "-c", f"rm -f /{DATABASE}-wal /{DATABASE}-shm")
+    own = {path: (machine.root / path).read_text() for path in ("etc/wardpost/wardpost.env", "etc/wardpost/aws.env")}
+
+    machine.install()
+    assert own == {path: (machine.root / path).read_text() for path in own}, "an operator's settings are kept"
+    machine.systemctl("start", "wardpost.target")
+    for unit in PROGRAMS:
+        machine.wait_for(unit, "active")
+
+    # Its address is set by a drop-in, which was kept too.
+    assert amina.get(f"/messages/{number}").status_code == 200, "the message and the session are there"
+    assert len(amina.audit()) >= rows
+    assert "holds" in machine.run("wardpost", "web", "audit", "verify").stdout
+    # Both read tables that the first version did not have.
+    machine.run("wardpost", "web", "emergency-access", "list")
+    wait_until(
+        "every row is shipped again",
+        lambda: json.loads(machine.run("wardpost", "log-shipper", "status", "--json").stdout)["lag_rows"] == 0,
+        60,
+    )
+    assert (machine.root / DATABASE).stat().st_mode & 0o777 == 0o660
+
+
+def test_an_upgrade_while_people_work_loses_no_request(installed):
+    machine = installed.machine
+    before = {unit: machine.main_pid(unit) for unit in PROGRAMS}
+    with SteadyAskers(f"{installed.address}/") as askers:
+        askers.wait_for_more()
+        machine.install()
+        machine.systemctl("restart", *PROGRAMS)
+        for unit in PROGRAMS:
+            machine.wait_for(unit, "active")
+        askers.wait_for_more()
+    askers.check()
+    assert all(machine.main_pid(unit) not in (None, pid) for unit, pid in before.items())
