@@ -2,7 +2,9 @@
 
 import json
 import re
+import socket
 from collections import Counter
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -183,6 +185,34 @@ def test_trace_is_refused(visitor):
         for path in ("/", "/messages", "/healthz"):
             reply = who.request("TRACE", path, headers={"X-Echo": "an-echo"})
             assert reply.status_code == 405 and "an-echo" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("framing", "statuses"),
+    [
+        ("Transfer-Encoding: chunked", [401, 200]),
+        # With both, whatever comes after is answered by nobody: the connection is closed.
+        ("Content-Length: {both}\r\nTransfer-Encoding: chunked", [401]),
+        ("Transfer-Encoding: chunked\r\nContent-Length: {both}", [401]),
+        ("Content-Length: 5\r\nContent-Length: {both}", [400]),
+        ("Content-Length: {both}, 5", [400]),
+        ("Transfer-Encoding: identity, x", [400]),
+        ("Transfer-Encoding: chunked, x", [400]),
+        ("Content-Length: +5", [400]),
+    ],
+)
+def test_a_request_ends_where_the_protocol_says(framing, statuses, site):
+    """A second request stands where only somebody who counts wrongly would take it for the first one's body."""
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    body = b"0\r\n\r\n" + hidden
+    head = f"POST /sign-out HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n{framing.format(both=len(body))}\r\n\r\n"
+    address = urlsplit(site.address)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        connection.sendall(head.encode() + body)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    assert [int(status) for status in re.findall(rb"^HTTP/1.1 (\d+)", answer, re.MULTILINE)] == statuses, answer[:500]
 
 
 def test_fields_that_a_form_does_not_have_change_nothing(visitor):
