@@ -212,7 +212,7 @@ def test_a_request_ends_where_the_protocol_says(framing, statuses, site):
         answer = b""
         while part := connection.recv(65536):
             answer += part
-    assert [int(status) for status in re.findall(rb"^HTTP/1.1 (\d+)", answer, re.MULTILINE)] == statuses, answer[:500]
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", answer)] == statuses, answer[:500]
 
 
 def test_fields_that_a_form_does_not_have_change_nothing(visitor):
