@@ -67,8 +67,8 @@ def test_a_web_scanner_finds_nothing_in_what_a_stranger_sees(site, visitor, tmp_
     scan = Scan(site.address, tmp_path, cookies=stranger.cookies, start=("/emergency-access", "/sign-in/callback?code=a&state=b"))
     assert not unexplained(scan), scan.said[-3000:]
     answers = log.answers()
-    assert answers["POST", "/emergency-access", 403] > 100 and answers["GET", "/sign-in/callback", 400] > 100, answers
-    assert answers["GET", "/sign-in/start", 303] > 100, answers
+    assert answers["POST", "/emergency-access", 403] > 30 and answers["GET", "/sign-in/callback", 400] > 30, answers
+    assert answers["GET", "/sign-in/start", 303] > 30, answers
 
 
 def test_a_web_scanner_finds_nothing_in_what_a_member_sees(site, visitor, tmp_path):
@@ -82,8 +82,8 @@ def test_a_web_scanner_finds_nothing_in_what_a_member_sees(site, visitor, tmp_pa
     assert not unexplained(scan), scan.said[-3000:]
     assert amina.get("/messages").status_code == 200, "it was signed in to the end"
     answers = log.answers()
-    assert answers["POST", "/messages", 303] > 50 and answers["POST", "/messages", 422] > 10, "it sent messages, good and bad ones"
-    assert answers["GET", "/audit", 200] > 100 and answers["POST", "/messages/N/delete", 303] > 0, answers
+    assert answers["POST", "/messages", 303] > 10 and answers["POST", "/messages", 422] > 5, "it sent messages, good and bad ones"
+    assert answers["GET", "/audit", 200] > 30 and answers["POST", "/messages/N/delete", 303] > 0, answers
     for path in ("/messages", "/messages/N", "/messages/new", "/sessions", "/help", "/audit/export.csv"):
         assert answers["GET", path, 200] > 0, path
     assert not [key for key in answers if key[2] >= 500], answers
