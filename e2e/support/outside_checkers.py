@@ -40,6 +40,8 @@ class Scan:
         command += ["--depth", "6", "--max-scan-time", str(seconds), "--max-attack-time", str(attack_seconds), "--timeout", "10"]
         command += ["--store-session", folder / "session", "--store-config", folder / "config", "--no-bugreport", "--flush-session"]
         command += ["--verbose", "1", "--format", "json", "--output", report]
+        # Its log4shell module looks this name up even if it is not to run.
+        command += ["--dns-endpoint", "127.0.0.1"]
         if cookies:
             # As a header: its own jar would keep Secure cookies from http://127.0.0.1.
             command += ["--header", "Cookie: " + "; ".join(f"{name}={value}" for name, value in cookies.items())]
