@@ -17,8 +17,9 @@ demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--hel
 
 test: setup check unit e2e ## Install what the tests need, then run all of them
 
-check: ## Formatting and lints, warnings denied
+check: setup ## Formatting, lints, dependencies, scripts, secrets: warnings denied
 	cargo fmt --all -- --check
+	checks/run
 	cargo clippy --workspace --all-targets -- -D warnings
 
 unit: ## The tests written in Rust

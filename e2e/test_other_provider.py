@@ -61,6 +61,7 @@ def test_the_site_asks_for_what_the_standard_asks_for(window, site):
     assert query["response_type"] == "code"
     assert query["code_challenge_method"] == "S256"
     assert set(query["scope"].split()) == {"openid", "email", "profile"}
+    assert query["prompt"] == "select_account", "nobody is signed in without being asked"
     assert len(query["state"]) >= 20 and len(query["nonce"]) >= 20 and len(query["code_challenge"]) == 43
 
 

@@ -200,6 +200,7 @@ impl ErrorContext {
             PageError::ForeignForm | PageError::StaleForm => {
                 tracing::warn!(%request_id, ?error, "a form was refused");
             }
+            PageError::NotYours => tracing::warn!(%request_id, "somebody else's message was to be deleted"),
             _ => {}
         }
     }

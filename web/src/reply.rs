@@ -43,7 +43,10 @@ impl Reply {
 
     /// Any answer of warp's own making.
     pub fn from_warp(reply: impl warp::Reply) -> Self {
-        Self(reply.into_response())
+        let mut response = reply.into_response();
+        // warp lets a stream of updates be stored, if it is asked for anew each time; ours hold subjects.
+        response.headers_mut().remove(header::CACHE_CONTROL);
+        Self(response)
     }
 
     /// Nothing to show, all well.
