@@ -17,7 +17,9 @@ pub fn of_env_file() -> Option<String> {
 
 fn version(text: &str) -> Option<String> {
     let version = text.lines().find_map(|line| line.strip_prefix(MARK))?.trim();
-    (!version.is_empty() && version != "none").then(|| version.to_owned())
+    // Whatever else somebody wrote there is no version, and must not stand in a manifest.
+    let plain = version.len() <= 100 && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (plain && !version.is_empty() && version != "none").then(|| version.to_owned())
 }
 
 #[cfg(test)]
@@ -29,5 +31,6 @@ mod tests {
         assert_eq!(version("# Written\n# wardpost secret version ab-12\nA=\"b\"\n"), Some("ab-12".to_owned()));
         assert_eq!(version("# wardpost secret version none\n"), None);
         assert_eq!(version("A=\"b\"\n"), None);
+        assert_eq!(version("# wardpost secret version \u{202e}x\n"), None);
     }
 }
