@@ -34,6 +34,7 @@ def test_http_is_sent_to_https_with_its_path(composed):
     assert reply.startswith("HTTP/1.1 301 ")
     assert "\r\nLocation: https://messages.clinic.example/messages?page=2\r\n" in reply
     assert "Server: nginx\r\n" in reply, "no version"
+    assert "\r\nCache-Control: no-store\r\n" in reply, "whoever asked by a false name is the only one led there"
 
 
 def test_only_the_machine_itself_may_ask_the_edge_how_it_is(composed):

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -67,7 +68,7 @@ def half_a_message(composed, subject):
     amina = composed.member("amina")
     body = f"csrf={amina.csrf}&key={'0' * 31}1&subject={subject}&body=Sent+in+two+halves".encode()
     head = (
-        "POST /messages HTTP/1.1\r\nHost: localhost\r\n"
+        f"POST /messages HTTP/1.1\r\nHost: {urlsplit(composed.address).netloc}\r\n"
         f"Cookie: {SESSION_COOKIE}={amina.cookies[SESSION_COOKIE]}\r\nOrigin: {composed.address}\r\n"
         "Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"

@@ -66,7 +66,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
         Ok(days @ 1..=3650) => Ok(days),
         _ => Err(format!("`{text}` is not a whole number of days from 1 to 3650")),
     });
-    let secret_version = settings.optional(SECRET_VERSION, |text| Ok(text.to_owned()));
+    let secret_version = settings.optional(SECRET_VERSION, parse_secret_version);
     let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
         Some(Config {
@@ -83,4 +83,25 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
             log: log?,
         })
     })
+}
+
+/// What Secrets Manager calls a version. Whatever else somebody wrote there must not stand in a manifest.
+fn parse_secret_version(text: &str) -> Result<String, String> {
+    let plain = text.len() <= 100 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if plain { Ok(text.to_owned()) } else { Err("is no version of a secret: leave it to secrets-init".to_owned()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_what_secrets_manager_gives_and_nothing_else() {
+        let version = "0f8c3a52-1111-4222-8333-944445555666";
+        assert_eq!(parse_secret_version(version).unwrap(), version);
+        for wrong in ["\u{202e}x", "a b", "a\nb", &"a".repeat(101)] {
+            assert!(parse_secret_version(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -98,8 +98,8 @@ pub struct BackupRecipient(Recipient);
 impl BackupRecipient {
     /// Reads `age1...`. The error is a sentence for the operator.
     pub fn parse(text: &str) -> Result<BackupRecipient, String> {
-        // Somebody may paste the wrong half; its text must not be repeated.
-        if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY") {
+        // Somebody may paste the wrong half, perhaps with a quote or its comment before it; its text must not be repeated.
+        if text.to_ascii_uppercase().contains("AGE-SECRET-KEY") {
             return Err("holds a private key: only public ones (age1...) belong on this machine".to_owned());
         }
         text.parse().map(BackupRecipient).map_err(|_| format!("`{text}` is not an age public key, such as age1..."))
@@ -129,6 +129,8 @@ pub fn identity_file(identity: &BackupIdentity) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn key(byte: &str) -> DatabaseKey {
@@ -178,5 +180,23 @@ mod tests {
         let public = identity.recipient().to_string();
         assert_eq!(BackupRecipient::parse(&public).unwrap(), identity.recipient());
         assert!(BackupRecipient::parse("age1nonsense").is_err());
+        for pasted in
+            [format!("\"{}\"", private.expose_secret()), format!("# mine: {}", private.expose_secret().to_lowercase())]
+        {
+            let error = BackupRecipient::parse(&pasted).unwrap_err().to_uppercase();
+            assert!(!error.contains(&private.expose_secret()[20..]), "{error}");
+        }
+    }
+
+    proptest! {
+        /// Only whole public keys are taken; a private one, however it is wrapped, is not repeated.
+        #[test]
+        fn a_recipient_is_its_own_text(text in "age1[a-z0-9]{50,60}|AGE1[A-Z0-9]{58}|\\PC{0,30}", before in "\\PC{0,6}", after in "\\PC{0,6}") {
+            if let Ok(recipient) = BackupRecipient::parse(&text) {
+                prop_assert_eq!(recipient.to_string(), text.to_lowercase());
+            }
+            let error = BackupRecipient::parse(&format!("{before}AGE-SECRET-KEY-1{text}{after}")).unwrap_err();
+            prop_assert!(error.starts_with("holds a private key"), "{}", error);
+        }
     }
 }

@@ -12,6 +12,9 @@ use crate::name::BackupName;
 
 const FORMAT: u32 = 1;
 
+/// What may stand in a secret's version beside letters and digits. Wide, since the version is taken from a comment.
+const VERSION: &[u8] = b" -_.:/+=";
+
 /// The end of an audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -92,7 +95,37 @@ impl Manifest {
         if manifest.name != *name {
             return Err(format!("the manifest is that of {}: it was swapped", manifest.name));
         }
-        Ok(manifest)
+        match manifest.odd_field() {
+            Some(field) => Err(format!("the manifest cannot be read: its `{field}` is not as this program writes it")),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The first field that holds something else than what we write: whoever may write to the target may write anything, and
+    /// an operator and the log see parts of it.
+    fn odd_field(&self) -> Option<&'static str> {
+        let hex = |text: &str| text.len() <= 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let time = |text: &str| Timestamp::parse_rfc3339(text).is_some_and(|at| at.to_rfc3339() == text);
+        let word = |text: &str, more: &[u8]| {
+            (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+        };
+        let fields = [
+            ("made_at", time(&self.made_at)),
+            ("database_id", hex(&self.database_id)),
+            ("sqlite_version", word(&self.sqlite_version, b".")),
+            ("archive_sha256", hex(&self.archive_sha256)),
+            ("database_sha256", hex(&self.database_sha256)),
+            ("rows", self.rows.keys().all(|table| word(table, b"_"))),
+            ("audit_head", self.audit_head.id >= 0 && hex(&self.audit_head.hash)),
+            ("data_until", time(&self.data_until)),
+            ("secret_version", self.secret_version.as_deref().is_none_or(|version| word(version, VERSION))),
+            (
+                "recipients",
+                self.recipients.iter().all(|recipient| recipient.starts_with("age1") && word(recipient, b"")),
+            ),
+            ("seconds", self.seconds.is_finite() && self.seconds >= 0.0),
+        ];
+        fields.into_iter().find(|(_, right)| !right).map(|(field, _)| field)
     }
 
     /// As it is written.
@@ -145,7 +178,7 @@ impl Manifest {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
     use proptest::prelude::*;
 
     use super::*;
@@ -220,10 +253,52 @@ pub(crate) mod tests {
         assert!(sample().difference(&missing).unwrap().contains("rows of person"));
     }
 
+    #[test]
+    fn manifests_that_others_wrote_are_read_or_refused_as_they_should_be() {
+        for input in testkit::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/manifests")) {
+            let read = Manifest::parse(&input.bytes, &sample().name);
+            match input.outcome.as_str() {
+                "read" => assert!(read.is_ok(), "{}: {read:?}", input.name),
+                reason => {
+                    let error = read.expect_err(&input.name);
+                    assert!(error.replace(' ', "-").contains(reason), "{}: {error}", input.name);
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Manifest::parse(&bytes, &sample().name);
+        }
+
+        /// Whoever can write to the target: each field replaced by anything. What is read has nothing in it that we would not
+        /// write, and reads as the same again.
+        #[test]
+        fn what_is_read_is_what_we_could_have_written(
+            field in proptest::sample::select(vec![
+                "made_at", "database_id", "schema", "sqlite_version", "archive_bytes", "archive_sha256", "database_bytes",
+                "rows", "audit_head", "data_until", "secret_version", "recipients", "seconds", "format", "name", "another",
+            ]),
+            text in "[0-9a-f]{0,8}|age1[a-z0-9]{0,8}|2026-11-23T0[0-9]:59:00\\.000Z|wardpost-20261123T020000Z\\.sqlite\\.gz\\.age|\\PC{0,12}|\\x1b\\[2J|\u{202e}",
+            number in proptest::option::of(any::<i64>()),
+            shape in 0..4,
+        ) {
+            let plain = number.map_or_else(|| serde_json::Value::from(text.as_str()), serde_json::Value::from);
+            let value = match shape {
+                0 => plain,
+                1 => serde_json::json!([plain]),
+                2 => serde_json::json!({ text: number.unwrap_or(1) }),
+                _ => serde_json::json!({ "id": number.unwrap_or(1), "hash": text }),
+            };
+            let mut json: serde_json::Value = serde_json::from_str(&sample().to_json()).unwrap();
+            json[field] = value;
+            if let Ok(manifest) = Manifest::parse(json.to_string().as_bytes(), &sample().name) {
+                let again = manifest.to_json();
+                prop_assert!(again.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{}", again);
+                prop_assert_eq!(Manifest::parse(again.as_bytes(), &sample().name), Ok(manifest));
+            }
         }
     }
 }

@@ -144,10 +144,19 @@ mod tests {
             prop_assert_eq!(name(one).at().as_millis(), one / 1000 * 1000);
         }
 
+        /// What a bucket or a folder lists: a name is taken only where we could have given it, and is never a path.
         #[test]
-        fn no_text_makes_it_panic(text in "(wardpost-)?.{0,20}(.sqlite.gz.age|.json)?") {
-            let _ = text.parse::<BackupName>();
-            let _ = BackupName::of_manifest(&text);
+        fn a_name_that_is_taken_is_one_of_ours(
+            text in "(wardpost-)?.{0,20}(\\.sqlite\\.gz\\.age|\\.json)?|wardpost-[0-9]{8}T[0-9]{6}Z(\\.sqlite\\.gz\\.age|\\.json)|(\\.\\./|/)?wardpost-20261123T020005Z\\.json"
+        ) {
+            if let Ok(name) = text.parse::<BackupName>() {
+                prop_assert_eq!(name.to_string(), text.clone());
+                prop_assert_eq!(BackupName::new(name.at()), name);
+                prop_assert!(!text.contains('/'));
+            }
+            if let Some(name) = BackupName::of_manifest(&text) {
+                prop_assert_eq!(name.manifest(), text);
+            }
         }
     }
 }

@@ -29,11 +29,18 @@ impl Schedule {
     /// Reads a setting. The error is a sentence for the operator.
     pub fn parse(text: &str) -> Result<Schedule, String> {
         let parser = CronParser::builder().seconds(Seconds::Required).build();
-        match parser.parse(text) {
-            Ok(cron) if Cron::from_str(text).is_ok() => Ok(Schedule { text: text.to_owned(), cron }),
-            _ => Err(format!(
-                "`{text}` is not a schedule of six fields (second minute hour day month weekday), such as 0 0 2 * * *"
-            )),
+        let schedule = match parser.parse(text) {
+            Ok(cron) if Cron::from_str(text).is_ok() => Schedule { text: text.to_owned(), cron },
+            _ => {
+                return Err(format!(
+                    "`{text}` is not a schedule of six fields (second minute hour day month weekday), such as 0 0 2 * * *"
+                ));
+            }
+        };
+        // The 30th of February parses as well.
+        match schedule.next_after(Timestamp::now()) {
+            Some(_) => Ok(schedule),
+            None => Err(format!("`{text}` never comes")),
         }
     }
 
@@ -74,6 +81,8 @@ pub async fn start(schedules: Vec<(Schedule, Sender<()>)>) -> Result<JobSchedule
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -105,6 +114,25 @@ mod tests {
         }
         for text in ["", "daily", "0 2 * * *", "0 0 25 * * *", "0 0 2 * *", "0 0 2 * * * * *"] {
             assert!(Schedule::parse(text).is_err(), "{text}");
+        }
+        assert!(Schedule::parse("0 0 2 30 2 *").unwrap_err().contains("never comes"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// What is accepted comes due, is overdue then and not before; what is refused is refused in words, without a wait.
+        #[test]
+        fn a_schedule_that_is_accepted_comes_due(text in "([0-9*/,#LW?-]{1,4} ){5}[0-7*LMONSUN#-]{1,4}|[0-9]{1,2} [0-9]{1,2} [0-9]{1,2} [0-9*]{1,2} [0-9*]{1,2} [0-7*]|\\PC{0,30}") {
+            let began = std::time::Instant::now();
+            let now = at("2026-11-22T02:00:05Z");
+            if let Ok(schedule) = Schedule::parse(&text)
+                && let Some(next) = schedule.next_after(now)
+            {
+                prop_assert!(next > now);
+                prop_assert!(schedule.is_overdue(Some(now), next), "{}", text);
+                prop_assert!(!schedule.is_overdue(Some(now), Timestamp::from_millis(next.as_millis() - 1)), "{}", text);
+            }
+            prop_assert!(began.elapsed() < std::time::Duration::from_secs(5), "{} took {:?}", text, began.elapsed());
         }
     }
 }

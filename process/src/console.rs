@@ -1,19 +1,23 @@
 //! What a command says to whoever called it: results on standard output, trouble on standard error. The log is for services.
+//!
+//! Much of it was written by others: names, what a service answered, what a file says. None of it can command a terminal.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::{Duration, Instant};
+
+use crate::legible;
 
 /// How often a person sees how far long work has come.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Prints a result to standard output; a reader that went away is no failure of ours.
 pub fn say(text: &str) {
-    let _ = writeln!(stdout().lock(), "{}", text.trim_end());
+    let _ = writeln!(stdout().lock(), "{}", legible::lines(text.trim_end()));
 }
 
 /// Prints what went wrong to standard error.
 pub fn complain(text: &str) {
-    let _ = writeln!(stderr().lock(), "{}", text.trim_end());
+    let _ = writeln!(stderr().lock(), "{}", legible::lines(text.trim_end()));
 }
 
 /// Shows on a terminal how far long work has come, a few times a second; elsewhere nothing.
@@ -36,7 +40,7 @@ impl Progress {
         self.last = Some(Instant::now());
         self.shown = true;
         // Over the line before; the rest of that is erased.
-        let _ = write!(stderr().lock(), "\r{}\x1b[K", text());
+        let _ = write!(stderr().lock(), "\r{}\x1b[K", legible::one_line(&text()));
     }
 }
 

@@ -164,6 +164,35 @@ fn noncharacters_are_refused_and_their_neighbours_are_not() {
     }
 }
 
+/// Files as they were found in the wild, or made for us: `corpus/env-files/OUTCOME/NAME`, byte for byte.
+#[test]
+fn files_that_others_wrote_are_read_or_refused_as_they_should_be() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/env-files");
+    let inputs = |outcome: &str| {
+        let files = fs::read_dir(corpus.join(outcome)).unwrap().map(|entry| entry.unwrap().path());
+        let inputs: Vec<_> = files.map(|path| (fs::read(&path).unwrap(), path)).collect();
+        assert!(inputs.len() > 5, "the corpus is gone");
+        inputs
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let private = directory.path().join("env");
+    let read = |bytes: &[u8]| {
+        fs::write(&private, bytes).unwrap();
+        fs::set_permissions(&private, Permissions::from_mode(0o600)).unwrap();
+        EnvFile::read(&private)
+    };
+    for (bytes, path) in inputs("read") {
+        let file = read(&bytes).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        let rendered = render(file.keys().map(|key| (key, file.get(key).unwrap()))).unwrap();
+        assert_eq!(parse(&rendered).len(), file.keys().count(), "{}", path.display());
+    }
+    for (bytes, path) in inputs("refused") {
+        let fault = read(&bytes).map(|file| format!("{file:?}")).expect_err(&path.display().to_string()).to_string();
+        assert!(!fault.contains("hush"), "{}: {fault}", path.display());
+        assert!(!fault.contains(char::is_control), "{}: {fault:?}", path.display());
+    }
+}
+
 /// The same without what no env file can hold.
 fn writable(text: String) -> String {
     text.chars().filter(|c| !is_unwritable(*c)).collect()
@@ -183,6 +212,19 @@ proptest! {
     fn no_text_makes_the_reader_panic_or_leak_into_a_fault(text in r#"([A-B]=|["\\$\n#=]|hush|[^\x00]){0,30}"#) {
         if let Err(fault) = EnvFile::parse(&text) {
             prop_assert!(!fault.to_string().contains("hush"));
+        }
+    }
+
+    /// What is read, whatever it looked like, is written and read again as the same: the reader takes nothing that the writer
+    /// could not have meant.
+    #[test]
+    fn what_is_read_is_what_could_have_been_written(
+        text in r#"((A|b|_c1)=(plain-1\.2|"[a-z\n]{0,4}(\\\\|\\"|\\\$|\$|é)?"|[a-z $#'"\\]{0,4})[ \t]{0,1}\n|# [ -~]{0,8}\n|\n){0,6}"#
+    ) {
+        if let Ok(file) = EnvFile::parse(&text) {
+            let pairs: Vec<_> = file.keys().map(|key| (key.to_owned(), file.get(key).unwrap().to_owned())).collect();
+            let rendered = render(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))).unwrap();
+            prop_assert_eq!(parse(&rendered), pairs);
         }
     }
 }

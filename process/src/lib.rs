@@ -13,6 +13,7 @@ pub mod env_file;
 pub mod exit;
 mod faults;
 pub mod hardening;
+pub mod legible;
 pub mod logs;
 pub mod names;
 pub mod ready;

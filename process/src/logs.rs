@@ -15,10 +15,15 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::legible;
 
 /// The members every line has. A field of an event may not pretend to be one of them.
 const ENVELOPE: [&str; 5] = ["timestamp", "level", "program", "target", "message"];
@@ -40,7 +45,7 @@ pub fn start(program: &'static str, filter: &str) -> Result<(), LogsError> {
     let filter = parse_filter(filter).map_err(LogsError::Filter)?;
     let terminal = io::stderr().is_terminal();
     let (human, machine) = if terminal {
-        (Some(tracing_subscriber::fmt::layer().with_writer(io::stderr)), None)
+        (Some(tracing_subscriber::fmt::layer().fmt_fields(HumanFields).with_writer(io::stderr)), None)
     } else {
         (None, Some(JsonLines::new(program, io::stderr())))
     };
@@ -153,11 +158,35 @@ where
                 push_member(&mut line, name, value);
             }
         }
-        line.push_str("}\n");
+        line.push('}');
+        // JSON itself leaves some characters as they are that command a terminal or turn a line round.
+        let line = format!("{}\n", legible::one_line(&line));
         // Nothing can be done about a log that cannot be written, least of all by logging it. A thread that panicked in
         // here left at worst half a line behind, which is no reason to stop logging.
         let mut writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let _ = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
+    }
+}
+
+/// Fields for a person to read, `name=value` after the message. A value is written as JSON, so that none can pretend to be
+/// two, or to end the line.
+struct HumanFields;
+
+impl<'writer> FormatFields<'writer> for HumanFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut values = Map::new();
+        fields.record(&mut Collect(&mut values));
+        let mut gap = "";
+        if let Some(message) = values.remove("message") {
+            let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+            writer.write_str(&legible::one_line(&text))?;
+            gap = " ";
+        }
+        for (name, value) in &values {
+            write!(writer, "{gap}{name}={}", legible::one_line(&value.to_string()))?;
+            gap = " ";
+        }
+        Ok(())
     }
 }
 

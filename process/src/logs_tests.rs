@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -84,6 +85,54 @@ fn a_field_cannot_pretend_to_be_part_of_the_envelope() {
     assert_eq!(lines[0]["level"], "INFO");
     assert_eq!(lines[0]["program"], "tester");
     assert_eq!(lines[0]["field_level"], "FORGED");
+}
+
+/// What a person at a terminal sees of the same, colours included.
+fn human(act: impl FnOnce()) -> String {
+    let memory = Memory::default();
+    let writer = memory.clone();
+    let layer =
+        tracing_subscriber::fmt::layer().fmt_fields(HumanFields).with_ansi(true).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
+    String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
+}
+
+/// Everything a value of somebody else's can be logged as.
+fn log_in_every_way(text: &str) {
+    let span = tracing::info_span!("request", path = text, who = %text);
+    let _span = span.enter();
+    let error: Box<dyn std::error::Error> = io::Error::other(text.to_owned()).into();
+    tracing::info!(target: "here", text, shown = %text, debug = ?text, error = &*error, "it said {text}");
+}
+
+#[test]
+fn a_person_sees_the_message_first_and_values_as_json() {
+    let line = human(|| tracing::info!(target: "here", count = 3, who = "a b", "hello"));
+    assert!(line.trim_end().ends_with(r#"hello count=3 who="a b""#), "{line}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::default() })]
+    /// Whatever somebody sends, an event is one line, and nothing in it commands a terminal or turns round.
+    #[test]
+    fn no_value_gets_out_of_its_line(text in r#"([\x00-\x1f\x7f-\u{9f}"=\\{}]|\x1b\[2J|\n\{"level":"ERROR"|\u{202e}|\u{2028}|.){0,12}"#) {
+        let memory = Memory::default();
+        let subscriber = tracing_subscriber::registry().with(JsonLines::new("tester", memory.clone()));
+        tracing::subscriber::with_default(subscriber, || log_in_every_way(&text));
+        let machine = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        let told: Value = serde_json::from_str(&machine).unwrap();
+        for member in ["path", "who", "text", "shown", "error"] {
+            prop_assert_eq!(told[member].as_str(), Some(text.as_str()), "{}", member);
+        }
+        prop_assert_eq!(told["level"].as_str(), Some("INFO"));
+
+        let colours = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[3m", "\u{1b}[32m"];
+        let human = colours.iter().fold(human(|| log_in_every_way(&text)), |line, colour| line.replace(colour, ""));
+        for line in [machine, human] {
+            let line = line.strip_suffix('\n').unwrap();
+            prop_assert_eq!(&legible::one_line(line), line);
+        }
+    }
 }
 
 #[test]

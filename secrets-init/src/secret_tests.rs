@@ -148,6 +148,24 @@ proptest! {
     }
 }
 
+/// Secrets as people make them: `corpus/secrets/OUTCOME/NAME`. A value is never repeated, and a fault is one line.
+#[test]
+fn secrets_that_others_wrote_are_taken_or_refused_as_they_should_be() {
+    for input in testkit::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/secrets")) {
+        let read = Secret::parse(&input.text().replace("$KEY", KEY), None);
+        match (input.outcome.as_str(), read) {
+            ("taken", Ok(_)) => {}
+            ("refused", Err(faults)) => {
+                for fault in faults {
+                    assert!(!fault.contains("hush") && !fault.contains(KEY), "{}: {fault}", input.name);
+                    assert!(!fault.contains(char::is_control), "{}: {fault:?}", input.name);
+                }
+            }
+            (_, read) => panic!("{}/{}: {:?}", input.outcome, input.name, read.err()),
+        }
+    }
+}
+
 #[test]
 fn a_reader_is_given_the_names_it_needs_and_a_name_that_is_not_there_is_a_fault() {
     let keys = ["DB_ENCRYPTION_KEY".to_owned()];

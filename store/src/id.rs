@@ -96,6 +96,8 @@ impl AuditId {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -107,6 +109,16 @@ mod tests {
         }
         assert_eq!(PersonId::new(0), None);
         assert_eq!(PersonId::new(-3), None);
+    }
+
+    proptest! {
+        /// One number, one text.
+        #[test]
+        fn an_id_is_read_from_its_own_text_alone(text in "[0-9]{0,20}|[+-]?[0-9]{1,3}|\\PC{0,8}") {
+            let read = text.parse::<MessageId>();
+            let model = text.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == text);
+            prop_assert_eq!(read.ok().map(MessageId::get), model);
+        }
     }
 
     #[test]

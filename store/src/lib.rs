@@ -65,6 +65,6 @@ pub use session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use shipping::{AuditCopy, AuditEvent, Quarantined, ShippingState};
 pub use sign_in::{RefusedSignIn, SignIn};
 pub use store::Store;
-pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError};
+pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError, is_visible};
 pub use time::Timestamp;
 pub use token::SessionToken;

@@ -7,14 +7,28 @@ use std::fmt;
 
 use crate::random::random_bytes;
 
-/// A message's subject: trimmed, 1 to 255 characters, none of them a control character.
+/// Whether there is anything in a text that can be seen: a link without it could not be clicked, and a name not be told
+/// from none. Unicode's default ignorable characters, and blanks that it does not count as white space, show nothing.
+pub fn is_visible(text: &str) -> bool {
+    text.chars().any(|c| !(c.is_whitespace() || c.is_control() || is_ignorable(c)))
+}
+
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// A message's subject: trimmed, 1 to 255 characters, something to see among them and no control character.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Subject(String);
 
 /// What is wrong with a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
-    /// Nothing but space.
+    /// Nothing that can be seen.
     #[error("Write a subject.")]
     Blank,
     /// More characters than fit.
@@ -23,7 +37,7 @@ pub enum SubjectError {
         /// How many there are.
         found: usize,
     },
-    /// A line break, tab or other control character.
+    /// A line break, tab or other control character. What the browser can show is not refused for being unusual.
     #[error("The subject holds a line break or another character that cannot be shown. Remove it.")]
     ControlCharacter,
 }
@@ -34,15 +48,16 @@ impl Subject {
 
     /// Checks what was typed.
     pub fn parse(text: &str) -> Result<Self, SubjectError> {
-        let text = text.trim();
-        if text.is_empty() {
+        // A byte order mark is pasted along with the beginning of a file.
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
+        if !is_visible(text) {
             return Err(SubjectError::Blank);
         }
         let found = text.chars().count();
         if found > Self::MAX_CHARS {
             return Err(SubjectError::TooLong { found });
         }
-        if text.chars().any(char::is_control) {
+        if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
             return Err(SubjectError::ControlCharacter);
         }
         Ok(Self(text.to_owned()))
@@ -67,7 +82,7 @@ pub struct Body(String);
 /// What is wrong with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Nothing but space.
+    /// Nothing that can be seen.
     #[error("Write a message.")]
     Blank,
     /// More characters than fit.
@@ -87,7 +102,7 @@ impl Body {
 
     /// Checks what was typed. A browser sends line ends as CRLF; they are kept as LF.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
-        if text.trim().is_empty() {
+        if !is_visible(text) {
             return Err(BodyError::Blank);
         }
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -154,7 +169,16 @@ fn grouped(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn typed() -> impl Strategy<Value = String> {
+        let odd = proptest::sample::select(vec![
+            '\r', '\n', '\t', ' ', '\0', '\u{1b}', '\u{85}', '\u{2028}', '\u{202E}', '\u{FEFF}', '\u{200B}', 'x',
+        ]);
+        proptest::collection::vec(prop_oneof![odd, any::<char>()], 0..300).prop_map(|chars| chars.into_iter().collect())
+    }
 
     #[test]
     fn a_subject_is_trimmed_and_counted_in_characters() {
@@ -164,6 +188,64 @@ mod tests {
         assert_eq!(Subject::parse(" \t\n"), Err(SubjectError::Blank));
         for text in ["a\nb", "a\0b", "a\u{85}b", "a\u{1b}[1m"] {
             assert_eq!(Subject::parse(text), Err(SubjectError::ControlCharacter), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_which_nothing_can_be_seen_is_blank() {
+        for text in
+            ["\u{200B}", "\u{2060}\u{FEFF} ", "\u{3164}", "\u{2800}\u{2800}", "\u{202E}\u{2069}", "\u{E0041}", "\u{AD}"]
+        {
+            assert_eq!(Subject::parse(text), Err(SubjectError::Blank), "{text:?}");
+            assert_eq!(Body::parse(text), Err(BodyError::Blank), "{text:?}");
+        }
+        assert_eq!(Subject::parse("\u{FEFF}Rota\u{FEFF}").unwrap().as_str(), "Rota");
+    }
+
+    #[test]
+    fn what_languages_and_emoji_need_is_kept_as_it_was_typed() {
+        for text in
+            ["می\u{200C}خواهم", "👩\u{200D}⚕\u{FE0F}", "ភាសា\u{200B}ខ្មែរ", "שלום\u{200F}", "a\u{202E}b", "e\u{301}"]
+        {
+            assert_eq!(Subject::parse(text).unwrap().as_str(), text);
+            assert_eq!(Body::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_subject_is_one_line_whatever_unicode_calls_it() {
+        for text in ["a\u{2028}b", "a\u{2029}b", "a\u{85}b", "a\u{b}b", "a\u{c}b"] {
+            assert_eq!(Subject::parse(text), Err(SubjectError::ControlCharacter), "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// What is accepted keeps the promise, is what was typed but for its ends, and is accepted again unchanged.
+        #[test]
+        fn a_subject_is_what_was_typed_or_refused(text in typed()) {
+            let Ok(subject) = Subject::parse(&text) else { return Ok(()) };
+            let kept = subject.as_str();
+            prop_assert!(text.contains(kept) && is_visible(kept));
+            prop_assert!(kept.chars().count() <= Subject::MAX_CHARS && !kept.chars().any(char::is_control));
+            prop_assert_eq!(kept.lines().count(), 1);
+            prop_assert_eq!(Subject::parse(kept), Ok(subject.clone()));
+        }
+
+        /// Line ends apart, nothing is changed.
+        #[test]
+        fn a_body_is_what_was_typed_or_refused(text in typed()) {
+            let Ok(body) = Body::parse(&text) else { return Ok(()) };
+            let kept = body.as_str();
+            prop_assert!(!kept.contains('\r') && is_visible(kept));
+            prop_assert!(kept.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
+            prop_assert_eq!(kept, text.replace("\r\n", "\n").replace('\r', "\n"));
+            prop_assert_eq!(Body::parse(kept), Ok(body.clone()));
+        }
+
+        #[test]
+        fn only_32_hex_characters_are_a_key(text in "[0-9a-fA-F]{31,33}|[0-9a-g]{32}|\\PC{0,40}") {
+            let ours = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            prop_assert_eq!(IdempotencyKey::parse(&text).map(|key| key.to_string()), ours.then(|| text.to_lowercase()));
         }
     }
 

@@ -65,7 +65,17 @@ pub(crate) fn csrf_token() -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn only_64_hex_characters_are_a_token(text in "[0-9a-fA-F]{63,65}|[0-9a-g]{64}|\\PC{0,70}") {
+            let ours = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            prop_assert_eq!(SessionToken::parse(&text).map(|token| token.reveal()), ours.then(|| text.to_lowercase()));
+        }
+    }
 
     #[test]
     fn a_token_survives_its_text_and_hides_in_debug() {

@@ -10,12 +10,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod corpus;
 mod http;
 mod jar;
 mod program;
 mod temporary_store;
 mod wait;
 
+pub use corpus::{Input, corpus};
 pub use http::{EventStream, Http, Reply, Request};
 pub use program::{Finished, Launch, LogLine, Program};
 pub use temporary_store::{Member, TemporaryStore, member};

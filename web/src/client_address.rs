@@ -44,6 +44,8 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn seen(peer: &str, forwarded: &[&str]) -> String {
@@ -71,6 +73,57 @@ mod tests {
     fn nonsense_ends_the_walk_at_the_last_address_that_was_known() {
         assert_eq!(seen("127.0.0.1", &["6.6.6.6, <script>, 10.1.1.1"]), "10.1.1.1");
         assert_eq!(seen("127.0.0.1", &[""]), "127.0.0.1");
+    }
+
+    /// An address, often one of a proxy's, or what is none.
+    fn hop() -> impl Strategy<Value = String> {
+        prop_oneof![
+            3 => Just("10.1.1.1".to_owned()),
+            3 => any::<[u8; 4]>().prop_map(|bytes| IpAddr::from(bytes).to_string()),
+            1 => any::<[u8; 16]>().prop_map(|bytes| IpAddr::from(bytes).to_string()),
+            1 => "\\[?[0-9a-f:.]{0,20}\\]?(:[0-9]{1,6})?",
+            1 => "[ -~]{0,12}",
+        ]
+    }
+
+    proptest! {
+        /// Whatever a browser wrote stands to the left of what the nearest proxy added, and changes nothing.
+        #[test]
+        fn what_a_browser_writes_is_never_believed(forged in proptest::collection::vec(hop(), 0..6), real: [u8; 4]) {
+            let real = IpAddr::from(real);
+            prop_assume!(!real.is_loopback() && !real.to_string().starts_with("10."));
+            let added = real.to_string();
+            let one_header = [forged.iter().map(String::as_str).chain([added.as_str()]).collect::<Vec<_>>().join(", ")];
+            prop_assert_eq!(seen("127.0.0.1", &[&one_header[0]]), added.clone());
+            let forged = forged.join(",");
+            prop_assert_eq!(seen("127.0.0.1", &[&forged, &added]), added);
+        }
+
+        /// A stranger's own word about itself counts for nothing.
+        #[test]
+        fn a_peer_that_is_no_proxy_is_who_it_is(header in proptest::collection::vec(hop(), 0..4), peer: [u8; 4]) {
+            let peer = IpAddr::from(peer).to_string();
+            prop_assume!(!peer.starts_with("10.") && peer != "127.0.0.1");
+            let header = header.join(", ");
+            prop_assert_eq!(seen(&peer, &[&header]), peer);
+        }
+
+        /// The address is the peer's or one that stands in the header.
+        #[test]
+        fn no_address_is_made_up(header in proptest::collection::vec(hop(), 0..6)) {
+            let text = header.join(", ");
+            let seen = seen("127.0.0.1", &[&text]);
+            let known = header.iter().flat_map(|hop| hop.split(',')).filter_map(|hop| parse_hop(hop.trim()));
+            prop_assert!(seen == "127.0.0.1" || known.into_iter().any(|ip| ip.to_string() == seen), "{} of {}", seen, text);
+        }
+    }
+
+    #[test]
+    fn headers_that_were_seen_in_the_wild_or_made_for_us() {
+        for input in testkit::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/forwarded-for")) {
+            let lines: Vec<_> = input.text().lines().collect();
+            assert_eq!(seen("127.0.0.1", &lines), input.outcome, "{}", input.name);
+        }
     }
 
     #[test]

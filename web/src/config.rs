@@ -62,12 +62,26 @@ impl PublicUrl {
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(format!("`{text}` must end after the host and port"));
         }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not name a user or password".to_owned());
+        }
         Ok(Self(url))
     }
 
     /// As browsers write it into an Origin header.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
+    }
+
+    /// Whether a request's host, as HTTP writes it, is the site's: the name in any case, and the port unless it is the
+    /// scheme's own.
+    pub fn is_named(&self, authority: &str) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let Some((name, port)) = authority.split_at_checked(host.len()) else {
+            return false;
+        };
+        let expected = self.0.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+        name.eq_ignore_ascii_case(host) && (port == expected || port.is_empty() && self.0.port().is_none())
     }
 
     /// The absolute address of a path of this site.
@@ -240,6 +254,8 @@ fn parse_names(text: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -249,9 +265,14 @@ mod tests {
             "https://messages.clinic.example"
         );
         assert_eq!(PublicUrl::parse("http://127.0.0.1:8080/").unwrap().join("/x"), "http://127.0.0.1:8080/x");
-        for bad in
-            ["http://clinic.example", "ftp://clinic.example", "clinic", "https://a.example/b", "https://a.example/?x"]
-        {
+        for bad in [
+            "http://clinic.example",
+            "ftp://clinic.example",
+            "clinic",
+            "https://a.example/b",
+            "https://a.example/?x",
+            "https://me@a.example",
+        ] {
             assert!(PublicUrl::parse(bad).is_err(), "{bad}");
         }
     }
@@ -285,6 +306,45 @@ mod tests {
         assert_eq!(config.session_limits.absolute, Duration::from_secs(12 * 3600));
         assert!(config.trusted_proxies.iter().all(|network| network.network().is_loopback()));
         assert_eq!(config.sign_in.issuer.as_str(), "https://accounts.google.com/");
+    }
+
+    proptest! {
+        /// Any text in any setting: refused with its name, on lines that command no terminal, or taken. A secret is not
+        /// repeated.
+        #[test]
+        fn whatever_is_set_is_taken_or_refused_by_name(
+            name in proptest::sample::select(vec![
+                "WARDPOST_PUBLIC_URL", "WARDPOST_LISTEN", "WARDPOST_OIDC_ISSUER", "WARDPOST_STAFF_DOMAINS",
+                "WARDPOST_TRUSTED_PROXIES", "WARDPOST_SESSION_IDLE_MINUTES", "WARDPOST_LIMIT_SEND_PER_MINUTE", "WARDPOST_LOG",
+                "APP_SECRET", "DB_ENCRYPTION_KEY", "WARDPOST_APP_SECRET_PREVIOUS",
+            ]),
+            value in "(https?|ftp|javascript)://(localhost|127\\.0\\.0\\.1|\\[::1\\]|a\\.example|\\PC{0,6})(:[0-9]{1,6})?/?|[0-9./,:]{1,20}|\\PC{1,40}|(.|\\n){1,20}",
+        ) {
+            match read(settings(&[(name, &value)])) {
+                Ok((config, _)) => {
+                    let url = config.public_url.origin();
+                    prop_assert!(url.starts_with("https://") || url.starts_with("http://localhost") || url.starts_with("http://127.") || url.starts_with("http://[::1]"));
+                    prop_assert!(http::HeaderValue::from_str(&config.public_url.join("/")).is_ok());
+                }
+                Err(faults) => {
+                    let faults = faults.to_string();
+                    prop_assert!(faults.contains(name), "{}", faults);
+                    let secret = process::SECRET_NAMES.contains(&name) && value.chars().count() > 5;
+                    prop_assert!(!(secret && faults.contains(&value)), "{}", faults);
+                }
+            }
+        }
+
+        /// A host that is taken for ours is, byte for byte but for its case, what a browser would write.
+        #[test]
+        fn a_public_url_is_named_by_what_browsers_write(host in "[a-z]{1,8}(\\.[a-z]{1,8}){0,2}", port in proptest::option::of(1..=65_535_u16)) {
+            let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
+            let site = PublicUrl::parse(&format!("https://{host}{port_text}")).unwrap();
+            let authority = site.origin().strip_prefix("https://").unwrap().to_owned();
+            prop_assert!(site.is_named(&authority) && site.is_named(&authority.to_uppercase()));
+            let (longer, prefixed) = (format!("{authority}."), format!("x{authority}"));
+            prop_assert!(!site.is_named(&longer) && !site.is_named(&prefixed));
+        }
     }
 
     #[test]

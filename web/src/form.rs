@@ -46,6 +46,8 @@ pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -68,5 +70,61 @@ mod tests {
         let form = Form::parse(encode([("person", "7"), ("from", "2026-11-22T10:00")]).as_bytes());
         assert_eq!(form.get("from"), Some("2026-11-22T10:00"));
         assert_eq!(form.encode(), "person=7&from=2026-11-22T10%3A00");
+    }
+
+    /// By the letter of the URL standard, one byte after the other.
+    fn decoded(text: &[u8]) -> String {
+        let mut bytes = Vec::new();
+        let mut rest = text;
+        while let Some((&byte, after)) = rest.split_first() {
+            let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).filter(|_| byte == b'%');
+            let decoded = digits
+                .filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()))
+                .and_then(|two| u8::from_str_radix(two, 16).ok());
+            rest = if decoded.is_some() { &after[2..] } else { after };
+            bytes.push(decoded.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn any_form() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            Just(b"&".to_vec()),
+            Just(b"=".to_vec()),
+            Just(b"%".to_vec()),
+            Just(b"%0d%0a".to_vec()),
+            Just(b"%fF".to_vec()),
+            Just(b"+".to_vec()),
+            Just(b"csrf".to_vec()),
+            Just(b";".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..4),
+        ];
+        proptest::collection::vec(part, 0..200).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// The pairs are those of the standard, the first 32 of them.
+        #[test]
+        fn a_form_is_read_as_the_standard_says(bytes in any_form()) {
+            let expected: Vec<_> = bytes
+                .split(|byte| *byte == b'&')
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+                    Some(at) => (decoded(&pair[..at]), decoded(&pair[at + 1..])),
+                    None => (decoded(pair), String::new()),
+                })
+                .take(MAX_PAIRS)
+                .collect();
+            prop_assert_eq!(Form::parse(&bytes).0, expected);
+        }
+
+        /// What goes into an address again is plain, and reads as the same.
+        #[test]
+        fn a_form_survives_its_text(bytes in any_form()) {
+            let form = Form::parse(&bytes);
+            let text = form.encode();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{}", text);
+            prop_assert_eq!(Form::parse(text.as_bytes()).0, form.0);
+        }
     }
 }

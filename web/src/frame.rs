@@ -22,8 +22,8 @@ impl Frame {
         Self {
             assets: request.site.assets.urls().clone(),
             member: Some(MemberFrame {
-                name: session.person_name.clone(),
-                email: session.person_email.clone(),
+                name: session.person_name.as_str().into(),
+                email: session.person_email.as_str().into(),
                 csrf: session.csrf_token.clone(),
                 idle_seconds: limits.idle.as_secs(),
                 ends_in_seconds: left.seconds,

@@ -17,6 +17,11 @@ const LEAST_FREE_BYTES: u64 = 16 * 1024 * 1024;
 /// Anybody may ask, so the answer is kept this long.
 const ANSWER_LIFETIME: Duration = Duration::from_secs(1);
 
+/// Whether a path is one that load balancers ask.
+pub fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
 /// The last answer, and when it was found.
 #[derive(Default)]
 pub struct Readiness(Mutex<Option<(Instant, Result<(), &'static str>)>>);

@@ -15,6 +15,7 @@ pub mod form;
 pub mod frame;
 pub mod health;
 pub mod help;
+pub mod host;
 pub mod limits;
 pub mod messages;
 pub mod page_error;

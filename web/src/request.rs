@@ -119,3 +119,68 @@ pub fn set_cookie(name: &str, value: &str, max_age: Option<u64>) -> String {
 pub fn clear_cookie(name: &str) -> String {
     set_cookie(name, "", Some(0))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(lines: &[Vec<u8>]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            if let Ok(value) = HeaderValue::from_bytes(line) {
+                headers.append(header::COOKIE, value);
+            }
+        }
+        headers
+    }
+
+    #[test]
+    fn the_first_cookie_of_a_name_counts_whichever_header_it_is_in() {
+        let found = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+            cookie_of(&headers(&lines), "a").map(str::to_owned)
+        };
+        assert_eq!(found(&["b=1; a=2; a=3"]).as_deref(), Some("2"));
+        assert_eq!(found(&["b=1", "a=2"]).as_deref(), Some("2"));
+        assert_eq!(found(&["a=x=y;"]).as_deref(), Some("x=y"));
+        for none in [&["aa=1; A=2; a"] as &[&str], &["b=a=1"], &[]] {
+            assert_eq!(found(none), None, "{none:?}");
+        }
+    }
+
+    proptest! {
+        /// A token is 64 hex characters under the whole name, whatever stands around it; nothing else is one.
+        #[test]
+        fn a_session_is_found_only_where_its_token_stands(
+            lines in proptest::collection::vec(
+                prop_oneof![
+                    "(__Host-wardpost|__Host-wardpost-door|wardpost|;|=|,| |\"|[0-9a-f]{64}|[0-9a-f]{63}|[^\r\n]){0,12}"
+                        .prop_map(String::into_bytes),
+                    proptest::collection::vec(any::<u8>(), 0..80),
+                ],
+                0..4,
+            )
+        ) {
+            let headers = headers(&lines);
+            let model = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok()).find_map(|line| {
+                line.split(';').find_map(|pair| pair.trim().strip_prefix("__Host-wardpost="))
+            });
+            let expected = model.filter(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let found = session_token_of(&headers).map(|token| token.reveal());
+            prop_assert_eq!(found, expected.map(str::to_lowercase));
+        }
+
+        #[test]
+        fn a_cookie_that_is_set_is_one_header(value in "[0-9a-zA-Z_-]{0,80}", age in proptest::option::of(any::<u64>())) {
+            let text = set_cookie(SESSION_COOKIE, &value, age);
+            prop_assert!(HeaderValue::from_str(&text).is_ok());
+            prop_assert_eq!(text.split("; ").take(5).collect::<Vec<_>>(), [
+                &format!("{SESSION_COOKIE}={value}"), "Path=/", "Secure", "HttpOnly", "SameSite=Lax",
+            ]);
+        }
+    }
+}

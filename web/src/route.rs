@@ -203,10 +203,8 @@ fn path_argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
 /// A form must come from a page of this site. Browsers say so in Sec-Fetch-Site, older ones in Origin; where both
 /// are missing it is no browser, and the CSRF token alone decides.
 fn check_origin(headers: &HeaderMap, own: &str) -> Result<(), PageError> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let foreign_site = text("sec-fetch-site").is_some_and(|site| site != "same-origin");
-    let foreign_origin = text(header::ORIGIN.as_str()).is_some_and(|origin| origin != own);
-    if foreign_site || foreign_origin {
+    let foreign = |name: &str, ours: &str| headers.get_all(name).iter().any(|value| value != ours);
+    if foreign("sec-fetch-site", "same-origin") || foreign(header::ORIGIN.as_str(), own) {
         return Err(PageError::ForeignForm);
     }
     Ok(())
@@ -262,6 +260,8 @@ where
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -291,6 +291,34 @@ mod tests {
         assert!(!check(&[("origin", "null")]));
         for site in ["cross-site", "same-site", "none"] {
             assert!(!check(&[("sec-fetch-site", site)]), "{site}");
+        }
+        assert!(!check(&[("origin", own), ("origin", "https://evil.example")]), "a second one counts, too");
+    }
+
+    proptest! {
+        /// The model: every header that is there says exactly what ours say.
+        #[test]
+        fn a_form_passes_only_where_every_header_agrees(
+            origins in proptest::collection::vec("https://messages\\.clinic\\.example(:443|/|\\.)?|null|[ -~]{0,12}", 0..3),
+            sites in proptest::collection::vec("same-origin|same-site|SAME-ORIGIN|[ -~]{0,12}", 0..3),
+        ) {
+            let own = "https://messages.clinic.example";
+            let mut headers = HeaderMap::new();
+            for (name, values) in [("origin", &origins), ("sec-fetch-site", &sites)] {
+                for value in values {
+                    headers.append(name, value.parse().unwrap());
+                }
+            }
+            let ours = origins.iter().all(|origin| origin == own) && sites.iter().all(|site| site == "same-origin");
+            prop_assert_eq!(check_origin(&headers, own).is_ok(), ours);
+        }
+
+        /// The one segment that a pattern leaves open, and never more.
+        #[test]
+        fn an_argument_is_one_segment(path in "/(messages|delete|[0-9]{1,4}|%2f|\\.\\.|/|\\PC){0,6}") {
+            let model = path.strip_prefix("/messages/").and_then(|rest| rest.strip_suffix("/delete"));
+            let model = model.filter(|segment| !segment.is_empty() && !segment.contains('/'));
+            prop_assert_eq!(path_argument("/messages/{}/delete", &path), model);
         }
     }
 }

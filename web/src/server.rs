@@ -153,7 +153,14 @@ impl Server {
             *request.method_mut() = Method::GET;
         }
         request.extensions_mut().insert(visitor.clone());
-        let mut response = match AssertUnwindSafe(async { (self.routes)(request).await }).catch_unwind().await {
+        let answer = async {
+            let misdirected = self.site.own_host.refuse(&request);
+            match misdirected {
+                Some(reply) => reply.into_response(),
+                None => (self.routes)(request).await,
+            }
+        };
+        let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(response) => response,
             Err(_) => {
                 let context = ErrorContext::new(&self.site, Arc::clone(&visitor.request_id));

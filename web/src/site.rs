@@ -10,6 +10,7 @@ use crate::audit::chain_watch::ChainWatch;
 use crate::config::{Config, SignInConfig};
 use crate::emergency::alarm;
 use crate::health::Readiness;
+use crate::host::OwnHost;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
 use crate::sign_in::attempt::Sealer;
@@ -35,6 +36,8 @@ pub struct Site {
     pub sealer: Sealer,
     /// How often somebody may ask.
     pub limits: Limits,
+    /// Under which name the site is asked for.
+    pub own_host: OwnHost,
     /// Live updates.
     pub feed: Feed,
     /// How far the audit chain verifies.
@@ -65,6 +68,7 @@ impl Site {
             provider: Provider::new(&config.sign_in, &config.public_url)?,
             sealer,
             limits: Limits::new(&config.limits),
+            own_host: OwnHost::new(config.public_url.clone()),
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),

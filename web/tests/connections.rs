@@ -12,8 +12,7 @@ use tokio::net::TcpStream;
 use warp::Filter;
 
 async fn connect(clinic: &Clinic) -> TcpStream {
-    let address = clinic.url.strip_prefix("http://").unwrap();
-    TcpStream::connect(address).await.unwrap()
+    TcpStream::connect(clinic.host()).await.unwrap()
 }
 
 async fn closed_within(stream: &mut TcpStream, limit: Duration) -> bool {
@@ -39,7 +38,8 @@ async fn a_half_sent_form_is_refused_in_time() {
     let amina = clinic.sign_in("amina").await;
     let mut slow = connect(&clinic).await;
     let head = format!(
-        "POST /messages HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ncsrf=",
+        "POST /messages HTTP/1.1\r\nHost: {}\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ncsrf=",
+        clinic.host(),
         amina.token
     );
     slow.write_all(head.as_bytes()).await.unwrap();
@@ -58,7 +58,8 @@ async fn a_form_that_is_too_large_is_refused_with_or_without_a_length() {
     for rest in [whole, chunked] {
         let mut stream = connect(&clinic).await;
         let head = format!(
-            "POST /messages HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+            "POST /messages HTTP/1.1\r\nHost: {}\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+            clinic.host(),
             amina.token
         );
         stream.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();

@@ -16,12 +16,14 @@ use wardpost_web::request::SESSION_COOKIE;
 
 const KILLS: usize = 100;
 const SENDERS: usize = 8;
+/// The port is another at each start, which the public address cannot know: requests name the host that it has.
+const PUBLIC_HOST: &str = "localhost";
 
 fn launch(database: &Path) -> Launch {
     Launch::new(env!("CARGO_BIN_EXE_web"))
         .env("WARDPOST_DB", database)
         .env("WARDPOST_LISTEN", "127.0.0.1:0")
-        .env("WARDPOST_PUBLIC_URL", "http://localhost")
+        .env("WARDPOST_PUBLIC_URL", format!("http://{PUBLIC_HOST}"))
         .env("WARDPOST_OIDC_ISSUER", "http://localhost:1")
         .env("WARDPOST_STAFF_DOMAINS", "clinic.example")
         .secret("GOOGLE_CLIENT_ID", "client")
@@ -51,13 +53,17 @@ fn browser(site: &str, sender: &Sender) -> Http {
     http
 }
 
+async fn list(http: &Http) -> testkit::Reply {
+    http.request(http::Method::GET, "/messages").header("host", PUBLIC_HOST).send().await
+}
+
 /// Sends with new subjects until the site is gone, and notes what it acknowledged. No headers of a browser: the
 /// public address is not the one of this run.
 async fn send_until_gone(http: Http, csrf: String, acknowledged: Arc<Mutex<HashSet<String>>>) {
     loop {
         let subject = IdempotencyKey::random().to_string();
         let fields = [("csrf", csrf.as_str()), ("key", &subject), ("subject", &subject), ("body", "Text")];
-        match http.request(http::Method::POST, "/messages").form(&fields).try_send().await {
+        match http.request(http::Method::POST, "/messages").header("host", PUBLIC_HOST).form(&fields).try_send().await {
             Ok(reply) if reply.status == 303 => {
                 acknowledged.lock().unwrap().insert(subject);
             }
@@ -109,8 +115,7 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
     let mut program = launch(&database).start();
     let site = format!("http://{}", program.address().await);
     program.wait_until_ready(&format!("{site}/readyz")).await;
-    let list = browser(&site, &sender).get("/messages").await;
-    assert_eq!(list.status, 200, "the program starts again and serves");
+    assert_eq!(list(&browser(&site, &sender)).await.status, 200, "the program starts again and serves");
     assert!(program.terminate().await.success());
 
     let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
@@ -140,9 +145,10 @@ async fn two_programs_on_one_database_never_show_that_it_is_locked() {
                 for round in 0..40 {
                     let key = IdempotencyKey::random().to_string();
                     let fields = [("csrf", csrf.as_str()), ("key", &key), ("subject", &key), ("body", "Text")];
-                    let reply = http.request(http::Method::POST, "/messages").form(&fields).send().await;
+                    let request = http.request(http::Method::POST, "/messages").header("host", PUBLIC_HOST);
+                    let reply = request.form(&fields).send().await;
                     assert_eq!(reply.status, 303, "sender {number}, message {round}: {}", reply.text());
-                    assert_eq!(http.get("/messages").await.status, 200);
+                    assert_eq!(list(&http).await.status, 200);
                 }
             });
         }

@@ -91,6 +91,8 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parsed(query: &str) -> ParsedFilter {
@@ -116,6 +118,29 @@ mod tests {
             assert!(!filter.is_set(), "{query}");
         }
         assert!(parsed("from=2026-11-22T18:00&to=2026-11-22T08:00").error.is_some());
+    }
+
+    proptest! {
+        /// Whatever the address says: what was understood goes back into addresses as itself, and filters the same.
+        #[test]
+        fn what_was_understood_survives_its_address(
+            person in "[0-9]{0,3}|-1|\\PC{0,6}",
+            action in "LOGIN|MESSAGE_VIEW|login|\\PC{0,6}",
+            from in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?|[-+]?[0-9]{1,7}-12-31T23:59|\\PC{0,16}",
+            to in "2026-11-2[0-9]T[0-9]{2}:[0-9]{2}|9999-12-31T23:59:60|\\PC{0,16}",
+        ) {
+            let query = form::encode([("person", person.as_str()), ("action", &action), ("from", &from), ("to", &to)]);
+            let filter = parsed(&query);
+            let url = filter.url("/audit", None);
+            prop_assert!(url.starts_with("/audit") && url.bytes().all(|byte| byte.is_ascii_graphic()), "{}", url);
+            let again = parsed(url.split_once('?').map_or("", |(_, query)| query));
+            prop_assert_eq!(&again.filter, &filter.filter);
+            prop_assert_eq!(again.url("/audit", None), url);
+            let named = [!person.is_empty(), !action.is_empty(), !from.is_empty(), !to.is_empty()];
+            let set = &filter.filter;
+            let understood = [set.person.is_some(), set.action.is_some(), set.from.is_some(), set.to.is_some()];
+            prop_assert!(filter.error.is_some() || named == understood, "silently ignored: {:?} {:?}", named, understood);
+        }
     }
 
     #[test]

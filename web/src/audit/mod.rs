@@ -4,4 +4,5 @@ pub mod chain_watch;
 pub mod export;
 pub mod filter;
 pub mod page;
+mod spreadsheet;
 pub mod words;

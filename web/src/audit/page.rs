@@ -6,7 +6,7 @@ use super::filter::{self, ParsedFilter};
 use super::words;
 use crate::access::Member;
 use crate::page_error::PageError;
-use crate::pages::{AuditPage, AuditRowView, ChainBanner, Choice, Frame, Time};
+use crate::pages::{AuditPage, AuditRowView, ChainBanner, Choice, Frame, Shown, Time};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -56,14 +56,14 @@ fn row_view(row: AuditRow) -> AuditRowView {
     AuditRowView {
         id: row.id.get(),
         at: Time::to_the_second(row.at),
-        person,
-        email,
-        words: action.map_or_else(|| row.action.clone(), |action| words::of(action).to_owned()),
-        action: row.action,
+        person: person.into(),
+        email: email.into(),
+        words: action.map_or_else(|| row.action.as_str().into(), |action| words::of(action).into()),
+        action: row.action.into(),
         message_url: row.message.filter(|_| row.subject.is_some()).map(|id| format!("/messages/{id}")),
-        message_label,
-        detail,
-        ip: row.ip.unwrap_or_default(),
+        message_label: message_label.map(Shown::from),
+        detail: detail.into(),
+        ip: row.ip.unwrap_or_default().into(),
         hash: row.hash.to_string(),
     }
 }
@@ -73,7 +73,7 @@ fn person_choices(people: Vec<Person>, parsed: &ParsedFilter) -> Vec<Choice> {
         .into_iter()
         .map(|person| Choice {
             value: person.id.to_string(),
-            label: format!("{} ({})", person.name, person.email),
+            label: format!("{} ({})", person.name, person.email).into(),
             selected: parsed.filter.person == Some(person.id),
         })
         .collect()
@@ -84,7 +84,7 @@ fn action_choices(parsed: &ParsedFilter) -> Vec<Choice> {
         .iter()
         .map(|action| Choice {
             value: action.as_str().to_owned(),
-            label: words::of(*action).to_owned(),
+            label: words::of(*action).into(),
             selected: parsed.filter.action == Some(*action),
         })
         .collect()

@@ -23,7 +23,7 @@ pub async fn confirm(request: Request, member: Member) -> Result<Reply, PageErro
     Reply::page(&DeletePage {
         frame: Frame::of(&member, &request),
         id: id.get(),
-        subject,
+        subject: subject.into(),
         sent: message.sent_at.into(),
     })
 }

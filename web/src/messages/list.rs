@@ -53,7 +53,7 @@ fn choices(authors: Vec<Author>, selected: Option<PersonId>) -> Vec<Choice> {
         .map(|author| Choice {
             value: author.id.to_string(),
             selected: selected == Some(author.id),
-            label: author.name,
+            label: author.name.into(),
         })
         .collect()
 }

@@ -17,10 +17,10 @@ fn row(message: MessageSummary, reader: Option<PersonId>) -> MessageRow {
     MessageRow {
         id: message.id.get(),
         own: reader == Some(message.author.id),
-        author_name: message.author.name,
+        author_name: message.author.name.into(),
         sent: message.sent_at.into(),
         content: match message.content {
-            SummaryContent::Live { subject } => RowContent::Live { subject },
+            SummaryContent::Live { subject } => RowContent::Live { subject: subject.into() },
             SummaryContent::Deleted { at } => RowContent::Deleted { at: at.into() },
         },
     }

@@ -16,11 +16,11 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
             frame: Frame::of(&member, &request),
             id: message.id.get(),
             own: message.author.id == member.actor().person,
-            author_name: message.author.name,
-            author_email: message.author.email,
+            author_name: message.author.name.into(),
+            author_email: message.author.email.into(),
             sent: message.sent_at.into(),
-            subject: message.subject,
-            body: message.body,
+            subject: message.subject.into(),
+            body: message.body.into(),
         }),
         Opened::Deleted(summary) => tombstone(&request, &member, summary),
         Opened::Missing => Err(PageError::NotFound),
@@ -33,7 +33,7 @@ fn tombstone(request: &Request, member: &Member, summary: MessageSummary) -> Res
     };
     Reply::page(&TombstonePage {
         frame: Frame::of(member, request),
-        author_name: summary.author.name,
+        author_name: summary.author.name.into(),
         sent: summary.sent_at.into(),
         deleted: at.into(),
     })

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Choice, Frame, Time};
+use super::{Choice, Frame, Shown, Time};
 
 /// `/audit`: who did what, newest first.
 #[derive(Template)]
@@ -68,21 +68,21 @@ pub struct AuditRowView {
     /// When it was written.
     pub at: Time,
     /// A name, or "nobody signed in".
-    pub person: String,
+    pub person: Shown,
     /// The person's e-mail address; empty where there is none.
-    pub email: String,
+    pub email: Shown,
     /// The action as it is stored: `MESSAGE_VIEW`.
-    pub action: String,
+    pub action: Shown,
     /// The action in words, fit to follow the name: "opened a message".
-    pub words: String,
+    pub words: Shown,
     /// Where the message is, if it can still be read.
     pub message_url: Option<String>,
     /// The message's subject, or "message 5 (deleted)".
-    pub message_label: Option<String>,
+    pub message_label: Option<Shown>,
     /// What else was written down; may be empty.
-    pub detail: String,
+    pub detail: Shown,
     /// Where the request came from; may be empty.
-    pub ip: String,
+    pub ip: Shown,
     /// SHA-256 over this row and the one before it, in hex.
     pub hash: String,
 }

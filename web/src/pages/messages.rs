@@ -5,7 +5,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::{Choice, Frame, Time};
+use super::{Choice, Frame, Shown, Time};
 
 /// `/messages`: everybody's messages, newest first.
 #[derive(Template)]
@@ -34,7 +34,7 @@ pub struct MessageRow {
     /// The message's number.
     pub id: i64,
     /// Who wrote it.
-    pub author_name: String,
+    pub author_name: Shown,
     /// The reader wrote it. False in live updates, which are the same for everybody.
     pub own: bool,
     /// When it was sent.
@@ -51,7 +51,7 @@ pub enum RowContent {
     /// The message can be opened.
     Live {
         /// Its subject.
-        subject: String,
+        subject: Shown,
     },
     /// Its author deleted it; subject and body are gone.
     Deleted {
@@ -69,15 +69,15 @@ pub struct MessagePage {
     /// The message's number.
     pub id: i64,
     /// Who wrote it.
-    pub author_name: String,
+    pub author_name: Shown,
     /// The author's e-mail address.
-    pub author_email: String,
+    pub author_email: Shown,
     /// When it was sent.
     pub sent: Time,
     /// Its subject.
-    pub subject: String,
+    pub subject: Shown,
     /// Its text, with line breaks as typed.
-    pub body: String,
+    pub body: Shown,
     /// The reader wrote it and may delete it.
     pub own: bool,
 }
@@ -89,7 +89,7 @@ pub struct TombstonePage {
     /// What stands around the page.
     pub frame: Frame,
     /// Who wrote the message, and deleted it.
-    pub author_name: String,
+    pub author_name: Shown,
     /// When it was sent.
     pub sent: Time,
     /// When it was deleted.
@@ -105,7 +105,7 @@ pub struct DeletePage {
     /// The message's number.
     pub id: i64,
     /// Its subject.
-    pub subject: String,
+    pub subject: Shown,
     /// When it was sent.
     pub sent: Time,
 }

@@ -1,14 +1,16 @@
 //! The pages as data: one struct for each page, turned into HTML by the template of the same name in `web/templates`.
 //!
-//! Handlers fill these structs and do no string building; templates are compiled, and escape whatever they are given.
-//! The fields are plain text, numbers and switches, so that a page can be rendered and looked at without a database. No
-//! struct here has `Debug`: most of them carry message text or a CSRF token, and neither may reach a log.
+//! Handlers fill these structs and do no string building; templates are compiled, and escape whatever they are given. What
+//! somebody else wrote is a [`Shown`]; the other fields are plain text, numbers and switches, so that a page can be rendered
+//! and looked at without a database. No struct here has `Debug`: most of them carry message text or a CSRF token, and
+//! neither may reach a log.
 
 mod audit;
 mod emergency;
 mod messages;
 mod plain;
 mod sessions;
+mod shown;
 mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -19,8 +21,9 @@ use askama::filters::HtmlSafe;
 pub use audit::{AuditPage, AuditRowView, ChainBanner};
 pub use emergency::EmergencyPage;
 pub use messages::{ComposePage, DeletePage, InboxPage, MessagePage, MessageRow, RowContent, TombstonePage};
-pub use plain::{ErrorPage, HelpPage};
+pub use plain::{ErrorPage, HelpPage, MisdirectedPage};
 pub use sessions::{SessionView, SessionsPage};
+pub use shown::Shown;
 pub use sign_in::{RefusedPage, SignInPage};
 
 /// What stands around every page.
@@ -51,9 +54,9 @@ pub struct AssetUrls {
 #[derive(Clone)]
 pub struct MemberFrame {
     /// The name the provider gave.
-    pub name: String,
+    pub name: Shown,
     /// The e-mail address the provider gave.
-    pub email: String,
+    pub email: Shown,
     /// The session's CSRF token, for every form of the page.
     pub csrf: String,
     /// The idle limit, in seconds.
@@ -83,7 +86,7 @@ pub struct Choice {
     /// What the form sends.
     pub value: String,
     /// What people read.
-    pub label: String,
+    pub label: Shown,
     /// Whether the list shows it now.
     pub selected: bool,
 }

@@ -31,3 +31,11 @@ pub struct ErrorPage {
     /// What to tell whoever looks into it.
     pub request_id: String,
 }
+
+/// For who came by another name than the site's: where it is. It stands alone, and takes nothing from the request.
+#[derive(Template)]
+#[template(path = "misdirected.html")]
+pub struct MisdirectedPage {
+    /// The site's address.
+    pub address: String,
+}

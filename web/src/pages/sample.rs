@@ -3,7 +3,10 @@
 use super::*;
 
 /// Text that breaks a page whose template forgets to escape.
-pub(super) const HOSTILE: &str = "</title><script>alert(1)</script>\"'><b onclick=x>&amp;";
+pub(super) const MARKUP: &str = "</title><script>alert(1)</script>\"'><b onclick=x>&amp;";
+/// The same with characters that deceive, and one that turns round what follows where the template does not isolate it.
+pub(super) const HOSTILE: &str =
+    "</title><script>alert(1)</script>\"'><b onclick=x>&amp;\u{202e}\u{3164}\u{9b}\u{2067}";
 /// A subject that no title may show.
 pub(super) const SUBJECT: &str = "Ward 3: handover for tonight";
 
@@ -133,7 +136,7 @@ fn audit_row(id: i64, action: &str, words: &str, label: Option<&str>) -> AuditRo
         words: words.into(),
         message_url: label.filter(|label| !label.contains("deleted")).map(|_| "/messages/990".into()),
         message_label: label.map(Into::into),
-        detail: String::new(),
+        detail: "".into(),
         ip: "192.0.2.17".into(),
         hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
     }
@@ -148,7 +151,7 @@ pub(super) fn audit(chain: ChainBanner) -> AuditPage {
         audit_row(12_406, "MESSAGE_VIEW", "opened a message", Some(LONG_WORD)),
         AuditRowView {
             person: "Nobody signed in".into(),
-            email: String::new(),
+            email: "".into(),
             detail: "eve@elsewhere.example: not on the staff list".into(),
             ip: "2001:db8:85a3:1234:5678:8a2e:370:7334".into(),
             ..audit_row(12_405, "LOGIN_DENIED", "was refused", None)
@@ -193,7 +196,7 @@ fn sessions(count: usize) -> SessionsPage {
     let sessions = [
         session(7, "Firefox on Windows", "192.0.2.17"),
         session(6, "Samsung Internet on Android", "2001:db8:85a3:1234:5678:8a2e:370:7334"),
-        session(5, HOSTILE, HOSTILE),
+        session(5, MARKUP, HOSTILE),
     ];
     SessionsPage { frame: frame(), sessions: sessions.into_iter().take(count).collect() }
 }
@@ -235,7 +238,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("sign-in-ended", html(&sign_in(Some("You were signed out because nothing had happened for 24 minutes."), true))),
         ("sign-in-draft", html(&sign_in(None, true))),
         ("refused", html(&refused(Some("eve@elsewhere.example")))),
-        ("refused-hostile", html(&RefusedPage { title: HOSTILE.into(), explanation: HOSTILE.into(), ..refused(Some(HOSTILE)) })),
+        ("refused-hostile", html(&RefusedPage { title: MARKUP.into(), explanation: MARKUP.into(), ..refused(Some(HOSTILE)) })),
         ("refused-nameless", html(&refused(None))),
         ("inbox-0", html(&InboxPage { authors: vec![], ..inbox(0) })),
         ("inbox-1", html(&InboxPage { frame: said, ..inbox(1) })),
@@ -267,6 +270,6 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("sessions-ended", html(&SessionsPage { frame: Frame { notice: Some("That session has ended."), ..frame() }, ..sessions(2) })),
         ("error", html(&error(frame(), 404, "There is no such page"))),
         ("error-signed-out", html(&error(signed_out(), 503, "Wardpost cannot store anything right now"))),
-        ("error-hostile", html(&ErrorPage { explanation: HOSTILE.into(), ..error(frame(), 400, HOSTILE) })),
+        ("error-hostile", html(&ErrorPage { explanation: MARKUP.into(), ..error(frame(), 400, MARKUP) })),
     ]
 }

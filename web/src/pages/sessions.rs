@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Time};
+use super::{Frame, Shown, Time};
 
 /// `/sessions`: a member's own live sessions.
 #[derive(Template)]
@@ -29,7 +29,7 @@ pub struct SessionView {
     /// Browser and system in words: "Firefox on Windows".
     pub device: String,
     /// The address it began from.
-    pub ip: String,
+    pub ip: Shown,
     /// When it began.
     pub started: Time,
     /// When something was last done in it.

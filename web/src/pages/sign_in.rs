@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::{Frame, Shown};
 
 /// `/` signed out: one button, and why one was signed out.
 #[derive(Template)]
@@ -25,7 +25,7 @@ pub struct RefusedPage {
     /// What stands around the page.
     pub frame: Frame,
     /// The account that was refused, where the provider named one.
-    pub email: Option<String>,
+    pub email: Option<Shown>,
     /// The heading: what happened.
     pub title: String,
     /// Why, and what to do next.

@@ -97,6 +97,36 @@ fn what_people_typed_is_escaped_on_every_page() {
 }
 
 #[test]
+fn what_deceives_the_eye_is_written_out_but_for_the_authors_own_form() {
+    on_every_page(|html| {
+        for (at, _) in html.match_indices(['\u{202e}', '\u{3164}', '\u{9b}']) {
+            let tag = &html[html[..at].rfind('<').ok_or("text before any tag")?..];
+            if !(tag.starts_with("<textarea") || tag.starts_with("<input")) {
+                return Err(format!("{:?} after {tag:.60}", &html[at..at + 2]));
+            }
+        }
+        Ok(())
+    });
+    let row = sample::row(7, HOSTILE, HOSTILE).render().unwrap();
+    assert_eq!(row.matches("[U+202E][U+3164][U+009B]").count(), 2, "{row}");
+}
+
+#[test]
+fn what_people_typed_turns_nothing_round_but_itself() {
+    on_every_page(|html| {
+        for (at, _) in html.match_indices('\u{2067}') {
+            let tag = tags(&html[html[..at].rfind('<').ok_or("text before any tag")?..]).next().ok_or("no tag")?;
+            let isolates = tag == "<bdi>" || tag.starts_with("<bdi ") || attribute(tag, "dir") == Some("auto");
+            // A browser shows each line of a drop-down list by itself.
+            if !(isolates || tag.starts_with("<option")) {
+                return Err(format!("{tag} isolates nothing"));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn every_form_that_changes_something_carries_the_csrf_token() {
     on_every_page(|html| {
         for form in html.split("<form").skip(1) {

@@ -57,7 +57,7 @@ fn view(session: OwnSession, request: &Request, member: &Member) -> SessionView 
         id: session.id.get(),
         this,
         device: device::in_words(session.user_agent.as_deref().unwrap_or("")),
-        ip: session.ip.unwrap_or_else(|| "not known".to_owned()),
+        ip: session.ip.unwrap_or_else(|| "not known".to_owned()).into(),
         started: session.started_at.into(),
         last_active: last_active_at.into(),
         ends: ends_at.into(),

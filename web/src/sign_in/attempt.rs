@@ -89,23 +89,23 @@ fn cipher(app_secret: &SecretString) -> XChaCha20Poly1305 {
 /// A path of this site to go to after sign-in. Anything else, an address of another site above all, becomes the
 /// messages.
 pub fn safe_next(next: Option<&str>) -> String {
-    let allowed = |path: &str| {
-        let own = path == "/messages"
-            || path.starts_with("/messages/")
-            || path.starts_with("/messages?")
-            || path == "/audit"
-            || path.starts_with("/audit?")
-            || path == "/sessions"
-            || path == "/help";
-        own && path.len() <= 500 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    let allowed = |address: &str| {
+        let path = address.split('?').next().unwrap_or("");
+        // No dots, not even written as %2e: they would climb out again.
+        let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'/');
+        let own = matches!(path, "/messages" | "/audit" | "/sessions" | "/help")
+            || path.strip_prefix("/messages/").is_some_and(plain);
+        own && address.len() <= 500 && address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
     };
-    next.filter(|path| allowed(path)).unwrap_or("/messages").to_owned()
+    next.filter(|address| allowed(address)).unwrap_or("/messages").to_owned()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::time::Duration;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -192,5 +192,44 @@ mod tests {
             assert_eq!(safe_next(Some(path)), "/messages", "{path}");
         }
         assert_eq!(safe_next(None), "/messages");
+    }
+
+    #[test]
+    fn addresses_that_would_lead_away_lead_to_the_messages() {
+        for input in testkit::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/next")) {
+            let expected = if input.outcome == "own" { input.line() } else { "/messages" };
+            assert_eq!(safe_next(Some(input.line())), expected, "{}", input.name);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Every other byte, one at a time, spoils the seal; so does a cookie that is made up.
+        #[test]
+        fn nothing_opens_but_what_was_sealed(at: prop::sample::Index, flip in 1..=255_u8, made_up in "[A-Za-z0-9_-]{0,300}|\\PC{0,40}") {
+            let now = Timestamp::now();
+            let sealer = sealer("one");
+            let mut bytes = URL_SAFE_NO_PAD.decode(sealer.seal(&attempt(now)).unwrap()).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            prop_assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes), now).is_none());
+            prop_assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes[..at]), now).is_none());
+            prop_assert!(sealer.open(&made_up, now).is_none());
+        }
+    }
+
+    proptest! {
+        /// A browser that is sent there, and one that reads it against our address, ends up on our site, at a page to read.
+        #[test]
+        fn the_way_back_stays_on_the_site(path in "(/|\\\\|messages|audit|help|sessions|\\?|#|:|@|%2f|%5c|\\.\\.|evil\\.example|[\\t\\r\\n ]|\\PC){0,8}") {
+            let next = safe_next(Some(&path));
+            let base = url::Url::parse("https://messages.clinic.example/sign-in/callback").unwrap();
+            let there = base.join(&next).unwrap();
+            prop_assert_eq!(there.origin(), base.origin());
+            prop_assert!(next == path || next == "/messages");
+            prop_assert!(http::HeaderValue::from_str(&next).is_ok());
+            let first = there.path_segments().unwrap().next().unwrap().to_owned();
+            prop_assert!(["messages", "audit", "sessions", "help"].contains(&first.as_str()), "{}", there);
+        }
     }
 }

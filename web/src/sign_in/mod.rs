@@ -1,5 +1,6 @@
 //! Signing in and out: the sign-in page, the way to the identity provider and back, and the end of a session.
 
+mod account_text;
 pub mod attempt;
 pub mod fault;
 pub mod provider;
@@ -18,7 +19,7 @@ use self::staff_rule::Account;
 use crate::access::Member;
 use crate::form::{self, Form};
 use crate::page_error::PageError;
-use crate::pages::{Frame, RefusedPage, SignInPage};
+use crate::pages::{Frame, RefusedPage, Shown, SignInPage};
 use crate::reply::Reply;
 use crate::request::{Request, SESSION_COOKIE, clear_cookie, set_cookie};
 use crate::route::CsrfChecked;
@@ -225,7 +226,7 @@ struct Refusal {
 fn refused(request: &Request, status: StatusCode, refusal: Refusal) -> Result<Reply, PageError> {
     let reply = Reply::page(&RefusedPage {
         frame: Frame::signed_out(&request.site.assets),
-        email: refusal.email,
+        email: refusal.email.map(Shown::from),
         title: refusal.title.to_owned(),
         explanation: refusal.explanation,
         start_url: start_url(&refusal.next),

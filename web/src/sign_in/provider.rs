@@ -22,6 +22,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::account_text;
 use super::fault::{self, SignInFault};
 use super::transport::Transport;
 use crate::config::{PublicUrl, SignInConfig};
@@ -219,11 +220,16 @@ impl Provider {
         let token = tokens.id_token().ok_or(SignInFault::Unproven("no_id_token"))?;
         let claims = token.claims(&verifier, nonce).map_err(fault::from_claims)?;
         let email = claims.email().ok_or(SignInFault::Unproven("no_email"))?.to_string();
+        if !account_text::is_address(&email) {
+            return Err(SignInFault::Unproven("bad_email"));
+        }
+        if !account_text::is_subject(claims.subject()) {
+            return Err(SignInFault::Unproven("subject"));
+        }
         let name = claims
             .name()
             .and_then(|name| name.get(None).or_else(|| name.iter().next().map(|(_, name)| name)))
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
+            .and_then(|name| account_text::display_name(name))
             .unwrap_or_else(|| email.clone());
         Ok(VerifiedAccount {
             issuer: claims.issuer().to_string(),
@@ -271,3 +277,7 @@ impl Provider {
         Ok(metadata)
     }
 }
+
+#[cfg(test)]
+#[path = "provider_tests.rs"]
+mod tests;

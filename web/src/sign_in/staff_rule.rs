@@ -68,7 +68,9 @@ impl StaffRule {
         if !account.email_verified {
             return Err(NotStaff::UnverifiedEmail);
         }
-        let email = account.email.to_lowercase();
+        // Of other alphabets' letters some become Latin ones in lower case (the sign of the kelvin does): their mailboxes are
+        // other people's.
+        let email = account.email.to_ascii_lowercase();
         if self.emails.contains(&email) {
             return Ok(());
         }
@@ -78,7 +80,7 @@ impl StaffRule {
             _ => return Err(NotStaff::NotListed),
         }
         match account.hosted_domain {
-            Some(hosted) if listed(&hosted.to_lowercase()) => Ok(()),
+            Some(hosted) if listed(&hosted.to_ascii_lowercase()) => Ok(()),
             None if account.issuer != GOOGLE_ISSUER => Ok(()),
             _ => Err(NotStaff::NotManaged),
         }
@@ -88,6 +90,8 @@ impl StaffRule {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rule() -> StaffRule {
@@ -119,8 +123,44 @@ mod tests {
             "@clinic.example",
             "a@mail.example",
             "a@clinic.example@evil.example",
+            "a@clinic.example\u{202E}",
+            "a@cl\u{131}nic.example",
+            "a@cl\u{130}nic.example",
         ] {
             assert_eq!(rule().check(&account(email)), Err(NotStaff::NotListed), "{email}");
+        }
+    }
+
+    #[test]
+    fn a_letter_of_another_alphabet_is_not_the_latin_one_that_it_resembles() {
+        let rule = StaffRule::new(vec!["klinik.example".into()], vec!["kim@mail.example".into()]).unwrap();
+        for email in ["\u{212A}im@mail.example", "a@\u{212A}linik.example"] {
+            let account = Account { hosted_domain: Some("klinik.example"), ..account(email) };
+            assert_eq!(rule.check(&account), Err(NotStaff::NotListed), "{email}");
+        }
+        let hosted = Account { hosted_domain: Some("\u{212A}linik.example"), ..account("a@klinik.example") };
+        assert_eq!(rule.check(&hosted), Err(NotStaff::NotManaged));
+    }
+
+    proptest! {
+        /// Written down another way: verified, and either one of the addresses, or of one of the domains and managed by it.
+        #[test]
+        fn the_rule_is_that_of_its_sentence(
+            email in "(a|locum|Locum)?@?(clinic|Clinic|mail|evil|\u{212A}|\\.|@){1,4}\\.(example|EXAMPLE)|\\PC{0,20}",
+            verified: bool,
+            hd in proptest::option::of("(C|c)linic\\.example|mail\\.example|\\PC{0,10}"),
+            google: bool,
+        ) {
+            let issuer = if google { GOOGLE_ISSUER } else { "https://id.clinic.example" };
+            let listed = email.eq_ignore_ascii_case("locum@mail.example");
+            let at = email.rfind('@');
+            let of_domain = at.is_some_and(|at| at > 0 && email[at + 1..].eq_ignore_ascii_case("clinic.example"));
+            let managed = match &hd {
+                Some(hd) => hd.eq_ignore_ascii_case("clinic.example"),
+                None => !google,
+            };
+            let account = Account { issuer, email: &email, email_verified: verified, hosted_domain: hd.as_deref() };
+            prop_assert_eq!(rule().check(&account).is_ok(), verified && (listed || of_domain && managed));
         }
     }
 

@@ -107,6 +107,11 @@ impl Clinic {
         }
     }
 
+    /// What a request's Host header says.
+    pub fn host(&self) -> &str {
+        self.url.strip_prefix("http://").expect("an address")
+    }
+
     /// A browser that nobody has signed in with.
     pub fn browser(&self) -> Http {
         Http::new(&self.url)

@@ -1,0 +1,76 @@
+//! Which host a request is for. Only WARDPOST_PUBLIC_URL's is answered.
+//!
+//! Nothing that leads here under another name gets a page: no cache that knows pages by less than their host, no name that
+//! was pointed at this machine for an attack. The reply to such a request repeats nothing of it; it says where the site is,
+//! for who typed the machine's number.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Request, StatusCode, header};
+
+use crate::config::PublicUrl;
+use crate::health;
+use crate::page_error::PageError;
+use crate::pages::MisdirectedPage;
+use crate::reply::Reply;
+
+/// The log says at most this often that requests come under another name: an edge that does not pass the name on makes
+/// every one of them so.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// The host that is answered.
+pub struct OwnHost {
+    public_url: PublicUrl,
+    last_logged: Mutex<Option<Instant>>,
+}
+
+impl OwnHost {
+    /// The host of the site's address.
+    pub fn new(public_url: PublicUrl) -> Self {
+        Self { public_url, last_logged: Mutex::new(None) }
+    }
+
+    /// None for a request to this site, else the answer. Health checks are let through under any name: a load balancer
+    /// asks by number. X-Forwarded-Host is nobody's word here.
+    pub fn refuse<B>(&self, request: &Request<B>) -> Option<Reply> {
+        if health::is_probe(request.uri().path()) {
+            return None;
+        }
+        let status = self.check(request.uri().authority().map(|target| target.as_str()), request.headers()).err()?;
+        if self.is_time_to_log() {
+            let expected = self.public_url.origin();
+            tracing::warn!(%expected, status = status.as_u16(), "requests name another host than WARDPOST_PUBLIC_URL; does the edge pass Host on?");
+        }
+        let page = MisdirectedPage { address: self.public_url.join("/") };
+        let reply = Reply::page(&page).unwrap_or_else(|error: PageError| {
+            tracing::error!(?error, "a page could not be made");
+            Reply::no_content()
+        });
+        Some(reply.with_status(status))
+    }
+
+    /// The host is said in the Host header, once, and perhaps in the request's target as well: then in both.
+    fn check(&self, target: Option<&str>, headers: &HeaderMap) -> Result<(), StatusCode> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return Err(StatusCode::BAD_REQUEST);
+        };
+        let ours = |name: &str| self.public_url.is_named(name);
+        let named = host.to_str().is_ok_and(ours) && target.is_none_or(ours);
+        if named { Ok(()) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
+    }
+
+    fn is_time_to_log(&self) -> bool {
+        let mut last = self.last_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+            return false;
+        }
+        *last = Some(Instant::now());
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "host_tests.rs"]
+mod tests;
