@@ -17,6 +17,7 @@ pub mod health;
 pub mod help;
 pub mod limits;
 pub mod messages;
+pub mod metrics;
 pub mod page_error;
 pub mod pages;
 pub mod reply;
