@@ -101,7 +101,7 @@ KEY = secrets.token_hex(32)
 with tempfile.TemporaryDirectory(dir=ROOT / "target") as folder:
     database = Path(folder) / "wardpost.db"
     seeded = subprocess.run(
-        [ROOT / "target/release/seed", "--db", database, "--messages", "10000"],
+        [ROOT / "target" / os.environ.get("E2E_PROFILE", "release") / "seed", "--db", database, "--messages", "10000"],
         env=os.environ | {"DB_ENCRYPTION_KEY": KEY}, capture_output=True, text=True, check=True,
     )
     session = json.loads(seeded.stdout)

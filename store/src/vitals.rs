@@ -13,9 +13,8 @@ use crate::store::Store;
 use crate::time::Timestamp;
 use crate::writer::read_head;
 
-/// How many audit rows one look counts at most: a tenth of a second, which is how long the write-ahead log is kept from
-/// shrinking.
-const ROWS: i64 = 100_000;
+/// How many audit rows one look counts at most: some 50 ms, which is how long the write-ahead log is kept from shrinking.
+const ROWS: i64 = 20_000;
 
 /// What one look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +41,21 @@ pub struct FileSizes {
 impl Store {
     /// Looks how the log has grown after the row `after`, whoever wrote it, and how many sessions live at `at`.
     pub async fn vitals(&self, after: AuditId, limits: SessionLimits, at: Timestamp) -> Result<Vitals, StoreError> {
+        self.vitals_within(ROWS, after, limits, at).await
+    }
+
+    async fn vitals_within(
+        &self,
+        rows: i64,
+        after: AuditId,
+        limits: SessionLimits,
+        at: Timestamp,
+    ) -> Result<Vitals, StoreError> {
         let reported = self.expired().clone();
         self.read(move |connection| {
             let snapshot = connection.unchecked_transaction()?;
             let head = read_head(&snapshot)?.id;
-            let counted = AuditId::new(after.get() + ROWS).map_or(head, |end| end.min(head));
+            let counted = AuditId::new(after.get() + rows).map_or(head, |end| end.min(head));
             Ok(Vitals {
                 head,
                 counted,

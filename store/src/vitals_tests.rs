@@ -28,6 +28,15 @@ async fn rows_are_counted_once_whoever_wrote_them() {
     assert_eq!(count(&second, Action::DatabaseCreated), 0);
     let third = test.store.vitals(second.counted, LIMITS, at(20)).await.unwrap();
     assert_eq!((third.actions, third.head), (Vec::new(), second.head));
+
+    // Few at a time, they come to the same.
+    let (mut counted, mut rows) = (AuditId::ZERO, 0);
+    while counted < third.head {
+        let part = test.store.vitals_within(4, counted, LIMITS, at(20)).await.unwrap();
+        assert_eq!((part.head, part.counted.get()), (third.head, third.head.get().min(counted.get() + 4)));
+        (counted, rows) = (part.counted, rows + part.actions.iter().map(|(_, count)| count).sum::<u64>());
+    }
+    assert_eq!(rows, 6);
 }
 
 #[tokio::test]
