@@ -61,7 +61,7 @@ endif
 	$(PLACE) systemd/wardpost | install -m 755 /dev/stdin $(DESTDIR)$(PREFIX)/bin/wardpost
 	install -m 644 systemd/wardpost.sysusers $(LIBRARY)/sysusers.d/wardpost.conf
 	install -m 644 systemd/wardpost.tmpfiles $(LIBRARY)/tmpfiles.d/wardpost.conf
-	install -m 644 README.md docs/*.md systemd/wardpost.env $(DESTDIR)$(PREFIX)/share/doc/wardpost
+	install -m 644 README.md docs/*.md docs/alerts.yaml systemd/wardpost.env $(DESTDIR)$(PREFIX)/share/doc/wardpost
 # An upgrade keeps the operator's own.
 	test -e $(DESTDIR)/etc/wardpost/wardpost.env || install -m 640 systemd/wardpost.env $(DESTDIR)/etc/wardpost
 ifeq ($(DESTDIR),)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from support.installed_site import PROGRAMS
+from support.metrics import names_of
 from support.processes import ROOT
 
 UNITS = sorted(file.name for file in (ROOT / "systemd" / "units").iterdir() if file.is_file())
@@ -21,6 +22,12 @@ MAY_KNOW = {
     "wardpost-log-shipper.service": KEY | AWS,
     "wardpost-backup-worker.service": KEY | AWS,
 }
+
+
+def test_the_site_tells_its_numbers_from_within_all_of_that(installed):
+    text = installed.metrics.text()
+    assert "\nwardpost_scrape_complete 1\n" in text
+    assert {"process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"} <= names_of(text)
 
 
 def test_systemd_finds_no_fault_in_any_unit(installed):

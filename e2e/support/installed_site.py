@@ -5,8 +5,10 @@ from pathlib import Path
 
 import requests
 
+from .bare_web import free_port
 from .limits import HIGH_LIMITS
 from .machine import Machine
+from .metrics import Metrics
 from .moto_secrets import SecretsManager
 from .processes import Process, binary, clean_environment
 from .site import Provider
@@ -18,7 +20,7 @@ APPLICATION_LOG = "/var/log/wardpost/application.jsonl"
 
 
 class InstalledSite:
-    """`machine`, `moto` and `provider`, and the site at `address`."""
+    """`machine`, `moto` and `provider`, and the site at `address` with its `metrics`."""
 
     def __init__(self, folder: Path):
         self._undo = []
@@ -38,6 +40,7 @@ class InstalledSite:
         addresses = demo.announced()
         self.address = addresses["site"].rstrip("/")
         self.provider = Provider(addresses["provider"].rstrip("/"))
+        self.metrics = Metrics(free_port())
         self.secret = json.loads((data / "secret.json").read_text())
         self.moto.put(self.secret)
         self.moto.connect("s3").create_bucket(
@@ -62,6 +65,7 @@ class InstalledSite:
         """/etc/wardpost/wardpost.env."""
         settings = {
             "WARDPOST_PUBLIC_URL": self.address,
+            "WARDPOST_METRICS_LISTEN": self.metrics.address,
             "WARDPOST_OIDC_ISSUER": self.provider.address,
             "WARDPOST_STAFF_DOMAINS": "clinic.example",
             "WARDPOST_BACKUP_TARGET": f"s3://{BUCKET}/wardpost",

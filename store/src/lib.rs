@@ -37,7 +37,9 @@ mod store;
 mod text;
 mod time;
 mod token;
+mod vitals;
 mod writer;
+mod writer_meter;
 
 #[cfg(test)]
 mod testing;
@@ -68,3 +70,5 @@ pub use store::Store;
 pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError, is_visible};
 pub use time::Timestamp;
 pub use token::SessionToken;
+pub use vitals::{FileSizes, Vitals};
+pub use writer_meter::{Distribution, WriterNumbers};

@@ -170,7 +170,7 @@ impl Store {
         Arc::clone(&self.inner.failed_sign_ins)
     }
 
-    #[cfg(test)]
+    /// The writer of this process.
     pub(crate) fn writer(&self) -> &Writer {
         &self.inner.writer
     }

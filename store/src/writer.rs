@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 use crate::chain_hash::ChainPosition;
 use crate::connection::wait_for_locks;
 use crate::error::StoreError;
+use crate::writer_meter::WriterMeter;
 
 /// How many jobs may wait: at thousands a second, some hundred milliseconds of work.
 pub(crate) const QUEUE: usize = 1024;
@@ -114,6 +115,7 @@ enum Command {
 pub(crate) struct Writer {
     queue: SyncSender<Command>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    meter: Arc<WriterMeter>,
 }
 
 impl Writer {
@@ -122,8 +124,10 @@ impl Writer {
         let (queue, commands) = sync_channel(QUEUE);
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
+        let meter = Arc::<WriterMeter>::default();
         let worker = Worker {
             connection,
+            meter: Arc::clone(&meter),
             log: log.into(),
             changes,
             was_full: false,
@@ -133,7 +137,7 @@ impl Writer {
             truncate_pause: CHECKPOINT_PAUSE,
         };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run(&commands))?;
-        Ok(Writer { queue, thread: Mutex::new(Some(thread)) })
+        Ok(Writer { queue, thread: Mutex::new(Some(thread)), meter })
     }
 
     /// Puts a job in the queue, or says at once that there is no room.
@@ -144,11 +148,24 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let task = Task { work: Some(work), result: None, reply };
+        // Before the thread can take it, so that no more are taken than were queued.
+        self.meter.queued();
         match self.queue.try_send(Command::Run(Box::new(task))) {
             Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+            Err(TrySendError::Full(_)) => {
+                self.meter.refused();
+                Err(StoreError::Busy)
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.meter.taken(1);
+                Err(StoreError::Closed)
+            }
         }
+    }
+
+    /// What it has counted of itself.
+    pub(crate) fn meter(&self) -> &WriterMeter {
+        &self.meter
     }
 
     /// Finishes what is queued and stops the thread. Blocks; a second call returns at once.
@@ -171,6 +188,7 @@ impl Drop for Writer {
 
 struct Worker {
     connection: Connection,
+    meter: Arc<WriterMeter>,
     log: PathBuf,
     changes: watch::Sender<u64>,
     was_full: bool,
@@ -196,6 +214,7 @@ impl Worker {
                 },
             };
             let (mut jobs, stop) = gather(first, commands);
+            self.meter.taken(jobs.len());
             while !jobs.is_empty() {
                 self.transact(&mut jobs);
             }
@@ -210,12 +229,14 @@ impl Worker {
 
     /// One transaction over as many of the jobs as it can take; what remains in `jobs` wants another.
     fn transact(&mut self, jobs: &mut VecDeque<BoxedJob>) {
+        let begun = Instant::now();
         let changes_before = self.connection.total_changes();
         let head_before = match self.begin() {
             Ok(head) => head,
             Err(error) => {
                 self.roll_back();
                 self.note(&error);
+                self.meter.failed();
                 return settle(jobs.drain(..), Some(&error));
             }
         };
@@ -231,6 +252,7 @@ impl Worker {
             }
         }
         let (head, truncate_log) = (write.head, write.truncate_log);
+        let committing = Instant::now();
         let committed = match broken {
             Some(error) => Err(error),
             None => self.commit(&write, head_before),
@@ -239,6 +261,7 @@ impl Worker {
             Ok(()) => {
                 if self.connection.total_changes() != changes_before {
                     self.was_full = false;
+                    self.meter.committed(ran.len(), begun.elapsed(), committing.elapsed());
                 }
                 announce(&self.changes, head);
                 if truncate_log {
@@ -250,6 +273,7 @@ impl Worker {
             Err(error) => {
                 self.roll_back();
                 self.note(&error);
+                self.meter.failed();
                 settle(ran, Some(&error));
             }
         }

@@ -11,12 +11,15 @@ use store::{DatabaseKey, SessionLimits};
 use url::{Host, Url};
 
 use crate::limits::{self, LimitSettings};
+use crate::metrics;
 use crate::sign_in::staff_rule::StaffRule;
 
 /// Everything the site needs to run.
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where to tell numbers about the site; nowhere unless set.
+    pub metrics_listen: Option<SocketAddr>,
     /// The database file.
     pub database: PathBuf,
     /// Opens the database file.
@@ -94,6 +97,7 @@ impl PublicUrl {
 pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
     let database = database(&mut settings);
     let listen = listen(&mut settings);
+    let metrics_listen = settings.optional("WARDPOST_METRICS_LISTEN", metrics::listener::parse_address);
     let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
     let idle = settings.or_default("WARDPOST_SESSION_IDLE_MINUTES", "24", |text| {
         whole_number(text, 2, 30).map(|minutes| Duration::from_secs(minutes * 60))
@@ -109,6 +113,7 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
         let (database, database_key) = database?;
         Some(Config {
             listen: listen?,
+            metrics_listen: metrics_listen?,
             database,
             database_key,
             public_url: public_url?,
@@ -302,6 +307,7 @@ mod tests {
     fn what_is_not_set_is_safe() {
         let (config, _) = read(settings(&[])).unwrap();
         assert!(config.listen.ip().is_loopback(), "only the edge is public");
+        assert_eq!(config.metrics_listen, None);
         assert_eq!(config.session_limits.idle, Duration::from_secs(24 * 60));
         assert_eq!(config.session_limits.absolute, Duration::from_secs(12 * 3600));
         assert!(config.trusted_proxies.iter().all(|network| network.network().is_loopback()));
@@ -355,6 +361,7 @@ mod tests {
             ("WARDPOST_SESSION_MAX_HOURS", "25"),
             ("APP_SECRET", "too short"),
             ("WARDPOST_APP_SECRET_PREVIOUS", "too short"),
+            ("WARDPOST_METRICS_LISTEN", "0.0.0.0:9464"),
         ] {
             assert!(read(settings(&[wrong])).is_err(), "{wrong:?}");
         }

@@ -54,9 +54,8 @@ async fn look(store: &Store, database: &Path) -> Result<(), &'static str> {
         tracing::warn!(%error, "not ready: the database cannot be written");
         return Err("not ready: the database cannot be written\n");
     }
-    let folder = database.parent().unwrap_or(Path::new("."));
-    match statvfs(folder) {
-        Ok(disk) if disk.blocks_available() * disk.fragment_size() < LEAST_FREE_BYTES => {
+    match disk_of(database) {
+        Ok(disk) if disk.free_bytes < LEAST_FREE_BYTES => {
             tracing::warn!("not ready: the disk is nearly full");
             Err("not ready: the disk is nearly full\n")
         }
@@ -66,6 +65,23 @@ async fn look(store: &Store, database: &Path) -> Result<(), &'static str> {
             Err("not ready: the disk cannot be looked at\n")
         }
     }
+}
+
+/// A file system.
+#[derive(Clone, Copy, Debug)]
+pub struct Disk {
+    /// What is left for us.
+    pub free_bytes: u64,
+    /// All of it.
+    pub size_bytes: u64,
+}
+
+/// The file system that the database lies on.
+pub fn disk_of(database: &Path) -> nix::Result<Disk> {
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let disk = statvfs(folder)?;
+    let block = disk.fragment_size();
+    Ok(Disk { free_bytes: disk.blocks_available() * block, size_bytes: disk.blocks() * block })
 }
 
 fn plain(text: &str) -> Reply {

@@ -18,6 +18,7 @@ pub mod help;
 pub mod host;
 pub mod limits;
 pub mod messages;
+pub mod metrics;
 pub mod page_error;
 pub mod pages;
 pub mod reply;

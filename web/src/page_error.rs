@@ -61,6 +61,53 @@ pub enum PageError {
     Panicked,
 }
 
+impl PageError {
+    /// Every word that [`PageError::reason`] knows.
+    pub const REASONS: [&str; 17] = [
+        "signed_out",
+        "not_watching",
+        "not_found",
+        "wrong_method",
+        "bad_request",
+        "foreign_form",
+        "stale_form",
+        "large_form",
+        "slow_form",
+        "broken_form",
+        "unsupported_form",
+        "not_yours",
+        "busy",
+        "disk_full",
+        "database",
+        "template",
+        "panicked",
+    ];
+
+    /// What it is, in a word. None for one too many, which the limits count themselves: not every one comes by here.
+    pub fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::SignedOut { .. } => "signed_out",
+            Self::NotWatching => "not_watching",
+            Self::NotFound => "not_found",
+            Self::WrongMethod => "wrong_method",
+            Self::BadRequest(_) => "bad_request",
+            Self::ForeignForm => "foreign_form",
+            Self::StaleForm => "stale_form",
+            Self::LargeForm => "large_form",
+            Self::SlowForm => "slow_form",
+            Self::BrokenForm => "broken_form",
+            Self::UnsupportedForm => "unsupported_form",
+            Self::NotYours => "not_yours",
+            Self::TooMany(_) => return None,
+            Self::Store(StoreError::Busy) => "busy",
+            Self::Store(StoreError::DiskFull) => "disk_full",
+            Self::Store(_) => "database",
+            Self::Template(_) => "template",
+            Self::Panicked => "panicked",
+        })
+    }
+}
+
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -116,6 +163,7 @@ impl ErrorContext {
 
     /// The answer to an error; what is our own fault is logged here, once.
     pub fn page(&self, error: PageError) -> Reply {
+        self.site.metrics.refused(&error);
         match error {
             PageError::SignedOut { ended, kept_draft } => self.signed_out(ended, kept_draft),
             PageError::NotWatching => {

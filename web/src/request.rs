@@ -8,6 +8,7 @@ use store::{Client, Session, SessionState, SessionToken, StoreError, Timestamp};
 
 use crate::form::Form;
 use crate::limits::TooMany;
+use crate::metrics::MatchedRoute;
 use crate::site::Site;
 
 /// The session's cookie. The prefix makes browsers insist on Secure, no Domain and Path=/.
@@ -20,6 +21,8 @@ pub struct Visitor {
     pub ip: IpAddr,
     /// Names this request in the log and on error pages.
     pub request_id: Arc<str>,
+    /// The row of the table that has taken it.
+    pub route: MatchedRoute,
 }
 
 /// One request, as handlers see it.

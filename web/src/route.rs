@@ -90,6 +90,7 @@ where
         .then(move |request: Request| {
             let handler = handler.clone();
             async move {
+                request.visitor.route.set(path);
                 let context = request.error_context();
                 let answer = async {
                     limit.count(&request)?;
@@ -137,6 +138,7 @@ where
             let handler = handler.clone();
             // The stream of a body cannot be shared between threads; reading it on its own can.
             async move {
+                request.visitor.route.set(path);
                 let context = request.error_context();
                 let answer = async {
                     check_origin(&request.headers, &request.site.config.public_url.origin())?;

@@ -57,6 +57,7 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
 /// The whole site as one filter: the table, and a page for what it does not have.
 pub fn site(site: &Arc<Site>) -> BoxedFilter<(Response,)> {
     let rows = table(site);
+    rows.iter().for_each(|row| site.metrics.add_row(&row.method, row.path));
     let methods: Arc<Vec<(&'static str, Method)>> =
         Arc::new(rows.iter().map(|row| (row.path, row.method.clone())).collect());
     let nothing = warp::any().and_then(|| async { Err::<Response, Rejection>(warp::reject::not_found()) }).boxed();

@@ -24,6 +24,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::client_address::client_address;
+use crate::metrics::MatchedRoute;
 use crate::page_error::{ErrorContext, PageError};
 use crate::request::Visitor;
 use crate::site::Site;
@@ -146,6 +147,7 @@ impl Server {
         let visitor = Visitor {
             ip: client_address(peer, request.headers(), &self.site.config.trusted_proxies),
             request_id: request_id::next(),
+            route: MatchedRoute::default(),
         };
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if method == Method::HEAD {
@@ -168,9 +170,11 @@ impl Server {
             }
         };
         security_headers::add(response.headers_mut(), &visitor.request_id);
+        let took = start.elapsed();
+        self.site.metrics.answered(&method, &visitor.route, response.status(), took);
         tracing::debug!(
             request_id = %visitor.request_id, ip = %visitor.ip, %method, path,
-            status = response.status().as_u16(), milliseconds = start.elapsed().as_millis(), "answered"
+            status = response.status().as_u16(), milliseconds = took.as_millis(), "answered"
         );
         response
     }

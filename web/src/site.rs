@@ -1,6 +1,7 @@
 //! Everything that answering a request can need, built once.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use process::Shutdown;
 use store::{Store, Timestamp};
@@ -13,6 +14,7 @@ use crate::health::Readiness;
 use crate::host::OwnHost;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
+use crate::metrics::Metrics;
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
 use crate::sign_in::provider::Provider;
@@ -44,6 +46,10 @@ pub struct Site {
     pub chain: ChainWatch,
     /// The last answer of `/readyz`.
     pub readiness: Readiness,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// When it was built.
+    pub started: SystemTime,
     shutdown: Shutdown,
 }
 
@@ -72,6 +78,8 @@ impl Site {
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
+            metrics: Metrics::new(),
+            started: SystemTime::now(),
             config,
             store,
             shutdown,

@@ -15,7 +15,28 @@ const WHOLE_CHAIN_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 pub struct ChainWatch {
     store: Store,
     state: Mutex<State>,
+    seen: watch::Sender<ChainSeen>,
     progress: watch::Sender<AuditId>,
+}
+
+/// What is known of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainSeen {
+    /// The first check of the whole of it is under way.
+    Unchecked {
+        /// It has come to here.
+        up_to: AuditId,
+    },
+    /// Everything was as it was written.
+    Sound {
+        /// Up to here.
+        up_to: AuditId,
+    },
+    /// Something is not.
+    Broken {
+        /// The row that shows it.
+        row: AuditId,
+    },
 }
 
 enum State {
@@ -27,7 +48,21 @@ enum State {
 impl ChainWatch {
     /// A watch that has not looked yet.
     pub fn new(store: Store) -> Self {
-        Self { store, state: Mutex::new(State::Unchecked), progress: watch::channel(AuditId::ZERO).0 }
+        let up_to = AuditId::ZERO;
+        Self {
+            store,
+            state: Mutex::new(State::Unchecked),
+            seen: watch::channel(ChainSeen::Unchecked { up_to }).0,
+            progress: watch::channel(up_to).0,
+        }
+    }
+
+    /// What is known now; looks at nothing and waits for nobody.
+    pub fn seen(&self) -> ChainSeen {
+        match *self.seen.borrow() {
+            ChainSeen::Unchecked { .. } => ChainSeen::Unchecked { up_to: *self.progress.borrow() },
+            seen => seen,
+        }
     }
 
     /// Verifies the whole chain now and every few hours, for as long as the process lives.
@@ -54,7 +89,7 @@ impl ChainWatch {
         };
         match self.store.verify_chain(Some(from), |_| {}).await {
             Ok(verdict) => {
-                *state = State::of(verdict);
+                *state = self.remember(verdict);
                 state.banner().unwrap_or_else(|| self.checking(head))
             }
             Err(error) => {
@@ -72,8 +107,16 @@ impl ChainWatch {
                 progress.send_replace(row);
             })
             .await?;
-        *self.state.lock().await = State::of(verdict);
+        *self.state.lock().await = self.remember(verdict);
         Ok(())
+    }
+
+    fn remember(&self, verdict: ChainVerdict) -> State {
+        self.seen.send_replace(match &verdict {
+            ChainVerdict::Sound { head, .. } => ChainSeen::Sound { up_to: head.id },
+            ChainVerdict::Broken { row, .. } => ChainSeen::Broken { row: *row },
+        });
+        State::of(verdict)
     }
 
     fn checking(&self, head: AuditId) -> ChainBanner {

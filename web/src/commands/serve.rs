@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::{complain, open, refuse_settings};
 use crate::config;
 use crate::site::Site;
-use crate::{routes, server};
+use crate::{metrics, routes, server};
 
 /// Nothing is served before all of it is ready.
 pub async fn run() -> Exit {
@@ -41,11 +41,21 @@ pub async fn run() -> Exit {
             return Exit::Failed;
         }
     };
+    let metrics_listener = match config.metrics_listen {
+        Some(address) => match TcpListener::bind(address).await {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                tracing::error!(%error, %address, "cannot listen for metrics; is another program using WARDPOST_METRICS_LISTEN?");
+                return Exit::Failed;
+            }
+        },
+        None => None,
+    };
     let store = match open(&config.database, &config.database_key, IfMissing::Create).await {
         Ok(store) => store,
         Err(exit) => return exit,
     };
-    serve(config, store, listener, shutdown).await
+    serve(config, store, listener, metrics_listener, shutdown).await
 }
 
 /// The socket that systemd hands over, which goes on taking connections while the site is started again; without one, a
@@ -60,7 +70,13 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     }
 }
 
-async fn serve(config: config::Config, store: Store, listener: TcpListener, shutdown: Shutdown) -> Exit {
+async fn serve(
+    config: config::Config,
+    store: Store,
+    listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
+    shutdown: Shutdown,
+) -> Exit {
     let site = match Site::build(config, store.clone(), shutdown.clone()) {
         Ok(site) => site,
         Err(error) => {
@@ -79,6 +95,12 @@ async fn serve(config: config::Config, store: Store, listener: TcpListener, shut
         async move { !matches!(store.check_writable().await, Err(StoreError::Closed)) }
     }));
     let routes = routes::site(&site);
+    if let Some(listener) = metrics_listener {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, path = metrics::listener::PATH, "metrics are told");
+        }
+        tokio::spawn(metrics::listener::run(listener, Arc::clone(&site)));
+    }
     ready::notify_ready();
 
     let impatient = shutdown.clone();

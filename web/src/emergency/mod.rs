@@ -11,6 +11,7 @@ use store::{EmergencyCode, EmergencyUse};
 
 use crate::access::{DOOR_COOKIE, DOOR_SECONDS, Door, FormToken};
 use crate::form::Form;
+use crate::metrics::labels::SignInEnd;
 use crate::page_error::PageError;
 use crate::pages::{EmergencyPage, Frame};
 use crate::reply::Reply;
@@ -48,10 +49,14 @@ pub async fn enter(request: Request, door: Door, form: CsrfChecked<Form>) -> Res
         None => EmergencyUse::Refused("mistyped"),
     };
     match used {
-        EmergencyUse::SignedIn { token, .. } => Ok(Reply::see_other("/messages")
-            .with(header::SET_COOKIE, &set_cookie(SESSION_COOKIE, &token.reveal(), None))
-            .with(header::SET_COOKIE, &clear_cookie(DOOR_COOKIE))),
+        EmergencyUse::SignedIn { token, .. } => {
+            request.site.metrics.sign_in(SignInEnd::SignedInByEmergency);
+            Ok(Reply::see_other("/messages")
+                .with(header::SET_COOKIE, &set_cookie(SESSION_COOKIE, &token.reveal(), None))
+                .with(header::SET_COOKIE, &clear_cookie(DOOR_COOKIE)))
+        }
         EmergencyUse::Refused(reason) => {
+            request.site.metrics.sign_in(SignInEnd::EmergencyCode);
             let (request_id, ip) = (&request.visitor.request_id, request.visitor.ip);
             tracing::warn!(%request_id, %ip, reason, "a code for emergency access was refused");
             Ok(show(&request, &door, Some(REFUSED))?.with_status(StatusCode::FORBIDDEN))

@@ -12,6 +12,7 @@ pub mod settings;
 use std::fmt::Display;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,7 @@ pub struct Limits {
     sign_in_callback: Option<Limit<IpAddr>>,
     send: Option<Limit<PersonId>>,
     export: Option<Limit<PersonId>>,
+    refused: [AtomicU64; Rule::ALL.len()],
     log: RefusalLog,
 }
 
@@ -54,6 +56,7 @@ impl Limits {
             sign_in_callback: by_address(settings.sign_in),
             send: by_member(settings.send),
             export: by_member(settings.export),
+            refused: Default::default(),
             log: RefusalLog::default(),
         }
     }
@@ -83,6 +86,11 @@ impl Limits {
         self.by_member(self.export.as_ref(), Rule::Export, person)
     }
 
+    /// How often each limit has refused somebody.
+    pub fn refused(&self) -> [(Rule, u64); Rule::ALL.len()] {
+        Rule::ALL.map(|rule| (rule, self.refused[rule as usize].load(Relaxed)))
+    }
+
     fn by_address(&self, limit: Option<&Limit<IpAddr>>, rule: Rule, ip: IpAddr) -> Result<(), TooMany> {
         let Some(limit) = limit else { return Ok(()) };
         limit.count(&client_network(ip)).map_err(|wait| self.refuse(rule, wait, "address", &ip))
@@ -94,6 +102,7 @@ impl Limits {
     }
 
     fn refuse(&self, rule: Rule, wait: Duration, kind: &str, who: &dyn Display) -> TooMany {
+        self.refused[rule as usize].fetch_add(1, Relaxed);
         if let Some(refused) = self.log.note(Instant::now()) {
             tracing::warn!(limit = rule.name(), by = kind, %who, refused, "requests are refused, being too many");
         }
@@ -191,6 +200,7 @@ mod tests {
         assert!(some.send(one).is_ok() && some.send(one).is_ok() && some.export(one).is_ok());
         assert_eq!(some.send(one).unwrap_err().rule, Rule::Send);
         assert!(some.send(other).is_ok());
+        assert_eq!(some.refused().map(|(rule, count)| (rule.name(), count))[2..], [("send", 1), ("export", 0)]);
         let none = limits(None);
         assert!((0..10_000).all(|_| none.send(one).is_ok() && none.request(IpAddr::from([192, 0, 2, 1])).is_ok()));
     }

@@ -25,6 +25,9 @@ pub struct TooMany {
 }
 
 impl Rule {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Rule; 4] = [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Export];
+
     /// As the log has it.
     pub fn name(self) -> &'static str {
         match self {

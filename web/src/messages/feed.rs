@@ -77,6 +77,11 @@ impl Feed {
         self.0.subscribe()
     }
 
+    /// How many lists are open.
+    pub fn open(&self) -> usize {
+        self.0.receiver_count()
+    }
+
     /// Fills the feed for as long as the process lives.
     pub async fn run(self, store: Store) {
         let mut changes = store.changes();

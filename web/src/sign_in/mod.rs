@@ -18,6 +18,7 @@ use self::provider::VerifiedAccount;
 use self::staff_rule::Account;
 use crate::access::Member;
 use crate::form::{self, Form};
+use crate::metrics::labels::SignInEnd;
 use crate::page_error::PageError;
 use crate::pages::{Frame, RefusedPage, Shown, SignInPage};
 use crate::reply::Reply;
@@ -51,7 +52,10 @@ pub async fn start(request: Request, _: ()) -> Result<Reply, PageError> {
     let next = safe_next(request.query.get("next"));
     let departure = match request.site.provider.depart().await {
         Ok(departure) => departure,
-        Err(fault) => return unavailable(&request, &fault, &next),
+        Err(fault) => {
+            request.site.metrics.sign_in(&fault);
+            return unavailable(&request, &fault, &next);
+        }
     };
     let attempt = Attempt {
         state: departure.state,
@@ -71,7 +75,9 @@ pub async fn start(request: Request, _: ()) -> Result<Reply, PageError> {
 pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
     // The browser keeps its attempt: a callback that comes too soon can be loaded again.
     request.site.limits.sign_in_callback(request.visitor.ip)?;
+    let metrics = &request.site.metrics;
     let Some(attempt) = held_attempt(&request) else {
+        metrics.sign_in(SignInEnd::Stray);
         // Anybody can call this address, so a call that no sign-in of this browser explains is worth a log line,
         // not a row in a log that is kept for ever.
         tracing::warn!(request_id = %request.visitor.request_id, ip = %request.visitor.ip, "a sign-in callback belongs to no sign-in of its browser");
@@ -101,6 +107,7 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
         request.site.store.sign_in(identity(account), request.session_token(), request.client(), request.at).await?;
     match signed_in {
         SignIn::SignedIn { token, session } => {
+            metrics.sign_in(SignInEnd::SignedIn);
             let draft = request.site.store.draft(session.person).await?;
             let landing = match (next.as_str(), draft) {
                 ("/messages", Some(_)) => "/messages?notice=draft",
@@ -110,12 +117,15 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
                 .with(header::SET_COOKIE, &set_cookie(SESSION_COOKIE, &token.reveal(), None))
                 .with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
         }
-        SignIn::Disabled => refused(&request, StatusCode::FORBIDDEN, Refusal {
-            title: "This account is switched off",
-            explanation: "Somebody at your clinic has switched it off here. Ask the person who runs Wardpost if that is a mistake.".to_owned(),
-            email: Some(email),
-            next,
-        }),
+        SignIn::Disabled => {
+            metrics.sign_in(SignInEnd::Disabled);
+            refused(&request, StatusCode::FORBIDDEN, Refusal {
+                title: "This account is switched off",
+                explanation: "Somebody at your clinic has switched it off here. Ask the person who runs Wardpost if that is a mistake.".to_owned(),
+                email: Some(email),
+                next,
+            })
+        }
     }
 }
 
@@ -155,6 +165,7 @@ async fn denied(
     explanation: String,
     next: String,
 ) -> Result<Reply, PageError> {
+    request.site.metrics.sign_in(SignInEnd::NotStaff);
     let email = account.email.clone();
     let refusal = RefusedSignIn { verified_account: Some(identity(account)), reason, ip: request.visitor.ip };
     request.site.store.record_refused_sign_in(refusal, request.at).await?;
@@ -166,6 +177,7 @@ async fn denied(
 }
 
 async fn failed(request: &Request, fault: &SignInFault, next: &str) -> Result<Reply, PageError> {
+    request.site.metrics.sign_in(fault);
     let refusal = RefusedSignIn { verified_account: None, reason: fault.reason(), ip: request.visitor.ip };
     request.site.store.record_refused_sign_in(refusal, request.at).await?;
     match fault {
