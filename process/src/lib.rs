@@ -15,6 +15,7 @@ mod faults;
 pub mod hardening;
 pub mod logs;
 pub mod names;
+pub mod open_files;
 pub mod ready;
 pub mod settings;
 pub mod shutdown;

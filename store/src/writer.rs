@@ -169,6 +169,13 @@ impl Drop for Writer {
     }
 }
 
+/// Whether another program let us write.
+#[derive(PartialEq, Eq)]
+enum Lock {
+    Free,
+    Held,
+}
+
 struct Worker {
     connection: Connection,
     log: PathBuf,
@@ -195,9 +202,11 @@ impl Worker {
                     Err(_) => break,
                 },
             };
-            let (mut jobs, stop) = gather(first, commands);
+            let (mut jobs, mut stop) = gather(first, commands);
             while !jobs.is_empty() {
-                self.transact(&mut jobs);
+                if self.transact(&mut jobs) == Lock::Held {
+                    stop |= refuse_waiting(commands);
+                }
             }
             if stop {
                 break;
@@ -209,14 +218,15 @@ impl Worker {
     }
 
     /// One transaction over as many of the jobs as it can take; what remains in `jobs` wants another.
-    fn transact(&mut self, jobs: &mut VecDeque<BoxedJob>) {
+    fn transact(&mut self, jobs: &mut VecDeque<BoxedJob>) -> Lock {
         let changes_before = self.connection.total_changes();
         let head_before = match self.begin() {
             Ok(head) => head,
             Err(error) => {
                 self.roll_back();
                 self.note(&error);
-                return settle(jobs.drain(..), Some(&error));
+                settle(jobs.drain(..), Some(&error));
+                return if matches!(error, StoreError::Busy) { Lock::Held } else { Lock::Free };
             }
         };
         let mut write = Write { was_full: self.was_full, ..Write::new(&self.connection, head_before) };
@@ -253,6 +263,7 @@ impl Worker {
                 settle(ran, Some(&error));
             }
         }
+        Lock::Free
     }
 
     fn begin(&self) -> Result<ChainPosition, StoreError> {
@@ -344,6 +355,19 @@ fn gather(first: Command, commands: &Receiver<Command>) -> (VecDeque<BoxedJob>, 
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => return (jobs, false),
         };
     }
+}
+
+/// Tells everybody who waits that the database is busy; true when a stop was among them. Whoever holds its lock has held it
+/// for as long as we wait for one: without this, the last in the queue would wait for that time once for each batch before.
+fn refuse_waiting(commands: &Receiver<Command>) -> bool {
+    let mut stop = false;
+    while let Ok(command) = commands.try_recv() {
+        match command {
+            Command::Stop => stop = true,
+            Command::Run(job) => job.settle(Some(&StoreError::Busy)),
+        }
+    }
+    stop
 }
 
 /// Runs a job so that its failure undoes it alone. An error means that the whole transaction is lost.

@@ -17,7 +17,7 @@ use crate::sign_in::session_end;
 use crate::site::Site;
 
 /// How long a browser should wait before it tries again what a full disk or a busy database refused.
-const RETRY_AFTER_SECONDS: u64 = 5;
+pub const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Why a handler does not give the page that was asked for.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub enum PageError {
     NotYours,
     /// Somebody asks too often.
     TooMany(TooMany),
+    /// There is no room for what comes in.
+    Crowded,
     /// The database said no.
     Store(StoreError),
     /// A template did not render.
@@ -272,7 +274,7 @@ fn notice(error: &PageError) -> Notice {
             "There is no room left to store anything",
             "Nothing was changed and nothing is lost. Tell the person who runs Wardpost that its disk is full, then try again.",
         ),
-        PageError::Store(StoreError::Busy) => {
+        PageError::Store(StoreError::Busy) | PageError::Crowded => {
             (StatusCode::SERVICE_UNAVAILABLE, "Very busy just now", "Nothing was changed. Try again in a few seconds.")
         }
         PageError::Store(_) | PageError::Template(_) | PageError::Panicked => (

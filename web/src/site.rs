@@ -7,6 +7,7 @@ use store::{Store, Timestamp};
 
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
+use crate::body::Rooms;
 use crate::config::{Config, SignInConfig};
 use crate::emergency::alarm;
 use crate::health::Readiness;
@@ -35,6 +36,8 @@ pub struct Site {
     pub sealer: Sealer,
     /// How often somebody may ask.
     pub limits: Limits,
+    /// Room for forms on their way in.
+    pub rooms: Rooms,
     /// Live updates.
     pub feed: Feed,
     /// How far the audit chain verifies.
@@ -65,6 +68,7 @@ impl Site {
             provider: Provider::new(&config.sign_in, &config.public_url)?,
             sealer,
             limits: Limits::new(&config.limits),
+            rooms: Rooms::default(),
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
