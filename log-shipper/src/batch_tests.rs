@@ -79,7 +79,7 @@ fn cut(events: &mut [OutgoingEvent]) -> Vec<usize> {
         let count = planned(rest);
         let (batch, after) = rest.split_at_mut(count);
         let bytes: usize = batch.iter().map(|event| event.text.len() + 26).sum();
-        assert!(1 <= count && count <= 10_000 && bytes <= 1_048_576);
+        assert!((1..=10_000).contains(&count) && bytes <= 1_048_576);
         assert!(batch.is_sorted_by_key(|event| event.stamp));
         let span = |last: &OutgoingEvent| last.stamp.as_millis() - batch[0].stamp.as_millis();
         assert!(span(batch.last().unwrap()) <= 86_400_000);

@@ -16,6 +16,7 @@ pub mod hardening;
 pub mod legible;
 pub mod logs;
 pub mod names;
+pub mod open_files;
 pub mod ready;
 pub mod settings;
 pub mod shutdown;

@@ -14,6 +14,8 @@ pub(crate) const READERS: u32 = 4;
 pub(crate) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
+    /// One fewer: however many walk far, the next look-up by key finds a connection that none of them has.
+    far: Arc<Semaphore>,
 }
 
 /// A connection on loan; it goes back even where the work panics.
@@ -32,8 +34,8 @@ impl Drop for Loan {
 
 impl Readers {
     pub(crate) fn new(connections: Vec<Connection>) -> Self {
-        let permits = Semaphore::new(connections.len());
-        Readers { idle: Arc::new(Mutex::new(connections)), permits: Arc::new(permits) }
+        let (permits, far) = (Semaphore::new(connections.len()), Semaphore::new(connections.len().saturating_sub(1).max(1)));
+        Readers { idle: Arc::new(Mutex::new(connections)), permits: Arc::new(permits), far: Arc::new(far) }
     }
 
     /// Runs `work` on a connection, here and now. For reads that touch a few pages by key: they take microseconds, and
@@ -57,12 +59,13 @@ impl Readers {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
+        let far = self.far.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let idle = self.idle.clone();
         let done = tokio::task::spawn_blocking(move || {
             let connection = lock(&idle).pop();
             // Dropped in reverse order: the connection is back before the permit is.
-            let _permit = permit;
+            let _permits = (permit, far);
             let loan = Loan { connection, idle };
             match &loan.connection {
                 Some(connection) => work(connection),

@@ -186,6 +186,13 @@ impl Drop for Writer {
     }
 }
 
+/// Whether another program let us write.
+#[derive(PartialEq, Eq)]
+enum Lock {
+    Free,
+    Held,
+}
+
 struct Worker {
     connection: Connection,
     meter: Arc<WriterMeter>,
@@ -213,10 +220,12 @@ impl Worker {
                     Err(_) => break,
                 },
             };
-            let (mut jobs, stop) = gather(first, commands);
+            let (mut jobs, mut stop) = gather(first, commands);
             self.meter.taken(jobs.len());
             while !jobs.is_empty() {
-                self.transact(&mut jobs);
+                if self.transact(&mut jobs) == Lock::Held {
+                    stop |= self.refuse_waiting(commands);
+                }
             }
             if stop {
                 break;
@@ -228,7 +237,7 @@ impl Worker {
     }
 
     /// One transaction over as many of the jobs as it can take; what remains in `jobs` wants another.
-    fn transact(&mut self, jobs: &mut VecDeque<BoxedJob>) {
+    fn transact(&mut self, jobs: &mut VecDeque<BoxedJob>) -> Lock {
         let begun = Instant::now();
         let changes_before = self.connection.total_changes();
         let head_before = match self.begin() {
@@ -237,7 +246,8 @@ impl Worker {
                 self.roll_back();
                 self.note(&error);
                 self.meter.failed();
-                return settle(jobs.drain(..), Some(&error));
+                settle(jobs.drain(..), Some(&error));
+                return if matches!(error, StoreError::Busy) { Lock::Held } else { Lock::Free };
             }
         };
         let mut write = Write { was_full: self.was_full, ..Write::new(&self.connection, head_before) };
@@ -277,6 +287,23 @@ impl Worker {
                 settle(ran, Some(&error));
             }
         }
+        Lock::Free
+    }
+
+    /// Tells everybody who waits that the database is busy; true when a stop was among them. Whoever holds its lock has held it
+    /// for as long as we wait for one: without this, the last in the queue would wait for that time once for each batch before.
+    fn refuse_waiting(&self, commands: &Receiver<Command>) -> bool {
+        let mut stop = false;
+        while let Ok(command) = commands.try_recv() {
+            match command {
+                Command::Stop => stop = true,
+                Command::Run(job) => {
+                    self.meter.taken(1);
+                    job.settle(Some(&StoreError::Busy));
+                }
+            }
+        }
+        stop
     }
 
     fn begin(&self) -> Result<ChainPosition, StoreError> {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
+use reqwest::header::{HOST, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method};
 use url::Url;
 
@@ -19,6 +19,7 @@ const MOST_REDIRECTS: usize = 10;
 pub struct Http {
     client: Client,
     site: Url,
+    host: Option<String>,
     jar: Arc<Mutex<Jar>>,
 }
 
@@ -36,7 +37,13 @@ impl Http {
             .build()
             .expect("an HTTP client");
         let site = Url::parse(site).unwrap_or_else(|error| panic!("{site} is not an address: {error}"));
-        Http { client, site, jar: Arc::default() }
+        Http { client, site, host: None, jar: Arc::default() }
+    }
+
+    /// The same browser, whose requests name this host: the site is known by it, and not by where it listens.
+    pub fn under_name(mut self, host: &str) -> Http {
+        self.host = Some(host.to_owned());
+        self
     }
 
     /// Where this browser is at home.
@@ -47,7 +54,11 @@ impl Http {
     /// A request to a path of the site, or to an absolute address, with this browser's cookies and nothing else.
     pub fn request(&self, method: Method, path: &str) -> Request {
         let url = self.site.join(path).unwrap_or_else(|error| panic!("{path} is not an address: {error}"));
-        Request { builder: self.client.request(method, url.clone()), url, browser: self.clone(), cookies: true }
+        let mut builder = self.client.request(method, url.clone());
+        if let Some(host) = &self.host {
+            builder = builder.header(HOST, host);
+        }
+        Request { builder, url, browser: self.clone(), cookies: true }
     }
 
     /// Opens a page, as by typing its address.

@@ -2,16 +2,21 @@
 //! handler can forget to ask.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Actor, EndReason, Session, SessionState, Timestamp};
+use store::{Actor, EndReason, PersonId, Session, SessionState, Timestamp};
+use tokio::time::timeout;
 
 use crate::form::Form;
+use crate::limits::{TooMany, Turn};
 use crate::page_error::PageError;
 use crate::request::Request;
 
 /// A session's last activity is written down at most this often: a restart may end an idle session this much early.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(15);
+/// Nobody waits longer than this for it: while another program holds the database, reading goes on.
+const TOUCH_WAIT: Duration = Duration::from_millis(500);
 
 /// A rule about who may use a route.
 pub trait Access: Copy + Send + Sync + 'static {
@@ -102,12 +107,15 @@ impl Access for AtTheDoor {
 pub struct Member {
     session: Session,
     actor: Actor,
+    /// One of the few that she may have under way at once, for as long as a handler has this.
+    _turn: Arc<Turn<PersonId>>,
 }
 
 impl Member {
-    fn new(session: Session, request: &Request) -> Self {
+    fn new(session: Session, request: &Request) -> Result<Self, TooMany> {
+        let turn = request.site.limits.begin_request(session.person)?;
         let actor = Actor { person: session.person, session: session.id, ip: request.visitor.ip };
-        Self { session, actor }
+        Ok(Self { session, actor, _turn: Arc::new(turn) })
     }
 
     /// Who acts, for the store.
@@ -143,7 +151,7 @@ impl Access for SignedIn {
     async fn admit(self, request: &Request, form: Option<&Form>) -> Result<Member, PageError> {
         match request.session().await? {
             SessionState::Live(session) => {
-                let mut member = Member::new(session, request);
+                let mut member = Member::new(session, request)?;
                 touch(&mut member, request.at, request).await;
                 Ok(member)
             }
@@ -161,7 +169,7 @@ impl Access for Watching {
 
     async fn admit(self, request: &Request, _form: Option<&Form>) -> Result<Member, PageError> {
         match request.session().await? {
-            SessionState::Live(session) => Ok(Member::new(session, request)),
+            SessionState::Live(session) => Ok(Member::new(session, request)?),
             SessionState::Ended(_) | SessionState::Unknown => Err(PageError::NotWatching),
         }
     }
@@ -172,9 +180,11 @@ async fn touch(member: &mut Member, at: Timestamp, request: &Request) {
     if at.since(member.session.last_active_at) < TOUCH_INTERVAL {
         return;
     }
-    match request.site.store.touch_session(member.session.id, at).await {
-        Ok(()) => member.session.last_active_at = at,
-        Err(error) => tracing::warn!(%error, "could not write down that a session is in use"),
+    match timeout(TOUCH_WAIT, request.site.store.touch_session(member.session.id, at)).await {
+        Ok(Ok(())) => member.session.last_active_at = at,
+        Ok(Err(error)) => tracing::warn!(%error, "could not write down that a session is in use"),
+        // It stays in the queue, and is written down once it is its turn.
+        Err(_) => tracing::debug!("that a session is in use is written down late"),
     }
 }
 

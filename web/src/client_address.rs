@@ -9,9 +9,8 @@ use ipnet::IpNet;
 /// X-Forwarded-For that is not one. Anything a browser wrote into the header itself stands further to the left
 /// and is never believed.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
     let mut nearest = peer.to_canonical();
-    if !is_trusted(&nearest) {
+    if !is_trusted(nearest, trusted) {
         return nearest;
     }
     let hops: Vec<&str> = headers
@@ -25,11 +24,17 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
             return nearest;
         };
         nearest = ip;
-        if !is_trusted(&nearest) {
+        if !is_trusted(nearest, trusted) {
             break;
         }
     }
     nearest
+}
+
+/// Whether an address is a trusted proxy's.
+pub fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
+    let ip = ip.to_canonical();
+    trusted.iter().any(|network| network.contains(&ip))
 }
 
 /// Some proxies add the port.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod assets;
 pub mod audit;
+pub mod body;
 pub mod client_address;
 pub mod commands;
 pub mod config;

@@ -17,7 +17,7 @@ use crate::sign_in::session_end;
 use crate::site::Site;
 
 /// How long a browser should wait before it tries again what a full disk or a busy database refused.
-const RETRY_AFTER_SECONDS: u64 = 5;
+pub const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Why a handler does not give the page that was asked for.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub enum PageError {
     NotYours,
     /// Somebody asks too often.
     TooMany(TooMany),
+    /// There is no room for what comes in.
+    Crowded,
     /// The database said no.
     Store(StoreError),
     /// A template did not render.
@@ -63,7 +65,7 @@ pub enum PageError {
 
 impl PageError {
     /// Every word that [`PageError::reason`] knows.
-    pub const REASONS: [&str; 17] = [
+    pub const REASONS: [&str; 18] = [
         "signed_out",
         "not_watching",
         "not_found",
@@ -75,6 +77,7 @@ impl PageError {
         "slow_form",
         "broken_form",
         "unsupported_form",
+        "crowded",
         "not_yours",
         "busy",
         "disk_full",
@@ -97,6 +100,7 @@ impl PageError {
             Self::SlowForm => "slow_form",
             Self::BrokenForm => "broken_form",
             Self::UnsupportedForm => "unsupported_form",
+            Self::Crowded => "crowded",
             Self::NotYours => "not_yours",
             Self::TooMany(_) => return None,
             Self::Store(StoreError::Busy) => "busy",
@@ -321,7 +325,7 @@ fn notice(error: &PageError) -> Notice {
             "There is no room left to store anything",
             "Nothing was changed and nothing is lost. Tell the person who runs Wardpost that its disk is full, then try again.",
         ),
-        PageError::Store(StoreError::Busy) => {
+        PageError::Store(StoreError::Busy) | PageError::Crowded => {
             (StatusCode::SERVICE_UNAVAILABLE, "Very busy just now", "Nothing was changed. Try again in a few seconds.")
         }
         PageError::Store(_) | PageError::Template(_) | PageError::Panicked => (

@@ -5,10 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Buf;
-use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, header};
 use store::Timestamp;
 use subtle::ConstantTimeEq;
@@ -17,20 +14,13 @@ use warp::filters::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::access::{Access, Anyone, FormToken};
+use crate::body::{Arrived, read_form};
 use crate::form::Form;
 use crate::limits::Limited;
 use crate::page_error::PageError;
 use crate::reply::Reply;
 use crate::request::{Request, Visitor};
 use crate::site::Site;
-
-/// The largest form: a message of 20,000 characters of four bytes each, percent-encoded, and its subject.
-pub const MAX_FORM_BYTES: usize = 256 * 1024;
-/// A larger form is read on to here and thrown away: a connection that closes on a client that still sends would
-/// take the page that explains with it.
-const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
-/// How long a form may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A route of the site.
 pub struct Route {
@@ -142,7 +132,8 @@ where
                 let context = request.error_context();
                 let answer = async {
                     check_origin(&request.headers, &request.site.config.public_url.origin())?;
-                    let form = read_form(&request.headers, body).await?;
+                    // It keeps its room in memory until the answer is made.
+                    let Arrived { form, room: _room } = read_form(&request, body).await?;
                     match (limit.count(&request), limit) {
                         (Err(too_many), Limited::ByHandler) => request.over_limit = Some(too_many),
                         (counted, _) => counted?,
@@ -216,47 +207,6 @@ fn check_csrf(form: &Form, proof: &impl FormToken) -> Result<(), PageError> {
     let expected = proof.form_token().as_bytes();
     let given = form.text("csrf").as_bytes();
     if bool::from(expected.ct_eq(given)) { Ok(()) } else { Err(PageError::StaleForm) }
-}
-
-async fn read_form<S, B>(headers: &HeaderMap, body: S) -> Result<Form, PageError>
-where
-    S: Stream<Item = Result<B, warp::Error>> + Send,
-    B: Buf,
-{
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = content_type.split(';').next().unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(PageError::UnsupportedForm);
-    }
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, read_limited(body)).await.map_err(|_| PageError::SlowForm)??;
-    Ok(Form::parse(&bytes))
-}
-
-async fn read_limited<S, B>(body: S) -> Result<Vec<u8>, PageError>
-where
-    S: Stream<Item = Result<B, warp::Error>> + Send,
-    B: Buf,
-{
-    let mut body = std::pin::pin!(body);
-    let mut bytes = Vec::new();
-    let mut arrived = 0;
-    while let Some(chunk) = body.next().await {
-        let mut chunk = chunk.map_err(|_| PageError::BrokenForm)?;
-        arrived += chunk.remaining();
-        if arrived > MAX_DRAINED_BYTES {
-            return Err(PageError::LargeForm);
-        }
-        if arrived > MAX_FORM_BYTES {
-            continue;
-        }
-        while chunk.has_remaining() {
-            let part = chunk.chunk();
-            bytes.extend_from_slice(part);
-            let read = part.len();
-            chunk.advance(read);
-        }
-    }
-    if arrived > MAX_FORM_BYTES { Err(PageError::LargeForm) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use store::{Store, Timestamp};
 
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
+use crate::body::Rooms;
 use crate::config::{Config, SignInConfig};
 use crate::emergency::alarm;
 use crate::health::Readiness;
@@ -40,6 +41,8 @@ pub struct Site {
     pub limits: Limits,
     /// Under which name the site is asked for.
     pub own_host: OwnHost,
+    /// Room for forms on their way in.
+    pub rooms: Rooms,
     /// Live updates.
     pub feed: Feed,
     /// How far the audit chain verifies.
@@ -75,6 +78,7 @@ impl Site {
             sealer,
             limits: Limits::new(&config.limits),
             own_host: OwnHost::new(config.public_url.clone()),
+            rooms: Rooms::default(),
             feed: Feed::new(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),

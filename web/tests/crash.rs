@@ -4,58 +4,16 @@
 mod support;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use store::{ChainVerdict, IdempotencyKey, IfMissing, ListQuery, SignIn, Store, SummaryContent, Timestamp};
-use support::{KEY, client, identity, key};
-use testkit::{Http, Launch, Program};
+use store::{ChainVerdict, IdempotencyKey, IfMissing, Store};
+use support::{browser, key, launch, messages, sign_in};
+use testkit::{Http, Program};
 use tokio::task::JoinSet;
-use wardpost_web::request::SESSION_COOKIE;
 
 const KILLS: usize = 100;
 const SENDERS: usize = 8;
-/// The port is another at each start, which the public address cannot know: requests name the host that it has.
-const PUBLIC_HOST: &str = "localhost";
-
-fn launch(database: &Path) -> Launch {
-    Launch::new(env!("CARGO_BIN_EXE_web"))
-        .env("WARDPOST_DB", database)
-        .env("WARDPOST_LISTEN", "127.0.0.1:0")
-        .env("WARDPOST_PUBLIC_URL", format!("http://{PUBLIC_HOST}"))
-        .env("WARDPOST_OIDC_ISSUER", "http://localhost:1")
-        .env("WARDPOST_STAFF_DOMAINS", "clinic.example")
-        .secret("GOOGLE_CLIENT_ID", "client")
-        .secret("GOOGLE_CLIENT_SECRET", "secret of the client")
-        .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
-        .secret("DB_ENCRYPTION_KEY", &KEY)
-        .env("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1000000")
-        .env("WARDPOST_LIMIT_SEND_PER_MINUTE", "1000000")
-}
-
-struct Sender {
-    token: String,
-    csrf: String,
-}
-
-async fn sign_in(database: &Path, name: &str) -> Sender {
-    let store = Store::open(database, &key(), IfMissing::Create).await.unwrap();
-    let signed_in = store.sign_in(identity(name), None, client(), Timestamp::now()).await.unwrap();
-    let SignIn::SignedIn { token, session } = signed_in else { panic!("disabled") };
-    store.close().await;
-    Sender { token: token.reveal(), csrf: session.csrf_token }
-}
-
-fn browser(site: &str, sender: &Sender) -> Http {
-    let http = Http::new(site);
-    http.set_cookie(SESSION_COOKIE, &sender.token);
-    http
-}
-
-async fn list(http: &Http) -> testkit::Reply {
-    http.request(http::Method::GET, "/messages").header("host", PUBLIC_HOST).send().await
-}
 
 /// Sends with new subjects until the site is gone, and notes what it acknowledged. No headers of a browser: the
 /// public address is not the one of this run.
@@ -63,29 +21,12 @@ async fn send_until_gone(http: Http, csrf: String, acknowledged: Arc<Mutex<HashS
     loop {
         let subject = IdempotencyKey::random().to_string();
         let fields = [("csrf", csrf.as_str()), ("key", &subject), ("subject", &subject), ("body", "Text")];
-        match http.request(http::Method::POST, "/messages").header("host", PUBLIC_HOST).form(&fields).try_send().await {
+        match http.request(http::Method::POST, "/messages").form(&fields).try_send().await {
             Ok(reply) if reply.status == 303 => {
                 acknowledged.lock().unwrap().insert(subject);
             }
             Ok(reply) => panic!("a send was answered with {}: {}", reply.status, reply.text()),
             Err(_) => return,
-        }
-    }
-}
-
-async fn subjects(store: &Store) -> HashSet<String> {
-    let mut found = HashSet::new();
-    let mut before = None;
-    loop {
-        let list = store.list_messages(ListQuery { before, author: None, limit: 500 }).await.unwrap();
-        for message in &list.messages {
-            if let SummaryContent::Live { subject } = &message.content {
-                assert!(found.insert(subject.clone()), "a message is there twice");
-            }
-        }
-        before = list.messages.last().map(|message| message.id);
-        if !list.older {
-            return found;
         }
     }
 }
@@ -115,11 +56,11 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
     let mut program = launch(&database).start();
     let site = format!("http://{}", program.address().await);
     program.wait_until_ready(&format!("{site}/readyz")).await;
-    assert_eq!(list(&browser(&site, &sender)).await.status, 200, "the program starts again and serves");
+    assert_eq!(browser(&site, &sender).get("/messages").await.status, 200, "the program starts again and serves");
     assert!(program.terminate().await.success());
 
     let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
-    let stored = subjects(&store).await;
+    let stored = messages(&store).await;
     let acknowledged = acknowledged.lock().unwrap().clone();
     assert!(acknowledged.len() > KILLS, "only {} sends were acknowledged in all", acknowledged.len());
     let lost: Vec<_> = acknowledged.difference(&stored).collect();
@@ -145,10 +86,9 @@ async fn two_programs_on_one_database_never_show_that_it_is_locked() {
                 for round in 0..40 {
                     let key = IdempotencyKey::random().to_string();
                     let fields = [("csrf", csrf.as_str()), ("key", &key), ("subject", &key), ("body", "Text")];
-                    let request = http.request(http::Method::POST, "/messages").header("host", PUBLIC_HOST);
-                    let reply = request.form(&fields).send().await;
+                    let reply = http.request(http::Method::POST, "/messages").form(&fields).send().await;
                     assert_eq!(reply.status, 303, "sender {number}, message {round}: {}", reply.text());
-                    assert_eq!(list(&http).await.status, 200);
+                    assert_eq!(http.get("/messages").await.status, 200);
                 }
             });
         }
@@ -167,7 +107,7 @@ async fn two_programs_on_one_database_never_show_that_it_is_locked() {
         assert!(program.terminate().await.success());
     }
     let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
-    assert_eq!(subjects(&store).await.len(), 2 * SENDERS * 40);
+    assert_eq!(messages(&store).await.len(), 2 * SENDERS * 40);
     let verdict = store.verify_chain(None, |_| {}).await.unwrap();
     assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");
 }

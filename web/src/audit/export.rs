@@ -8,10 +8,11 @@ use futures_util::stream;
 use http::header;
 use process::legible;
 use serde::Serialize;
-use store::{AuditFilter, AuditId, AuditRow, ExportFormat, SessionState, SessionToken, Timestamp};
+use store::{AuditFilter, AuditId, AuditRow, ExportFormat, PersonId, SessionState, SessionToken, Timestamp};
 
 use super::{filter, spreadsheet};
 use crate::access::Member;
+use crate::limits::Turn;
 use crate::page_error::PageError;
 use crate::pages::Shown;
 use crate::reply::Reply;
@@ -19,7 +20,7 @@ use crate::request::Request;
 use crate::site::Site;
 
 /// Rows read and sent at a time.
-const CHUNK: u32 = 1000;
+const CHUNK: u32 = 250;
 
 const CSV_HEADER: [&str; 10] = [
     "id",
@@ -52,6 +53,7 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
         ));
     }
     request.site.limits.export(member.actor().person)?;
+    let turn = request.site.limits.begin_export(member.actor().person)?;
     let token = request.session_token().ok_or(PageError::NotWatching)?;
     let up_to =
         request.site.store.begin_audit_export(member.actor(), parsed.filter.clone(), format, request.at).await?;
@@ -60,7 +62,7 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
         ExportFormat::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
     };
     let site = Arc::clone(&request.site);
-    let walk = Walk { site, token, filter: parsed.filter, format, after: Some(AuditId::ZERO), up_to };
+    let walk = Walk { site, token, filter: parsed.filter, format, after: Some(AuditId::ZERO), up_to, _turn: turn };
     let chunks = stream::try_unfold(walk, Walk::next_chunk);
     let name = format!("attachment; filename=\"wardpost-audit-to-row-{up_to}.{extension}\"");
     Ok(Reply::stream(content_type, chunks).with(header::CONTENT_DISPOSITION, &name))
@@ -74,6 +76,7 @@ struct Walk {
     /// None when the last chunk is sent.
     after: Option<AuditId>,
     up_to: AuditId,
+    _turn: Turn<PersonId>,
 }
 
 impl Walk {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 use process::settings::Settings;
-use process::{Exit, Shutdown, hardening, logs, ready};
+use process::{Exit, Shutdown, hardening, logs, open_files, ready};
 use store::{IfMissing, Store, StoreError};
 use tokio::net::TcpListener;
 
 use super::{complain, open, refuse_settings};
 use crate::config;
+use crate::server::{Bounds, Capacity};
 use crate::site::Site;
 use crate::{metrics, routes, server};
 
@@ -27,6 +28,7 @@ pub async fn run() -> Exit {
     if let Err(error) = hardening::no_core_dumps() {
         tracing::warn!(%error, "core dumps could not be switched off");
     }
+    let bounds = bounds();
     let shutdown = match Shutdown::listen() {
         Ok(shutdown) => shutdown,
         Err(error) => {
@@ -55,7 +57,7 @@ pub async fn run() -> Exit {
         Ok(store) => store,
         Err(exit) => return exit,
     };
-    serve(config, store, listener, metrics_listener, shutdown).await
+    serve(config, store, listener, metrics_listener, shutdown, bounds).await
 }
 
 /// The socket that systemd hands over, which goes on taking connections while the site is started again; without one, a
@@ -70,12 +72,35 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     }
 }
 
+/// As many connections as the system grants files for; too few of them is something to be told about.
+fn bounds() -> Bounds {
+    let wanted = Capacity::default();
+    let capacity = match open_files::raise_limit() {
+        Ok(open_files) => {
+            let capacity = wanted.within(open_files);
+            if capacity.connections < wanted.connections {
+                tracing::warn!(
+                    open_files, connections = capacity.connections, wanted = wanted.connections,
+                    "fewer connections at once than there could be: raise the limit on open files (LimitNOFILE)"
+                );
+            }
+            capacity
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the limit on open files cannot be raised");
+            wanted.within(1024)
+        }
+    };
+    Bounds { capacity, ..Bounds::default() }
+}
+
 async fn serve(
     config: config::Config,
     store: Store,
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
     shutdown: Shutdown,
+    bounds: Bounds,
 ) -> Exit {
     let site = match Site::build(config, store.clone(), shutdown.clone()) {
         Ok(site) => site,
@@ -105,7 +130,7 @@ async fn serve(
 
     let impatient = shutdown.clone();
     tokio::select! {
-        () = server::run(listener, site, routes) => {}
+        () = server::run(listener, site, routes, bounds) => {}
         _ = impatient.requested_again() => tracing::warn!("asked to stop twice: not waiting any longer"),
     }
 

@@ -3,7 +3,11 @@
 //! Each limit is a bucket that fills up again evenly: "5 a minute" lets five through at once and then one every twelve
 //! seconds. A client's address is what trusted proxies tell (`client_address.rs`); of IPv6 its /64 counts, which is what
 //! one customer gets. Memory is bounded whatever comes (`bounded.rs`).
+//!
+//! And how much they may have under way at once (`at_once.rs`): what takes long is counted by member, so that nobody who
+//! shares an address is kept out by another.
 
+mod at_once;
 mod bounded;
 mod limited;
 pub mod refusal;
@@ -21,6 +25,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::{Quota, RateLimiter};
 use store::{PersonId, client_network};
 
+use self::at_once::AtOnce;
+pub use self::at_once::Turn;
 use self::bounded::BoundedState;
 pub use self::limited::Limited;
 pub use self::refusal::{Rule, TooMany};
@@ -33,6 +39,17 @@ const MEMBERS: usize = 4_096;
 /// Refusals are logged at most this often: a flood must not become one in the log.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
+/// Requests of one member that are answered at once. A browser has six under way, and several on a line to the edge.
+const REQUESTS_AT_ONCE: usize = 32;
+/// Open lists of one member, and of all: each has a connection and its buffers for as long as it is looked at.
+const STREAMS_AT_ONCE: usize = 32;
+const ALL_STREAMS: usize = 1024;
+/// Downloads of the audit log of one member, and of all: each keeps what it reads ahead.
+const EXPORTS_AT_ONCE: usize = 2;
+const ALL_EXPORTS: usize = 16;
+/// Forms that are arriving from one address; a member's is let through beyond.
+const FORMS_AT_ONCE: usize = 64;
+
 /// All limits of the site.
 pub struct Limits {
     requests: Option<Limit<IpAddr>>,
@@ -40,6 +57,10 @@ pub struct Limits {
     sign_in_callback: Option<Limit<IpAddr>>,
     send: Option<Limit<PersonId>>,
     export: Option<Limit<PersonId>>,
+    requests_at_once: AtOnce<PersonId>,
+    streams_at_once: AtOnce<PersonId>,
+    exports_at_once: AtOnce<PersonId>,
+    forms_at_once: AtOnce<IpAddr>,
     refused: [AtomicU64; Rule::ALL.len()],
     log: RefusalLog,
 }
@@ -56,6 +77,10 @@ impl Limits {
             sign_in_callback: by_address(settings.sign_in),
             send: by_member(settings.send),
             export: by_member(settings.export),
+            requests_at_once: AtOnce::new(REQUESTS_AT_ONCE, usize::MAX),
+            streams_at_once: AtOnce::new(STREAMS_AT_ONCE, ALL_STREAMS),
+            exports_at_once: AtOnce::new(EXPORTS_AT_ONCE, ALL_EXPORTS),
+            forms_at_once: AtOnce::new(FORMS_AT_ONCE, usize::MAX),
             refused: Default::default(),
             log: RefusalLog::default(),
         }
@@ -89,6 +114,30 @@ impl Limits {
     /// How often each limit has refused somebody.
     pub fn refused(&self) -> [(Rule, u64); Rule::ALL.len()] {
         Rule::ALL.map(|rule| (rule, self.refused[rule as usize].load(Relaxed)))
+    }
+
+    /// Begins to answer a member.
+    pub fn begin_request(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
+        let turn = self.requests_at_once.begin(person);
+        turn.ok_or_else(|| self.refuse(Rule::AtOnce, Duration::from_secs(1), "member", &person))
+    }
+
+    /// Begins to keep a list of a member up to date.
+    pub fn begin_stream(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
+        let turn = self.streams_at_once.begin(person);
+        turn.ok_or_else(|| self.refuse(Rule::Streams, Duration::from_secs(30), "member", &person))
+    }
+
+    /// Begins a download of the audit log.
+    pub fn begin_export(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
+        let turn = self.exports_at_once.begin(person);
+        turn.ok_or_else(|| self.refuse(Rule::Export, Duration::from_secs(10), "member", &person))
+    }
+
+    /// Begins to read a form of somebody who is not known yet.
+    pub fn begin_form(&self, ip: IpAddr) -> Result<Turn<IpAddr>, TooMany> {
+        let turn = self.forms_at_once.begin(client_network(ip));
+        turn.ok_or_else(|| self.refuse(Rule::AtOnce, Duration::from_secs(1), "address", &ip))
     }
 
     fn by_address(&self, limit: Option<&Limit<IpAddr>>, rule: Rule, ip: IpAddr) -> Result<(), TooMany> {

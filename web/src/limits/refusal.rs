@@ -13,6 +13,10 @@ pub enum Rule {
     Send,
     /// Exports of one member.
     Export,
+    /// Requests under way at once.
+    AtOnce,
+    /// Lists that are kept up to date at once.
+    Streams,
 }
 
 /// A limit that was reached.
@@ -26,7 +30,8 @@ pub struct TooMany {
 
 impl Rule {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Rule; 4] = [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Export];
+    pub const ALL: [Rule; 6] =
+        [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Export, Rule::AtOnce, Rule::Streams];
 
     /// As the log has it.
     pub fn name(self) -> &'static str {
@@ -35,6 +40,8 @@ impl Rule {
             Rule::SignIn => "sign_in",
             Rule::Send => "send",
             Rule::Export => "export",
+            Rule::AtOnce => "at_once",
+            Rule::Streams => "streams",
         }
     }
 }
@@ -48,10 +55,11 @@ impl TooMany {
     /// What happened, as a heading.
     pub fn title(self) -> &'static str {
         match self.rule {
-            Rule::Requests => "Too many requests at once",
+            Rule::Requests | Rule::AtOnce => "Too many requests at once",
             Rule::SignIn => "Too many sign-ins at once",
             Rule::Send => "Too many messages at once",
             Rule::Export => "Too many exports at once",
+            Rule::Streams => "Too many open lists",
         }
     }
 
@@ -67,6 +75,12 @@ impl TooMany {
             ),
             Rule::Send => format!(
                 "You have sent many messages in a short time, and this one is not sent yet. It is not lost: wait {wait}, then send it again."
+            ),
+            Rule::AtOnce => format!(
+                "Earlier requests of yours are still being answered, as many as this site answers to one at a time. Nothing was changed. Wait {wait}, then try again."
+            ),
+            Rule::Streams => format!(
+                "You have more lists open than are kept up to date at a time. Close some, or wait {wait} and try again."
             ),
             Rule::Export => format!("You have exported the log several times just now. Wait {wait}, then try again."),
         }

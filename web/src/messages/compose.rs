@@ -5,7 +5,7 @@ use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
 
 use crate::access::Member;
 use crate::form::Form;
-use crate::page_error::PageError;
+use crate::page_error::{PageError, RETRY_AFTER_SECONDS};
 use crate::pages::{ComposePage, Frame, Time};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -65,7 +65,9 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
         }
         Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
             tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
-            (StatusCode::SERVICE_UNAVAILABLE, cannot_store(&error))
+            let problems = Problems { form: Some(cannot_store(&error)), ..Problems::default() };
+            let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::SERVICE_UNAVAILABLE);
+            return Ok(reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()));
         }
         Err(error) => return Err(error.into()),
     };

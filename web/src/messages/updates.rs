@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header;
-use store::{AuditId, SessionId, SessionState, SessionToken, Timestamp};
+use store::{AuditId, PersonId, SessionId, SessionState, SessionToken, Timestamp};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use warp::sse::Event;
 
 use super::feed::{News, Update};
 use crate::access::Member;
+use crate::limits::Turn;
 use crate::page_error::PageError;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -32,9 +33,10 @@ pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError
     let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed.or(request.query.get("after")).and_then(|text| text.parse().ok()).unwrap_or(AuditId::ZERO);
     let token = request.session_token().ok_or(PageError::NotWatching)?;
+    let turn = request.site.limits.begin_stream(member.actor().person)?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let session = member.actor().session;
-    let stream = OpenStream { site: Arc::clone(&request.site), token, session, last: after, browser: sender };
+    let stream = OpenStream { site: Arc::clone(&request.site), token, session, last: after, browser: sender, _turn: turn };
     tokio::spawn(stream.run());
     let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
     Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))
@@ -46,6 +48,7 @@ struct OpenStream {
     session: SessionId,
     last: AuditId,
     browser: mpsc::Sender<Result<Event, Infallible>>,
+    _turn: Turn<PersonId>,
 }
 
 /// Why a stream ends: the browser is gone, the session is over, or the site stops.

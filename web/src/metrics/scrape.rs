@@ -121,7 +121,7 @@ struct Looked {
     writer: WriterNumbers,
     chain: ChainSeen,
     live_streams: usize,
-    limit_refusals: [(Rule, u64); 4],
+    limit_refusals: [(Rule, u64); Rule::ALL.len()],
 }
 
 impl Collector for Looked {

@@ -1,19 +1,25 @@
 //! A whole site in this process, over a temporary database and a real OpenID provider.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use demo::{Provider, ProviderOptions};
 use process::{Settings, Shutdown};
-use store::{Actor, Client, DatabaseKey, Identity, IfMissing, SessionToken, SignIn, Store, Timestamp};
+use store::{
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn, Store,
+    Subject, SummaryContent, Timestamp,
+};
 use tempfile::TempDir;
-use testkit::{Http, SOON};
+use testkit::{Http, Launch, SOON};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wardpost_web::config;
 use wardpost_web::request::SESSION_COOKIE;
+use wardpost_web::server::Bounds;
 use wardpost_web::site::Site;
 use wardpost_web::{routes, server};
 use warp::filters::BoxedFilter;
@@ -70,6 +76,15 @@ impl Clinic {
         limits: &[(&str, &str)],
         routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>,
     ) -> Self {
+        Self::open_bounded(limits, Bounds::default(), routes).await
+    }
+
+    /// A site with few places or little patience, and these settings.
+    pub async fn open_bounded(
+        limits: &[(&str, &str)],
+        bounds: Bounds,
+        routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listener = TcpListener::bind((IP, 0)).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -96,7 +111,7 @@ impl Clinic {
         let (trigger, shutdown) = Shutdown::by_hand();
         let site = Site::build(config, store.clone(), shutdown).expect("a site");
         Self {
-            server: tokio::spawn(server::run(listener, Arc::clone(&site), routes(&site))),
+            server: tokio::spawn(server::run(listener, Arc::clone(&site), routes(&site), bounds)),
             work: tokio::spawn(Arc::clone(&site).work()),
             url,
             site,
@@ -192,4 +207,100 @@ pub fn client() -> Client {
 
 pub fn token(text: &str) -> SessionToken {
     SessionToken::parse(text).expect("a token")
+}
+
+/// The real program on this database, with limits that no test runs into.
+pub fn launch(database: &Path) -> Launch {
+    Launch::new(env!("CARGO_BIN_EXE_web"))
+        .env("WARDPOST_DB", database)
+        .env("WARDPOST_LISTEN", "127.0.0.1:0")
+        .env("WARDPOST_PUBLIC_URL", "http://localhost")
+        .env("WARDPOST_OIDC_ISSUER", "http://localhost:1")
+        .env("WARDPOST_STAFF_DOMAINS", "clinic.example")
+        .secret("GOOGLE_CLIENT_ID", "client")
+        .secret("GOOGLE_CLIENT_SECRET", "secret of the client")
+        .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
+        .secret("DB_ENCRYPTION_KEY", &KEY)
+        .env("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1000000")
+        .env("WARDPOST_LIMIT_SEND_PER_MINUTE", "1000000")
+}
+
+/// A member of a real program's.
+pub struct Sender {
+    pub token: String,
+    pub csrf: String,
+    pub actor: Actor,
+}
+
+/// Signs somebody in through the store, before the program runs.
+pub async fn sign_in(database: &Path, name: &str) -> Sender {
+    let store = Store::open(database, &key(), IfMissing::Create).await.expect("a database");
+    let sender = sign_in_at(&store, name).await;
+    store.close().await;
+    sender
+}
+
+/// Signs in so many people.
+pub async fn sign_in_all(database: &Path, count: usize) -> Vec<Sender> {
+    let store = Store::open(database, &key(), IfMissing::Create).await.expect("a database");
+    let mut senders = Vec::new();
+    for number in 0..count {
+        senders.push(sign_in_at(&store, &format!("member-{number}")).await);
+    }
+    store.close().await;
+    senders
+}
+
+async fn sign_in_at(store: &Store, name: &str) -> Sender {
+    let signed_in = store.sign_in(identity(name), None, client(), Timestamp::now()).await.expect("a session");
+    let SignIn::SignedIn { token, session } = signed_in else { panic!("disabled") };
+    let actor = Actor { person: session.person, session: session.id, ip: IP };
+    Sender { token: token.reveal(), csrf: session.csrf_token, actor }
+}
+
+/// Sends so many short messages through the store, before the program runs.
+pub async fn fill(database: &Path, sender: &Sender, count: usize) {
+    let store = Store::open(database, &key(), IfMissing::Create).await.expect("a database");
+    send_many(&store, sender.actor, count).await;
+    store.close().await;
+}
+
+/// Sends so many short messages, a hundred at a time.
+pub async fn send_many(store: &Store, actor: Actor, count: usize) {
+    for _ in 0..count / 100 {
+        let sends = (0..100).map(|_| {
+            let key = IdempotencyKey::random();
+            let subject = Subject::parse(&format!("Filling up {key}")).expect("a subject");
+            let message = NewMessage { subject, body: Body::parse("Text").expect("a text"), key };
+            store.send_message(actor, message, Timestamp::now())
+        });
+        for sent in futures_util::future::join_all(sends).await {
+            sent.expect("sent");
+        }
+    }
+}
+
+/// A browser that has her cookie.
+pub fn browser(site: &str, sender: &Sender) -> Http {
+    let http = Http::new(site);
+    http.set_cookie(SESSION_COOKIE, &sender.token);
+    http
+}
+
+/// The subjects of all messages.
+pub async fn messages(store: &Store) -> HashSet<String> {
+    let mut found = HashSet::new();
+    let mut before = None;
+    loop {
+        let list = store.list_messages(ListQuery { before, author: None, limit: 500 }).await.expect("a list");
+        for message in &list.messages {
+            if let SummaryContent::Live { subject } = &message.content {
+                assert!(found.insert(subject.clone()), "a message is there twice");
+            }
+        }
+        before = list.messages.last().map(|message| message.id);
+        if !list.older {
+            return found;
+        }
+    }
 }
