@@ -144,7 +144,10 @@ async fn the_rest_of_an_unread_form_is_no_request() {
     for coding in [format!("Content-Length: {}\r\n", hidden.len() + 1), "Transfer-Encoding: chunked\r\n".to_owned()] {
         let mut stream = connect(&clinic).await;
         // /healthz takes no form: the answer is there before the form is.
-        stream.write_all(format!("POST /healthz HTTP/1.1\r\nHost: localhost\r\n{coding}\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("POST /healthz HTTP/1.1\r\nHost: localhost\r\n{coding}\r\n").as_bytes())
+            .await
+            .unwrap();
         let first = reply(&mut stream).await;
         assert!(first.starts_with("HTTP/1.1 405"), "{first}");
         tokio::time::sleep(LITTLE).await;
@@ -197,7 +200,8 @@ async fn when_all_places_are_at_work_a_newcomer_is_told_at_once_and_in_full() {
     let mut refused = connect(&clinic).await;
     let told = reply(&mut refused).await;
     assert!(told.starts_with("HTTP/1.1 503"), "{told}");
-    for header in ["retry-after: 5", "x-content-type-options: nosniff", "cache-control: no-store", "connection: close"] {
+    for header in ["retry-after: 5", "x-content-type-options: nosniff", "cache-control: no-store", "connection: close"]
+    {
         assert!(told.contains(header), "{header} is not in {told}");
     }
     lists.pop();
@@ -213,8 +217,7 @@ async fn when_all_places_are_at_work_a_newcomer_is_told_at_once_and_in_full() {
 #[tokio::test]
 async fn one_address_that_is_no_proxy_has_so_many_connections_and_another_has_its_own() {
     let capacity = Capacity { of_one_peer: 5, ..Capacity::default() };
-    let clinic =
-        clinic(bounds(capacity, Patience::default()), &[("WARDPOST_TRUSTED_PROXIES", "192.0.2.1/32")]).await;
+    let clinic = clinic(bounds(capacity, Patience::default()), &[("WARDPOST_TRUSTED_PROXIES", "192.0.2.1/32")]).await;
     let from = async |ip: [u8; 4]| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from((IpAddr::from(ip), 0))).unwrap();

@@ -10,8 +10,8 @@ use std::time::Duration;
 use demo::{Provider, ProviderOptions};
 use process::{Settings, Shutdown};
 use store::{
-    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn, Store,
-    Subject, SummaryContent, Timestamp,
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn,
+    Store, Subject, SummaryContent, Timestamp,
 };
 use tempfile::TempDir;
 use testkit::{Http, Launch, SOON};
