@@ -34,7 +34,8 @@ impl Drop for Loan {
 
 impl Readers {
     pub(crate) fn new(connections: Vec<Connection>) -> Self {
-        let (permits, far) = (Semaphore::new(connections.len()), Semaphore::new(connections.len().saturating_sub(1).max(1)));
+        let (permits, far) =
+            (Semaphore::new(connections.len()), Semaphore::new(connections.len().saturating_sub(1).max(1)));
         Readers { idle: Arc::new(Mutex::new(connections)), permits: Arc::new(permits), far: Arc::new(far) }
     }
 

@@ -37,13 +37,7 @@ impl WriteLock {
 }
 
 fn set(file: &File, kind: i32) -> nix::Result<()> {
-    let lock = nix::libc::flock {
-        l_type: i16::try_from(kind).unwrap(),
-        l_whence: 0,
-        l_start: 120,
-        l_len: 1,
-        l_pid: 0,
-    };
+    let lock = nix::libc::flock { l_type: i16::try_from(kind).unwrap(), l_whence: 0, l_start: 120, l_len: 1, l_pid: 0 };
     fcntl(file, FcntlArg::F_SETLK(&lock)).map(drop)
 }
 

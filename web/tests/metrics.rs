@@ -297,7 +297,7 @@ async fn ten_thousand_paths_of_an_attacker_add_nothing() {
             3 => format!("/sessions/{number}/end"),
             _ => format!("/messages?{number}=%00%22}}%0a"),
         };
-        let method = if number % 7 == 0 { format!("M{number}") } else { "GET".to_owned() };
+        let method = if number.is_multiple_of(7) { format!("M{number}") } else { "GET".to_owned() };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         http.request(method, &path).header("user-agent", &format!("agent {number}")).send().await;
     };

@@ -73,7 +73,8 @@ fn is_open(stream: &TcpStream) -> bool {
 }
 
 fn get(path: &str, member: &SignedIn) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\n\r\n", member.token)
+    let host = member.http.site().authority();
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: __Host-wardpost={}\r\n\r\n", member.token)
 }
 
 #[tokio::test]
@@ -144,7 +145,10 @@ async fn the_rest_of_an_unread_form_is_no_request() {
     for coding in [format!("Content-Length: {}\r\n", hidden.len() + 1), "Transfer-Encoding: chunked\r\n".to_owned()] {
         let mut stream = connect(&clinic).await;
         // /healthz takes no form: the answer is there before the form is.
-        stream.write_all(format!("POST /healthz HTTP/1.1\r\nHost: localhost\r\n{coding}\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("POST /healthz HTTP/1.1\r\nHost: localhost\r\n{coding}\r\n").as_bytes())
+            .await
+            .unwrap();
         let first = reply(&mut stream).await;
         assert!(first.starts_with("HTTP/1.1 405"), "{first}");
         tokio::time::sleep(LITTLE).await;
@@ -197,7 +201,8 @@ async fn when_all_places_are_at_work_a_newcomer_is_told_at_once_and_in_full() {
     let mut refused = connect(&clinic).await;
     let told = reply(&mut refused).await;
     assert!(told.starts_with("HTTP/1.1 503"), "{told}");
-    for header in ["retry-after: 5", "x-content-type-options: nosniff", "cache-control: no-store", "connection: close"] {
+    for header in ["retry-after: 5", "x-content-type-options: nosniff", "cache-control: no-store", "connection: close"]
+    {
         assert!(told.contains(header), "{header} is not in {told}");
     }
     lists.pop();
@@ -213,8 +218,7 @@ async fn when_all_places_are_at_work_a_newcomer_is_told_at_once_and_in_full() {
 #[tokio::test]
 async fn one_address_that_is_no_proxy_has_so_many_connections_and_another_has_its_own() {
     let capacity = Capacity { of_one_peer: 5, ..Capacity::default() };
-    let clinic =
-        clinic(bounds(capacity, Patience::default()), &[("WARDPOST_TRUSTED_PROXIES", "192.0.2.1/32")]).await;
+    let clinic = clinic(bounds(capacity, Patience::default()), &[("WARDPOST_TRUSTED_PROXIES", "192.0.2.1/32")]).await;
     let from = async |ip: [u8; 4]| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from((IpAddr::from(ip), 0))).unwrap();
@@ -374,7 +378,8 @@ async fn strangers_can_neither_make_the_site_keep_much_nor_keep_a_members_messag
     for number in 0..1_000 {
         let mut stream = connect(&clinic).await;
         let head = format!(
-            "POST /emergency-access HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 200000\r\n\r\n",
+            "POST /emergency-access HTTP/1.1\r\nHost: {}\r\nX-Forwarded-For: 203.0.113.{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 200000\r\n\r\n",
+            clinic.host(),
             number % 100
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -416,7 +421,10 @@ async fn forms_of_one_address_are_few_at_a_time_and_a_members_comes_through() {
     let mut held = Vec::new();
     for _ in 0..64 {
         let mut stream = connect(&clinic).await;
-        let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nx";
+        let head = format!(
+            "POST /messages HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nx",
+            clinic.host()
+        );
         stream.write_all(head.as_bytes()).await.unwrap();
         held.push(stream);
     }

@@ -80,7 +80,9 @@ fn bounds() -> Bounds {
             let capacity = wanted.within(open_files);
             if capacity.connections < wanted.connections {
                 tracing::warn!(
-                    open_files, connections = capacity.connections, wanted = wanted.connections,
+                    open_files,
+                    connections = capacity.connections,
+                    wanted = wanted.connections,
                     "fewer connections at once than there could be: raise the limit on open files (LimitNOFILE)"
                 );
             }

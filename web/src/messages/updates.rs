@@ -36,7 +36,8 @@ pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError
     let turn = request.site.limits.begin_stream(member.actor().person)?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let session = member.actor().session;
-    let stream = OpenStream { site: Arc::clone(&request.site), token, session, last: after, browser: sender, _turn: turn };
+    let stream =
+        OpenStream { site: Arc::clone(&request.site), token, session, last: after, browser: sender, _turn: turn };
     tokio::spawn(stream.run());
     let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
     Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))

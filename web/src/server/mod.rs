@@ -29,8 +29,8 @@ use warp::reply::Response;
 
 use self::bodies::Arriving;
 pub use self::patience::Patience;
-use self::places::Places;
 pub use self::places::Capacity;
+use self::places::Places;
 use crate::client_address::{client_address, is_trusted};
 use crate::metrics::MatchedRoute;
 use crate::page_error::{ErrorContext, PageError};

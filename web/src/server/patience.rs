@@ -123,10 +123,8 @@ pub(super) fn longest_waiting<K>(
     most: usize,
     now: Duration,
 ) -> Vec<(K, Standing)> {
-    let mut waiting: Vec<_> = all
-        .into_iter()
-        .filter_map(|(key, standing)| Some((standing.rank(now)?, key, standing)))
-        .collect();
+    let mut waiting: Vec<_> =
+        all.into_iter().filter_map(|(key, standing)| Some((standing.rank(now)?, key, standing))).collect();
     if waiting.len() > most && most > 0 {
         waiting.select_nth_unstable_by_key(most - 1, |(rank, ..)| *rank);
     }

@@ -22,6 +22,9 @@ const OTHER_FILES: u64 = 256;
 const AT_A_TIME: usize = 64;
 /// How long a connection that wants to be served waits for a desk.
 const DESK_WAIT: Duration = Duration::from_secs(1);
+/// How often desks are made. Each time some are, and a look at all connections for every one that waits would cost more
+/// than serving it.
+const DESKS_EVERY: Duration = Duration::from_millis(20);
 /// Lines about pressure are written at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -68,6 +71,7 @@ struct Taken {
     /// Those that were told to close and have not done so yet: their places are given away already.
     leaving: usize,
     next: u64,
+    desks_made: Option<Instant>,
     log: PressureLog,
 }
 
@@ -122,8 +126,11 @@ impl Places {
         }
         {
             let mut taken = self.taken();
-            taken.make_desks(self.capacity.served.div_ceil(AT_A_TIME));
             taken.log.note(Pressure::NoDesk);
+            if taken.desks_made.is_none_or(|last| last.elapsed() >= DESKS_EVERY) {
+                taken.make_desks(self.capacity.served.div_ceil(AT_A_TIME));
+                taken.desks_made = Some(Instant::now());
+            }
         }
         tokio::time::timeout(DESK_WAIT, Arc::clone(&self.desks).acquire_owned()).await.ok()?.ok()
     }
@@ -295,7 +302,12 @@ impl PressureLog {
         self.last = Some(Instant::now());
         let [evicted, refused, peer_evicted, peer_refused, no_desk, slow_readers] = std::mem::take(&mut self.counts);
         tracing::warn!(
-            evicted, refused, peer_evicted, peer_refused, no_desk, slow_readers,
+            evicted,
+            refused,
+            peer_evicted,
+            peer_refused,
+            no_desk,
+            slow_readers,
             "too many connections: those that keep the site waiting longest are closed"
         );
     }

@@ -109,7 +109,7 @@ async fn for_a_desk_an_idle_connection_gives_its_buffers_back_and_a_dawdler_goes
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn without_a_desk_within_a_second_there_is_none() {
     let places = places(10, 10, 1);
     let one = places.admit(EDGE, true).unwrap();

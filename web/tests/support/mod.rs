@@ -10,8 +10,8 @@ use std::time::Duration;
 use demo::{Provider, ProviderOptions};
 use process::{Settings, Shutdown};
 use store::{
-    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn, Store,
-    Subject, SummaryContent, Timestamp,
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn,
+    Store, Subject, SummaryContent, Timestamp,
 };
 use tempfile::TempDir;
 use testkit::{Http, Launch, SOON};
@@ -209,12 +209,15 @@ pub fn token(text: &str) -> SessionToken {
     SessionToken::parse(text).expect("a token")
 }
 
+/// The host that a program of [`launch`] answers for.
+pub const PUBLIC_HOST: &str = "localhost";
+
 /// The real program on this database, with limits that no test runs into.
 pub fn launch(database: &Path) -> Launch {
     Launch::new(env!("CARGO_BIN_EXE_web"))
         .env("WARDPOST_DB", database)
         .env("WARDPOST_LISTEN", "127.0.0.1:0")
-        .env("WARDPOST_PUBLIC_URL", "http://localhost")
+        .env("WARDPOST_PUBLIC_URL", format!("http://{PUBLIC_HOST}"))
         .env("WARDPOST_OIDC_ISSUER", "http://localhost:1")
         .env("WARDPOST_STAFF_DOMAINS", "clinic.example")
         .secret("GOOGLE_CLIENT_ID", "client")
@@ -280,9 +283,9 @@ pub async fn send_many(store: &Store, actor: Actor, count: usize) {
     }
 }
 
-/// A browser that has her cookie.
+/// A browser that has her cookie. The port is another at each start, which the public address cannot know.
 pub fn browser(site: &str, sender: &Sender) -> Http {
-    let http = Http::new(site);
+    let http = Http::new(site).under_name(PUBLIC_HOST);
     http.set_cookie(SESSION_COOKIE, &sender.token);
     http
 }
