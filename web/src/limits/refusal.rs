@@ -30,8 +30,7 @@ pub struct TooMany {
 
 impl Rule {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Rule; 6] =
-        [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Export, Rule::AtOnce, Rule::Streams];
+    pub const ALL: [Rule; 6] = [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Export, Rule::AtOnce, Rule::Streams];
 
     /// As the log has it.
     pub fn name(self) -> &'static str {
