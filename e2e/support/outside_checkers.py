@@ -34,7 +34,7 @@ class Finding:
 class Scan:
     """One run of wapiti over a site, as whoever the cookie says."""
 
-    def __init__(self, address, folder: Path, *, cookies=None, start=(), exclude=(), modules=MODULES, seconds=60, attack_seconds=10):
+    def __init__(self, address, folder: Path, *, cookies=None, start=(), exclude=(), modules=MODULES, seconds=60, attack_seconds=15):
         report = folder / "report.json"
         command = [SCANNERS / "wapiti", "--url", f"{address}/", "--scope", "folder", "--module", ",".join(modules)]
         command += ["--depth", "6", "--max-scan-time", str(seconds), "--max-attack-time", str(attack_seconds), "--timeout", "10"]
