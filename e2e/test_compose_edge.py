@@ -141,6 +141,10 @@ def test_testssl_finds_nothing_above_low(composed, tmp_path):
     )
     findings = json.loads(found.read_text())
     named = {finding["id"] for finding in findings}
+    # It asks by number, and the site answers for its own name alone; every header that it looks for is there all the same.
+    refused = [finding for finding in findings if "421" in finding["finding"] and finding["id"] == "HTTP_status_code"]
+    assert refused, "the site answered under a name that is not its own"
+    findings = [finding for finding in findings if finding not in refused]
     looked = {"TLS1_3", "HSTS_time", "heartbleed", "cipherlist_NULL", "cert_chain_of_trust", "ROBOT", "LUCKY13"}
     assert looked <= named, done.stdout[-2000:]
     grave = [
