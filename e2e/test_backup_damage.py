@@ -188,3 +188,24 @@ def test_a_copy_that_is_not_sound_is_not_uploaded(made, tmp_path):
     assert list((tmp_path / "backups").iterdir()) == []
     ((action, details),) = spoilt.worker.events()[-1:]
     assert action == "BACKUP_FAILED" and "message 5" in details["reason"]
+
+
+def test_a_damaged_page_of_the_database_is_no_empty_one_in_a_backup(made, tmp_path):
+    """The end of a long draft: no check of structure or chain would miss it."""
+    spoilt = Spoilt(made, tmp_path)
+    for file in (tmp_path / "backups").iterdir():
+        file.unlink()
+    connection = open_database(spoilt.worker.database)
+    connection.execute(
+        "INSERT INTO draft SELECT id, zeroblob(4096), 0, zeroblob(16), '', printf('%.*c', 9000, 'x') FROM person"
+    )
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(spoilt.worker.database.read_bytes())
+    content[-2000] ^= 1
+    spoilt.worker.database.write_bytes(content)
+    spoilt.worker.run("now").expect(1, "the database is damaged", "restore the newest backup")
+    assert list((tmp_path / "backups").iterdir()) == []
+    assert spoilt.worker.left_over() == []
+    ((action, details),) = spoilt.worker.events()[-1:]
+    assert action == "BACKUP_FAILED" and "the database is damaged" in details["reason"]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use store::backup::{BackupError, Inspection, copy_database, inspect};
+use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
 use store::{BackupEvent, Store, Timestamp};
 use tokio::sync::oneshot;
 
@@ -69,7 +69,8 @@ async fn try_make(
     blocking(move || copy_database(&from, &to, &key, &stopped, |done, all| told.pages("copying", done, all))).await?;
 
     let kept = async {
-        // Both at once, which halves the time on two cores. The archive gets its end only after the inspection.
+        // Both at once, which halves the time on two cores: packing reads every page and so checks its code, the inspection
+        // does the rest. The archive gets its end only after the inspection.
         let (sound, verdict) = oneshot::channel();
         let (inspection, uploaded) = tokio::join!(
             inspect_copy(config, &copy, sound, watcher),
@@ -105,7 +106,7 @@ async fn inspect_copy(
     watcher: &Watcher,
 ) -> Result<Inspection, Failure> {
     let (copy, key, told) = (copy.to_owned(), config.database_key.duplicate(), watcher.clone());
-    let inspection = blocking(move || inspect(&copy, &key, |stage| told.stage(&stage.to_string()))).await?;
+    let inspection = blocking(move || inspect_content(&copy, &key, |stage| told.stage(&stage.to_string()))).await?;
     // Who no longer listens has failed, and says why.
     let _ = sound.send(());
     Ok(inspection)
@@ -129,8 +130,11 @@ async fn upload(
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let packing = blocking(move || {
         let out = ChunkWriter::new(sender);
-        let (sums, out) =
-            archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes))?;
+        let packed = archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes));
+        let (sums, out) = packed.map_err(|error| match error {
+            ArchiveError::Database(fault) => CopyFault::from(fault).into(),
+            other => Failure::from(other),
+        })?;
         // Without its end the upload is given up.
         if stopped.load(Ordering::Relaxed) || verdict.blocking_recv().is_err() {
             return Err(Failure::Stopped);

@@ -13,10 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use crate::name::BackupName;
-use crate::pipe::{CHUNK, Chunk};
+use crate::pipe::{Buffers, Chunk};
 use crate::target::{Listed, TargetError, whole};
 
 const UNFINISHED: &str = ".unfinished";
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 20;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The directory.
@@ -121,12 +123,15 @@ impl DirectoryTarget {
             ErrorKind::NotFound => TargetError::Missing(name.to_string()),
             _ => self.unusable(&error),
         })?;
+        let buffers = Buffers::default();
         loop {
-            let mut bytes = Vec::with_capacity(CHUNK);
-            let read = (&mut file).take(CHUNK as u64).read_to_end(&mut bytes).await;
-            let chunk = match read.map_err(|error| self.unusable(&error))? {
+            let mut bytes = buffers.take();
+            bytes.resize(PIECE, 0);
+            let read = file.read(&mut bytes).await.map_err(|error| self.unusable(&error))?;
+            bytes.truncate(read);
+            let chunk = match read {
                 0 => Chunk::End,
-                _ => Chunk::Data(bytes),
+                _ => buffers.chunk(bytes),
             };
             let ended = matches!(chunk, Chunk::End);
             chunks.send(chunk).await.map_err(|_| TargetError::BrokenOff)?;
@@ -218,7 +223,7 @@ mod tests {
         let (sender, receiver) = pipe();
         let bytes = bytes.to_vec();
         tokio::spawn(async move {
-            for chunk in [Chunk::Data(bytes), Chunk::End] {
+            for chunk in [Chunk::Data(bytes.into()), Chunk::End] {
                 let _ = sender.send(chunk).await;
             }
         });
@@ -244,7 +249,7 @@ mod tests {
     async fn what_has_no_end_gets_no_name() {
         let (folder, target) = target();
         let (sender, receiver) = pipe();
-        sender.send(Chunk::Data(b"half".to_vec())).await.unwrap();
+        sender.send(Chunk::Data(b"half".as_slice().into())).await.unwrap();
         drop(sender);
         assert_eq!(target.upload(&name(0), receiver).await, Err(TargetError::BrokenOff));
         assert!(!target.archive(&name(0)).exists());

@@ -1,8 +1,11 @@
 //! Between what blocks (pages, compression, encryption) and what waits (the network): chunks through a bounded channel, so
-//! that memory stays the same however large a database is.
+//! that memory stays the same however large a database is. Buffers are used again: hundreds of large ones, made on one thread
+//! and freed on another, would leave the heap in pieces that the system does not get back.
 
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Bytes of a chunk; also of a part of an upload, of which S3 wants at least 5 MiB.
@@ -11,7 +14,7 @@ pub const CHUNK: usize = 8 << 20;
 /// What comes through. A channel that closes without an end has failed, and what came before must not be kept.
 pub enum Chunk {
     /// Some bytes; [`CHUNK`] of them, except in the last one.
-    Data(Vec<u8>),
+    Data(Bytes),
     /// There is no more.
     End,
 }
@@ -21,23 +24,61 @@ pub fn pipe() -> (Sender<Chunk>, Receiver<Chunk>) {
     channel(1)
 }
 
+/// Buffers of [`CHUNK`] bytes that nobody uses at the moment.
+#[derive(Clone, Default)]
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    /// An empty one.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| Vec::with_capacity(CHUNK))
+    }
+
+    /// What a buffer holds, as a chunk; the buffer comes back when the last user of the chunk has gone.
+    pub(crate) fn chunk(&self, bytes: Vec<u8>) -> Chunk {
+        Chunk::Data(Bytes::from_owner(Lent { bytes, home: self.clone() }))
+    }
+}
+
+struct Lent {
+    bytes: Vec<u8>,
+    home: Buffers,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
 /// The blocking end that is written to.
 pub struct ChunkWriter {
     sender: Sender<Chunk>,
+    buffers: Buffers,
     buffer: Vec<u8>,
 }
 
 impl ChunkWriter {
     /// Writes into a pipe.
     pub fn new(sender: Sender<Chunk>) -> ChunkWriter {
-        ChunkWriter { sender, buffer: Vec::with_capacity(CHUNK) }
+        let buffers = Buffers::default();
+        ChunkWriter { sender, buffer: buffers.take(), buffers }
     }
 
     /// Sends what is left, and the end.
     pub fn finish(mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             let rest = std::mem::take(&mut self.buffer);
-            self.send(Chunk::Data(rest))?;
+            self.send(self.buffers.chunk(rest))?;
         }
         self.send(Chunk::End)
     }
@@ -53,8 +94,9 @@ impl Write for ChunkWriter {
         let taken = bytes.len().min(CHUNK - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
         if self.buffer.len() == CHUNK {
-            let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
-            self.send(Chunk::Data(full))?;
+            let full = std::mem::take(&mut self.buffer);
+            self.send(self.buffers.chunk(full))?;
+            self.buffer = self.buffers.take();
         }
         Ok(taken)
     }
@@ -67,7 +109,7 @@ impl Write for ChunkWriter {
 /// The blocking end that is read from.
 pub struct ChunkReader {
     receiver: Receiver<Chunk>,
-    chunk: Vec<u8>,
+    chunk: Bytes,
     position: usize,
     ended: bool,
 }
@@ -75,7 +117,7 @@ pub struct ChunkReader {
 impl ChunkReader {
     /// Reads out of a pipe.
     pub fn new(receiver: Receiver<Chunk>) -> ChunkReader {
-        ChunkReader { receiver, chunk: Vec::new(), position: 0, ended: false }
+        ChunkReader { receiver, chunk: Bytes::new(), position: 0, ended: false }
     }
 }
 
@@ -119,9 +161,26 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_is_used_again_when_its_last_user_has_gone() {
+        let buffers = Buffers::default();
+        let mut first = buffers.take();
+        first.extend_from_slice(b"text");
+        let place = first.as_ptr();
+        let Chunk::Data(bytes) = buffers.chunk(first) else { unreachable!() };
+        let kept = bytes.clone();
+        drop(bytes);
+        let other = buffers.take();
+        assert_ne!(other.as_ptr(), place);
+        assert_eq!(&kept[..], b"text");
+        drop(kept);
+        let again = buffers.take();
+        assert_eq!((again.as_ptr(), again.len(), again.capacity()), (place, 0, CHUNK));
+    }
+
+    #[test]
     fn a_pipe_that_closes_without_an_end_has_failed() {
         let (sender, receiver) = pipe();
-        sender.blocking_send(Chunk::Data(vec![1, 2, 3])).unwrap();
+        sender.blocking_send(Chunk::Data(Bytes::from_static(&[1, 2, 3]))).unwrap();
         drop(sender);
         let mut read = Vec::new();
         assert!(ChunkReader::new(receiver).read_to_end(&mut read).is_err());

@@ -44,9 +44,7 @@ pub async fn restore(
         return Err(Failure::NotPossible(format!("there is no folder {}: make it first", directory.display())));
     }
     // Before an hour of downloading, and again at the end.
-    if exists(path)? {
-        drop(claim_old(path)?);
-    }
+    drop(claim_old(path)?);
     let new = beside(path, ".restoring");
     remove_with_companions(&new)?;
     let restored = put_back(target, name, identities, path, &new, key, watcher).await;
@@ -90,18 +88,18 @@ fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, Failure> {
     let unusable =
         |error: io::Error| Failure::NotPossible(format!("{} cannot be put in place: {error}", path.display()));
     sync(new).map_err(unusable)?;
+    // Held until the new file has the name: nobody can open the old one in between and write into what is put aside, or into
+    // the new one's log; and nobody can make one where there was none.
+    let _claim = claim_old(path)?;
     let replaced = if exists(path)? {
         let stamp: String = Timestamp::now().to_rfc3339().chars().filter(|c| !"-:.".contains(*c)).collect();
         let old = beside(path, &format!(".replaced-{stamp}"));
-        // Held until the new file has the name: nobody can open the old one in between and write into what is put aside.
-        let claim = claim_old(path)?;
         // A second name for the old file first: killed anywhere in here, there is a database at `path`.
         fs::hard_link(path, &old).map_err(unusable)?;
         for companion in COMPANIONS {
             rename_if_there(&beside(path, companion), &beside(&old, companion)).map_err(unusable)?;
         }
         fs::rename(new, path).map_err(unusable)?;
-        drop(claim);
         Some(old)
     } else {
         for companion in COMPANIONS {

@@ -242,7 +242,7 @@ impl S3Target {
                 match body.try_next().await {
                     Ok(Some(bytes)) => {
                         (position, failures) = (position + bytes.len() as u64, 0);
-                        chunks.send(Chunk::Data(bytes.into())).await.map_err(|_| TargetError::BrokenOff)?;
+                        chunks.send(Chunk::Data(bytes)).await.map_err(|_| TargetError::BrokenOff)?;
                     }
                     Ok(None) => return chunks.send(Chunk::End).await.map_err(|_| TargetError::BrokenOff),
                     Err(error) => break error,
@@ -340,7 +340,7 @@ impl S3Target {
 
 async fn next(chunks: &mut Receiver<Chunk>) -> Result<Option<Bytes>, TargetError> {
     match chunks.recv().await {
-        Some(Chunk::Data(bytes)) => Ok(Some(Bytes::from(bytes))),
+        Some(Chunk::Data(bytes)) => Ok(Some(bytes)),
         Some(Chunk::End) => Ok(None),
         None => Err(TargetError::BrokenOff),
     }

@@ -1,5 +1,6 @@
 //! One connection to the encrypted file: opened, keyed, checked and set up the same way everywhere.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Kind, OpenError, kind};
 use crate::key::DatabaseKey;
+use crate::opening::FolderLock;
 
 /// SQLite 3.7.0 to 3.51.2 can corrupt a WAL database that two connections write and checkpoint at once.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -43,6 +45,7 @@ pub(crate) fn open(path: &Path, key: &DatabaseKey, role: Role) -> Result<Connect
         Role::Reader => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let at_path = |error| opening(path, error);
+    let _opening = folder_lock(path)?;
     let mut connection =
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(at_path)?;
     // SQLCipher would write lines of its own to stderr, between the program's; what it finds is an error here anyway.
@@ -54,6 +57,15 @@ pub(crate) fn open(path: &Path, key: &DatabaseKey, role: Role) -> Result<Connect
     connection.query_row("SELECT count(*) FROM sqlite_master", (), |_| Ok(())).map_err(at_path)?;
     set_up(&connection, role).map_err(at_path)?;
     Ok(connection)
+}
+
+/// Nobody puts another file in the place of the one at `path` while this lives: until the connection has read the file, and
+/// so has locked it.
+pub(crate) fn folder_lock(path: &Path) -> Result<FolderLock, OpenError> {
+    FolderLock::to_open(path).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => OpenError::Permission { path: path.to_owned() },
+        _ => OpenError::Sqlite(Arc::new(error)),
+    })
 }
 
 /// Without SQLCipher a key would be ignored and the file written in clear; without dbpage no backup could be made.
@@ -80,6 +92,13 @@ fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
         Role::Writer => connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"),
         Role::Reader => connection.execute_batch("PRAGMA query_only = ON;"),
     }
+}
+
+/// Whether every page that the connection has read so far is what was written. SQLCipher gives an empty page in the place of
+/// one that fails its authentication code, and of all that it reads afterwards: nothing else tells, where no check of the
+/// content stumbles over it.
+pub(crate) fn has_read_sound_pages(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA cipher_status", (), |row| row.get::<_, String>(0)).map(|status| status == "1")
 }
 
 /// Waits for another connection's lock with short naps: SQLite's own handler sleeps up to 100 ms at a time, which a busy

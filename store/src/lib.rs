@@ -24,6 +24,7 @@ mod id;
 mod inbox;
 mod key;
 mod message;
+mod opening;
 mod person;
 mod random;
 mod readers;

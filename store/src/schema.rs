@@ -15,10 +15,11 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::audit::{Action, Entry};
 use crate::chain_hash::{ChainPosition, genesis_hash};
-use crate::connection::{APPLICATION_ID, Role, open, opening};
+use crate::connection::{APPLICATION_ID, Role, folder_lock, open, opening};
 use crate::error::{OpenError, StoreError};
 use crate::id::AuditId;
 use crate::key::DatabaseKey;
+use crate::opening::folder_of;
 use crate::random::random_bytes;
 use crate::time::Timestamp;
 use crate::writer::Write;
@@ -44,6 +45,8 @@ pub enum IfMissing {
 
 /// Opens the file for writing, making it and bringing its schema up to date as allowed.
 pub(crate) fn open_current(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Connection, OpenError> {
+    // Until the file is in WAL mode: only then does an open connection keep a lock on it.
+    let _opening = folder_lock(path)?;
     if if_missing == IfMissing::Create {
         create_file(path)?;
     } else if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
@@ -68,7 +71,7 @@ pub(crate) fn newest() -> i64 {
 /// hands its group on (setgid). SQLite gives its companions the same mode. Only where there is none: opening and closing
 /// a live database's file would drop the process's locks on it.
 fn create_file(path: &Path) -> Result<(), OpenError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = folder_of(path);
     let refusal = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => OpenError::NoDirectory { directory: directory.to_owned() },
         ErrorKind::PermissionDenied => OpenError::Permission { path: path.to_owned() },

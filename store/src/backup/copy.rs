@@ -3,8 +3,11 @@
 //! SQLite starts a copy over at every commit of another connection, and a site in use commits all the time. So the source is
 //! read inside one transaction, which keeps its moment; it is let go as soon as the pages are there, since the write-ahead
 //! log cannot shrink meanwhile.
+//!
+//! A page of the source that is not what was written would be an empty one in the copy, with a good code of its own: no check
+//! of the copy could tell it. So it is asked for while the pages are read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +15,8 @@ use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 
-use super::BackupError;
-use crate::connection::{Role, check_build, open};
+use super::{BackupError, DamagedPage};
+use crate::connection::{Role, check_build, has_read_sound_pages, open};
 use crate::error::StoreError;
 use crate::key::DatabaseKey;
 
@@ -22,9 +25,10 @@ const STEP: i32 = 500;
 /// A pause after each step, so that the site's own work comes through on a small machine.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Copies the database at `from` into a new file at `to`, with the same key, in rollback mode, closed and on the disk.
-/// `progress` is told the pages that are done and all of them. Where `stop` turns true, it ends with
-/// [`BackupError::Stopped`].
+/// Copies the database at `from` into a new file at `to`, with the same key, in rollback mode and closed. It is not brought
+/// to the disk: it is thrown away soon, and on its way there it would hold up what the site writes. `progress` is told the
+/// pages that are done and all of them. Where `stop` turns true, it ends with [`BackupError::Stopped`]; where the database
+/// itself is damaged, with [`BackupError::SourceDamaged`].
 pub fn copy_database(
     from: &Path,
     to: &Path,
@@ -37,21 +41,28 @@ pub fn copy_database(
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     let mut copy = open(to, key, Role::Writer)?;
     // It is thrown away if it is not finished.
-    copy.execute_batch("PRAGMA synchronous = OFF")?;
+    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     let moment = source.unchecked_transaction()?;
     moment.query_row("SELECT count(*) FROM sqlite_master", (), |_| Ok(()))?;
     {
         let backup = Backup::new(&moment, &mut copy)?;
+        let mut sound = 0;
         loop {
-            match backup.step(STEP)? {
+            let step = backup.step(STEP)?;
+            let state = backup.progress();
+            let pages = |count: i32| u64::try_from(count).unwrap_or(0);
+            let done = pages(state.pagecount - state.remaining);
+            if !has_read_sound_pages(&moment)? {
+                return Err(BackupError::SourceDamaged(DamagedPage { first: sound + 1, last: done }));
+            }
+            match step {
                 StepResult::Done => break,
                 StepResult::More => {}
                 // The copy is ours alone, and the moment needs no lock: what this means is not worth finding out in a loop.
                 _ => return Err(StoreError::Busy.into()),
             }
-            let state = backup.progress();
-            let pages = |count: i32| u64::try_from(count).unwrap_or(0);
-            progress(pages(state.pagecount - state.remaining), pages(state.pagecount));
+            sound = done;
+            progress(done, pages(state.pagecount));
             if stop.load(Ordering::Relaxed) {
                 return Err(BackupError::Stopped);
             }
@@ -63,6 +74,5 @@ pub fn copy_database(
     // The pages say that the file is in WAL mode, as the source is.
     copy.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()))?;
     copy.close().map_err(|(_, error)| error)?;
-    File::open(to)?.sync_all()?;
     Ok(())
 }

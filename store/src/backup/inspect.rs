@@ -136,6 +136,23 @@ impl fmt::Display for Stage {
 
 /// Looks at a closed file that nobody else has open; it is not changed.
 pub fn inspect(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+    let connection = open_checked(path, key, &mut stage)?;
+    stage(Stage::Cipher);
+    check_cipher(&connection)?;
+    examine(&connection, &mut stage)
+}
+
+/// The same for a file of which every page is read beside it ([`super::read_pages`]), which checks every page's code. Both
+/// have to find it sound. Where this does not, the codes are asked first whether they explain it.
+pub fn inspect_content(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+    let connection = open_checked(path, key, &mut stage)?;
+    examine(&connection, &mut stage).map_err(|fault| match check_cipher(&connection) {
+        Err(damage @ CopyFault::CipherDamage { .. }) => damage,
+        _ => fault,
+    })
+}
+
+fn open_checked(path: &Path, key: &DatabaseKey, stage: &mut impl FnMut(Stage)) -> Result<Connection, CopyFault> {
     check_build().map_err(BackupError::from)?;
     stage(Stage::Key);
     check_header(path)?;
@@ -146,14 +163,16 @@ pub fn inspect(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> 
     if open(path, &key.another(), Role::Reader).is_ok() {
         return Err(CopyFault::AnyKeyOpens);
     }
-    let schema = check_schema(&connection)?;
-    stage(Stage::Cipher);
-    check_cipher(&connection)?;
+    Ok(connection)
+}
+
+fn examine(connection: &Connection, stage: &mut impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+    let schema = check_schema(connection)?;
     stage(Stage::Structure);
-    check_structure(&connection)?;
+    check_structure(connection)?;
     stage(Stage::Chain);
-    let database_id: String = one(&connection, "SELECT value FROM meta WHERE name = 'database_id'")?;
-    let head = match verify_whole(&connection, &database_id).map_err(BackupError::from)? {
+    let database_id: String = one(connection, "SELECT value FROM meta WHERE name = 'database_id'")?;
+    let head = match verify_whole(connection, &database_id).map_err(BackupError::from)? {
         ChainVerdict::Sound { head, .. } => head,
         ChainVerdict::Broken { row, fault } => return Err(CopyFault::Chain { row, fault }),
     };
@@ -162,10 +181,10 @@ pub fn inspect(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> 
         database_id,
         schema,
         sqlite_version: rusqlite::version().to_owned(),
-        pages: one::<i64>(&connection, "PRAGMA page_count")?.unsigned_abs(),
+        pages: one::<i64>(connection, "PRAGMA page_count")?.unsigned_abs(),
         head,
-        newest_at: one(&connection, "SELECT at FROM audit_log ORDER BY id DESC LIMIT 1")?,
-        rows: count_rows(&connection)?,
+        newest_at: one(connection, "SELECT at FROM audit_log ORDER BY id DESC LIMIT 1")?,
+        rows: count_rows(connection)?,
     })
 }
 

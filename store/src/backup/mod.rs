@@ -11,7 +11,7 @@ mod pages;
 
 pub use claim::{Claim, ClaimError, claim};
 pub use copy::copy_database;
-pub use inspect::{CopyFault, Inspection, Stage, inspect};
+pub use inspect::{CopyFault, Inspection, Stage, inspect, inspect_content};
 pub(crate) use inspect::{check_cipher, count_rows};
 pub(crate) use pages::each_page;
 pub use pages::{PageCount, PageWriter, read_pages};
@@ -33,9 +33,25 @@ pub enum BackupError {
     /// It was asked to stop.
     #[error("stopped before it was done")]
     Stopped,
+    /// The database that was to be copied has a page that is not what was written: it fails its authentication code.
+    #[error("the database is damaged: {0}; restore the newest backup")]
+    SourceDamaged(DamagedPage),
+    /// What was to be read has such a page.
+    #[error("{0}")]
+    Damaged(DamagedPage),
     /// What was to be written is no database.
     #[error("what was unpacked is no database: {0}")]
     NoDatabase(&'static str),
+}
+
+/// One of these pages is not what was written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("of pages {first} to {last}, at least one is not what was written there")]
+pub struct DamagedPage {
+    /// The first that may be meant.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
 }
 
 impl From<rusqlite::Error> for BackupError {
@@ -44,5 +60,7 @@ impl From<rusqlite::Error> for BackupError {
     }
 }
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

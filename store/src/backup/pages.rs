@@ -3,20 +3,27 @@
 //! Ciphertext does not compress; pages in clear do. Written one after the other they are a file that the ordinary sqlite3
 //! opens, which is what an emergency needs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::BackupError;
-use crate::connection::{Role, check_build, open};
+use super::claim::LOCK_START;
+use super::{BackupError, DamagedPage};
+use crate::connection::{Role, check_build, has_read_sound_pages, open};
 use crate::key::DatabaseKey;
+use crate::opening::folder_of;
 use crate::schema::share;
 
 /// The page size of every database of ours: SQLCipher's.
 const PAGE_SIZE: usize = 4096;
+/// The page that SQLite's locks lie on: it never uses it, and refuses to read or write it (SQLite's file format, 1.3). Every
+/// database above 1 GiB has it.
+const LOCK_PAGE: i64 = LOCK_START / PAGE_SIZE as i64 + 1;
+/// Pages between looks at whether they were what was written.
+const LOOK: u64 = 1000;
 /// Where the header says how large a page is, and how many bytes at its end are the cipher's.
 const HEADER_PAGE_SIZE: usize = 16;
 const HEADER_RESERVED: usize = 20;
@@ -31,7 +38,8 @@ pub struct PageCount {
 }
 
 /// Gives every page of the database at `path` to `each`, in order and in clear. The bytes at the end of a page that
-/// belong to the cipher (and mean nothing to anybody else) are zero.
+/// belong to the cipher (and mean nothing to anybody else) are zero. A page that is not what was written ends it with
+/// [`BackupError::Damaged`], some pages later.
 pub fn read_pages(
     path: &Path,
     key: &DatabaseKey,
@@ -62,13 +70,21 @@ pub(crate) fn each_page(
         each(&page)?;
         count.pages += 1;
         count.bytes += page.len() as u64;
+        if count.pages.is_multiple_of(LOOK) {
+            check_pages(connection, count.pages - LOOK + 1, count.pages)?;
+        }
     }
+    check_pages(connection, count.pages - count.pages % LOOK + 1, count.pages)?;
     Ok(count)
+}
+
+/// Whether all that was read so far is what was written, where that is known of the pages before `first`.
+fn check_pages(connection: &Connection, first: u64, last: u64) -> Result<(), BackupError> {
+    if has_read_sound_pages(connection)? { Ok(()) } else { Err(BackupError::Damaged(DamagedPage { first, last })) }
 }
 
 /// Builds an encrypted database out of the bytes that [`read_pages`] gave, however they are cut.
 pub struct PageWriter {
-    path: PathBuf,
     connection: Connection,
     buffer: Vec<u8>,
     pages: i64,
@@ -80,15 +96,15 @@ impl PageWriter {
     pub fn create(path: &Path, key: &DatabaseKey) -> Result<PageWriter, BackupError> {
         check_build()?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        share(&file, path.parent().unwrap_or(Path::new(".")))?;
+        share(&file, folder_of(path))?;
         drop(file);
         let connection = open(path, key, Role::Writer)?;
         // One transaction that nobody else sees, in a file that is thrown away if it is not finished.
         connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN EXCLUSIVE")?;
-        Ok(PageWriter { path: path.to_owned(), connection, buffer: Vec::with_capacity(PAGE_SIZE), pages: 0 })
+        Ok(PageWriter { connection, buffer: Vec::with_capacity(PAGE_SIZE), pages: 0 })
     }
 
-    /// Ends the database and brings it to the disk.
+    /// Ends the database. It is closed then, and not yet on the disk: most are looked at and thrown away.
     pub fn finish(self) -> Result<(), BackupError> {
         if self.pages == 0 {
             return Err(BackupError::NoDatabase("it is empty"));
@@ -98,7 +114,6 @@ impl PageWriter {
         }
         self.connection.execute_batch("COMMIT")?;
         self.connection.close().map_err(|(_, error)| error)?;
-        File::open(&self.path)?.sync_all()?;
         Ok(())
     }
 
@@ -107,6 +122,10 @@ impl PageWriter {
             check_header(&self.buffer)?;
         }
         self.pages += 1;
+        if self.pages == LOCK_PAGE {
+            self.buffer.clear();
+            return Ok(());
+        }
         let mut insert = self.connection.prepare_cached("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)")?;
         insert.execute((self.pages, &self.buffer))?;
         drop(insert);
@@ -142,4 +161,47 @@ fn check_header(page: &[u8]) -> Result<(), BackupError> {
         return Err(BackupError::NoDatabase("its pages are not 4096 bytes long, as ours are"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::key;
+
+    /// A database of more than 1 GiB, with a hole in the place of almost all of its pages.
+    #[test]
+    fn the_page_that_locks_lie_on_is_left_out() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("small.db");
+        std::fs::write(&path, "").unwrap();
+        open(&path, &key(), Role::Writer).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let mut first = Vec::new();
+        read_pages(&path, &key(), |page| {
+            if first.is_empty() {
+                first.extend_from_slice(page);
+            }
+            Ok(())
+        })
+        .unwrap();
+        // The header's own count of pages (SQLite's file format, 1.3.7).
+        first[28..32].copy_from_slice(&u32::try_from(LOCK_PAGE + 1).unwrap().to_be_bytes());
+
+        let large = folder.path().join("large.db");
+        let mut writer = PageWriter::create(&large, &key()).unwrap();
+        writer.write_all(&first).unwrap();
+        writer.pages = LOCK_PAGE - 2;
+        for byte in [1, 2, 3] {
+            writer.write_all(&[byte; PAGE_SIZE]).unwrap();
+        }
+        writer.finish().unwrap();
+
+        let connection = open(&large, &key(), Role::Reader).unwrap();
+        let mut select = connection.prepare("SELECT data FROM sqlite_dbpage WHERE pgno = ?1").unwrap();
+        for (pgno, byte) in [(LOCK_PAGE - 1, 1), (LOCK_PAGE, 0), (LOCK_PAGE + 1, 3)] {
+            let page: Vec<u8> = select.query_row([pgno], |row| row.get(0)).unwrap();
+            assert_eq!(page[..4000], [byte; 4000], "page {pgno}");
+        }
+        assert!(has_read_sound_pages(&connection).unwrap());
+    }
 }

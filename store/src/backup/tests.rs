@@ -312,5 +312,5 @@ async fn a_database_that_another_process_has_open_cannot_be_claimed() {
     let garbage = folder.path().join("garbage");
     std::fs::write(&garbage, "no database").unwrap();
     claim(&garbage).unwrap();
-    assert!(matches!(claim(&folder.path().join("none")), Err(ClaimError::Io(_))));
+    claim(&folder.path().join("none")).unwrap();
 }
