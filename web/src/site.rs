@@ -12,6 +12,7 @@ use crate::emergency::alarm;
 use crate::health::Readiness;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
+use crate::messages::list_cache::ListCache;
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
 use crate::sign_in::provider::Provider;
@@ -37,6 +38,8 @@ pub struct Site {
     pub limits: Limits,
     /// Live updates.
     pub feed: Feed,
+    /// Lists that were asked for before.
+    pub lists: ListCache,
     /// How far the audit chain verifies.
     pub chain: ChainWatch,
     /// The last answer of `/readyz`.
@@ -66,6 +69,7 @@ impl Site {
             sealer,
             limits: Limits::new(&config.limits),
             feed: Feed::new(),
+            lists: ListCache::default(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
             config,
