@@ -99,11 +99,13 @@ def memory_mb(pids):
 
 
 def wait_until_idle(pids, seconds=300):
-    """Waits until processes have used next to nothing for half a second: what they do at their start is over."""
-    deadline = time.monotonic() + seconds
+    """Waits until processes have used next to nothing for two seconds on end: what they do at their start is over. Shorter
+    would take one for idle that a busy machine keeps waiting."""
+    deadline, quiet = time.monotonic() + seconds, 0
     while time.monotonic() < deadline:
         before = cpu_seconds(pids)
         time.sleep(0.5)
-        if cpu_seconds(pids) - before <= 0.02:
+        quiet = quiet + 1 if cpu_seconds(pids) - before <= 0.02 else 0
+        if quiet == 4:
             return
     raise SystemExit(f"processes {pids} were still busy {seconds} s after its start")

@@ -100,7 +100,7 @@ def tables(options, samples, raw, sizes):
             row.append(f"{ratio(mine, rates(page, 'PHP', connections)):.1f}")
             if page == "list":
                 limits = rates("list", "fixed", connections)
-                row.append(f"{ratio(mine, limits):.0%} of {with_spread(limits)}")
+                row.append(f"{ratio(mine, limits):.0%} of {with_spread(limits)} ({middle('cpu', 'list', 'fixed', connections):,.0f} µs each)")
             if page == "send":
                 row.append(f"{ratio(mine, raw[connections]):.0%} of {with_spread(raw[connections])}")
             table.rows.append(row)

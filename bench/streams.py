@@ -9,7 +9,7 @@ from collections import defaultdict
 from urllib.parse import urlsplit
 
 import load
-from figures import Table, with_spread
+from figures import Floor, Table, with_spread
 
 STREAMS = 1_000
 # Between two messages, in seconds: longer than one takes to reach everybody.
@@ -35,6 +35,7 @@ def measure(options, server, section):
     section.samples["streams / ms from send to browser, by message: p50, p99, last"] = times
     row = [f"{STREAMS:,}", messages] + [with_spread([one[n] for one in times], "{:,.1f}") for n in range(3)]
     row += [f"{cpu:.0%} of a core", f"{memory:.1f} ({memory - before:+.1f})"]
+    section.floors.append(Floor(f"memory of the site with {STREAMS:,} open streams", memory, 64, " MB", at_most=True))
     section.tables.append(Table(
         "live updates", ["open streams", "messages", "p50 ms", "p99 ms", "last browser ms", "CPU", "memory MB"], [row],
         "From the request that sends a message, its commit included, to each browser. php-fpm has no peer for this: an open "
