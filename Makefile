@@ -33,8 +33,12 @@ e2e: setup ## The tests in a real browser
 setup: ## Install what the tests need
 	e2e/setup
 
-bench: ## Measure speed and memory of a release build
-	bench/run $(ARGS)
+bench: ## Measure a release build, beside others
+	cargo build --release --locked $(addprefix --bin ,$(RELEASED) seed)
+	cargo build --release --locked --package wardpost-store --example raw_rates
+	cargo build --release --locked --package wardpost-web --example fixed_reply
+	bench/setup
+	target/bench/tools/venv/bin/python bench/run.py $(ARGS)
 
 # ---- For an operator ---------------------------------------------------------------------------------------------------
 PREFIX ?= /usr/local

@@ -1,148 +1,239 @@
-"""What a backup takes, beside `sqlite3 .backup && gzip && upload` of the same content, and what the site feels of it.
+"""What a backup takes: beside `sqlite3 .backup && gzip && upload` and beside Litestream's first snapshot, with and without
+somebody who writes meanwhile, and what the site feels of it."""
 
-    .venv/bin/python bench/backup.py [--megabytes 300] [--rounds 3] [--site]
-"""
-
-import argparse
-import json
-import os
-import re
+import http.client
+import shutil
+import sqlite3
 import subprocess
-import tempfile
 import threading
-from pathlib import Path
+import time
+from collections import defaultdict
+from contextlib import contextmanager, nullcontext
+from secrets import token_hex
+from statistics import median
+from urllib.parse import urlsplit
 
+import data
+import load
+import servers
 from endpoint import CountingEndpoint
-from measured import measure, middle, spread
-
+from figures import Floor, Section, Table, ratio, with_spread
+from measured import middle
+from measured import measure as run_to_end
 from support.backups import BackupWorker
-from support.database_program import KEY
-from support.processes import ROOT, binary, clean_environment
-from support.waiting import wait_until
+from support.processes import binary, clean_environment
+from tools import TOOLS
 
 FLOOR_MB, FLOOR_SIZE, FLOOR_SLOWER = 64, 1.3, 2
 # A message with a body of 700 random bytes in hex, and its rows, takes about so much; such bodies halve under gzip.
 BODY_BYTES, MESSAGE_BYTES = 700, 2600
+# The busy writer commits so often. Ours gets its messages through the site.
+WRITES_A_SECOND = 50
+# `sqlite3 .backup` starts over whenever somebody else commits, and may never end beside a writer.
+PATIENCE = 60
+OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 
-def fill(database, messages):
-    environment = clean_environment(DB_ENCRYPTION_KEY=KEY)
-    command = [binary("seed"), "--db", database, "--messages", str(messages), "--random-bytes", str(BODY_BYTES)]
-    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+def measure(options, folder):
+    section = Section("backup")
+    sizes = options.megabytes or ([30] if options.quick else [100, 1_000])
+    endpoint = CountingEndpoint()
+    try:
+        for megabytes in sizes:
+            place = folder / str(megabytes)
+            place.mkdir()
+            database, session = data.copy(place, megabytes * 1_000_000 // MESSAGE_BYTES, random_bytes=BODY_BYTES)
+            compare(options, section, place, database, session, endpoint)
+            if megabytes == sizes[0]:
+                felt_by_the_site(options, section, place, database, session, endpoint)
+            shutil.rmtree(place)
+    finally:
+        endpoint.stop()
+    return section
 
 
-def others_way(plain, folder, endpoint):
-    """The three commands somebody would write, one after the other. The database is in clear: sqlite3 cannot read ours."""
-    copy = folder / "copy.sqlite"
-    script = (
-        f"sqlite3 {plain} '.backup {copy}' && gzip -c {copy} > {copy}.gz"
-        f" && curl -sf -T {copy}.gz {endpoint.address}/bucket/theirs.gz"
-    )
-    took = measure(["bash", "-c", script], clean_environment())
-    size = Path(f"{copy}.gz").stat().st_size
-    copy.unlink()
-    Path(f"{copy}.gz").unlink()
-    return took, size
+def compare(options, section, folder, database, session, endpoint):
+    worker = worker_of(database, "s3://bucket/ours", endpoint)
+    plain, manifest, at_home = in_clear(folder, database)
+    name = f"{manifest['database_bytes'] / 1e6:,.0f} MB, {manifest['rows']['message']:,} messages"
+    runs, sizes = defaultdict(list), defaultdict(list)
+    for number in range(options.rounds):
+        for busy in (False, True):
+            ways = {
+                OURS: lambda busy=busy: ours(worker, endpoint, folder, database, session, busy),
+                GZIP: lambda busy=busy: gzip_and_curl(plain, folder, endpoint, busy),
+                LITESTREAM: lambda busy=busy: litestream(plain, folder, busy),
+            }
+            for way in list(ways)[:: 1 if number % 2 == 0 else -1]:
+                took, size = ways[way]()
+                runs[way, busy].append(took)
+                sizes[way].append(size)
+        print(f"  {name}: round {number + 1} of {options.rounds}", flush=True)
+    drill = run_to_end([binary("backup-worker"), "verify"], at_home.environment())
+    table = Table(f"a backup of {name}", ["what", "writer", "seconds", "CPU s", "memory MB", "upload MB", "time beside ours"])
+    for (way, busy), took in runs.items():
+        ended = [one for one in took if one]
+        row = [way, f"{WRITES_A_SECOND} commits/s" if busy else "none"]
+        if len(ended) < len(took):
+            row += [f"{len(took) - len(ended)} of {len(took)} not done after {PATIENCE} s", "", "", "", ""]
+        else:
+            row += [with_spread([one.seconds for one in ended], "{:,.2f}"), f"{middle(ended).cpu_seconds:,.2f}", f"{middle(ended).peak_mb:.1f}",
+                    f"{median(sizes[way]) / 1e6:,.1f}", f"{ratio([one.seconds for one in ended], [one.seconds for one in runs[OURS, busy]]):.2f}"]
+        table.rows.append(row)
+    table.rows.append(["backup-worker verify (the drill)", "none", f"{drill.seconds:,.2f}", f"{drill.cpu_seconds:,.2f}", f"{drill.peak_mb:.1f}", "", ""])
+    table.note = ("The peers' database holds the same rows in clear: neither reads an encrypted one. Ours is encrypted, inspected and "
+                  "checked against its manifest. Litestream writes its snapshot to a folder, the others upload to an endpoint that counts.")
+    section.tables.append(table)
+    section.samples |= {f"{name} / {way} / {'busy' if busy else 'quiet'}": [one and vars(one) for one in took] for (way, busy), took in runs.items()}
+    mine, theirs = runs[OURS, False], runs[GZIP, False]
+    section.floors += [
+        Floor(f"time of a backup of {name} beside sqlite3, gzip, curl", ratio([one.seconds for one in mine], [one.seconds for one in theirs]), 1, "", at_most=True),
+        Floor(f"archive of {name} beside gzip's", median(sizes[OURS]) / median(sizes[GZIP]), FLOOR_SIZE, "", at_most=True),
+        Floor(f"memory of a backup or drill of {name}", max([one.peak_mb for one in mine] + [drill.peak_mb]), FLOOR_MB, " MB", at_most=True),
+    ]
 
 
-def compare(options, folder, database, endpoint):
-    worker = BackupWorker(database, "s3://bucket/ours", **endpoint.settings())
+def worker_of(database, target, endpoint=None):
+    return BackupWorker(database, target, DB_ENCRYPTION_KEY=data.KEY, **(endpoint.settings() if endpoint else {}))
+
+
+def in_clear(folder, database):
+    """The same rows as an ordinary SQLite database, out of a backup; its manifest; and the worker that made it."""
     (folder / "kept").mkdir()
-    at_home = BackupWorker(database, f"file://{folder}/kept")
+    at_home = worker_of(database, f"file://{folder}/kept")
     manifest = at_home.now()
     (folder / "identity").write_text(at_home.run("identity", "--print").expect(0).out)
     plain = folder / "plain.sqlite"
     unpack = f"age -d -i {folder}/identity {folder}/kept/{manifest['name']} | gunzip > {plain}"
     subprocess.run(["bash", "-o", "pipefail", "-c", unpack], check=True)
-    drill = measure([binary("backup-worker"), "verify"], at_home.environment())
-    ours, theirs, sizes = [], [], []
-    for _ in range(options.rounds):
-        ours.append(measure([binary("backup-worker"), "now"], worker.environment()))
-        took, size = others_way(plain, folder, endpoint)
-        theirs.append(took)
-        sizes.append(manifest["archive_bytes"] / size)
-    plain.unlink()
-    mine, other = middle(ours), middle(theirs)
-    print(f"a database of {manifest['database_bytes'] / 1e6:,.0f} MB, {manifest['rows']['message']:,} messages, {options.rounds} rounds")
-    for name, took, runs in (("backup-worker now", mine, ours), ("sqlite3, gzip, curl", other, theirs)):
-        print(f"  {name:20} {took.seconds:7.2f} s  {took.cpu_seconds:7.2f} s of CPU  {took.peak_mb:6.1f} MB at most"
-              f"  spread {spread([run.seconds for run in runs]):.0%}")
-    print(f"  backup-worker verify {drill.seconds:7.2f} s  {drill.cpu_seconds:7.2f} s of CPU  {drill.peak_mb:6.1f} MB at most")
-    print(f"  time {mine.seconds / other.seconds:.2f} of theirs (floor 1), archive {max(sizes):.2f} of their gzip (floor {FLOOR_SIZE})")
-    if mine.seconds > other.seconds or max(sizes) > FLOOR_SIZE or max(mine.peak_mb, drill.peak_mb) > FLOOR_MB:
-        raise SystemExit("below the floor")
+    with sqlite3.connect(plain) as opened:
+        opened.execute("PRAGMA journal_mode = WAL")
+        opened.execute("CREATE TABLE busy (at REAL)")
+    opened.close()
+    return plain, manifest, at_home
 
 
-def milliseconds(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+def ours(worker, endpoint, folder, database, session, busy):
+    endpoint.objects.clear()
+    if busy:
+        with servers.site(folder, database, session) as site:
+            site.settle()
+            with writing(lambda: sender(site)):
+                took = run_to_end([binary("backup-worker"), "now"], worker.environment())
+    else:
+        took = run_to_end([binary("backup-worker"), "now"], worker.environment())
+    return took, max(endpoint.objects.values())
 
 
-def load(site, script, path, seconds, environment):
-    command = ["wrk", "--latency", "-t", "1", "-c", "16", "-d", f"{seconds}s", "-s", str(ROOT / "bench" / script), site + path]
-    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return milliseconds(re.search(r"99%\s+(\S+)", said)[1]), float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
+def gzip_and_curl(plain, folder, endpoint, busy):
+    """The three commands somebody would write, one after the other."""
+    copy = folder / "copy.sqlite"
+    script = (f"timeout {PATIENCE} sqlite3 {plain} '.timeout 10000' '.backup {copy}' && gzip -c {copy} > {copy}.gz"
+              f" && curl -sf -T {copy}.gz {endpoint.address}/theirs/theirs.gz")
+    with writing(lambda: inserter(plain)) if busy else nullcontext():
+        took = run_to_end(["bash", "-c", script], clean_environment(), may_end_with=124)
+    size = endpoint.objects.pop("/theirs/theirs.gz", 0)
+    for left in (copy, folder / "copy.sqlite.gz", folder / "copy.sqlite-journal"):
+        left.unlink(missing_ok=True)
+    return took, size
 
 
-def on_the_site(options, folder, database, session, endpoint):
-    """The site's p99 while backups are made one after the other, and without any, in turns."""
-    port = 8097
-    address = f"http://127.0.0.1:{port}"
-    environment = clean_environment(
-        DB_ENCRYPTION_KEY=KEY, APP_SECRET=KEY[::-1], GOOGLE_CLIENT_ID="bench", GOOGLE_CLIENT_SECRET="bench", WARDPOST_ENV_FILE="",
-        WARDPOST_DB=str(database), WARDPOST_LISTEN=f"127.0.0.1:{port}", WARDPOST_PUBLIC_URL=address,
-        WARDPOST_OIDC_ISSUER="http://127.0.0.1:1", WARDPOST_STAFF_DOMAINS="clinic.example", WARDPOST_SESSION_IDLE_MINUTES="30",
-        WARDPOST_LIMIT_REQUESTS_PER_SECOND="1000000", WARDPOST_LIMIT_SEND_PER_MINUTE="1000000",
-        COOKIE=session["cookie"], CSRF=session["csrf"],
-    )
-    worker = BackupWorker(database, "s3://bucket/ours", **endpoint.settings())
-    with (folder / "web.log").open("wb") as log:
-        site = subprocess.Popen([binary("web")], env=environment, stderr=log, stdout=log)
+def litestream(plain, folder, busy):
+    """A first snapshot: nothing of an earlier one is left."""
+    replica, own = folder / "replica", plain.with_name(f".{plain.name}-litestream")
+    command = [TOOLS / "venv" / "bin" / "litestream", "replicate", "-once", "-force-snapshot", plain, f"file://{replica}"]
+    with writing(lambda: inserter(plain)) if busy else nullcontext():
+        took = run_to_end(command, clean_environment())
+    size = sum(file.stat().st_size for file in replica.rglob("*") if file.is_file())
+    shutil.rmtree(replica)
+    shutil.rmtree(own, ignore_errors=True)
+    return took, size
+
+
+@contextmanager
+def writing(make):
+    """Somebody who commits WRITES_A_SECOND times a second, beside what is measured."""
+    stop, failed = threading.Event(), []
+
+    def write():
+        try:
+            commit = make()
+            while not stop.wait(1 / WRITES_A_SECOND):
+                commit()
+        except Exception as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
     try:
-        wait_until("the site serves", lambda: subprocess.run(["curl", "-fso", "/dev/null", address + "/readyz"]).returncode == 0)
-        for what, script in (("the list", "get.lua"), ("sending", "send.lua")):
+        yield
+    finally:
+        stop.set()
+        writer.join()
+    if failed:
+        raise SystemExit(f"the busy writer failed: {failed[0]!r}")
+
+
+def inserter(plain):
+    database = sqlite3.connect(plain, isolation_level=None, timeout=60, check_same_thread=False)
+    database.execute("PRAGMA synchronous = FULL")
+    return lambda: database.execute("INSERT INTO busy VALUES (?)", (time.time(),))
+
+
+def sender(site):
+    """Sends messages through the site."""
+    connection = http.client.HTTPConnection(urlsplit(site.address).netloc, timeout=60)
+    headers = {"Cookie": site.cookie, "Content-Type": "application/x-www-form-urlencoded"}
+
+    def send():
+        connection.request("POST", "/messages", f"csrf={site.csrf}&key={token_hex(16)}&subject=Busy&body=Busy", headers)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 303:
+            raise RuntimeError(f"a message was answered by {answer.status}")
+
+    return send
+
+
+def felt_by_the_site(options, section, folder, database, session, endpoint):
+    """The site's p99 while backups are made one after the other, and without any, in turns."""
+    worker = worker_of(database, "s3://bucket/ours", endpoint)
+    table = Table("what the site feels of backups, 16 connections", ["load", "p99 ms alone", "p99 ms beside", "times", "requests/s alone", "requests/s beside", "backups"])
+    with servers.site(folder, database, session) as site:
+        site.settle()
+        for kind, name in (("list", "the list"), ("send", "sending")):
             alone, beside, made = [], [], []
             for _ in range(options.rounds):
-                alone.append(load(address, script, "/messages", options.seconds, environment))
-                stop = threading.Event()
+                alone.append(load.put(site, kind, 16, options.seconds * 2))
+                with making(worker, made):
+                    beside.append(load.put(site, kind, 16, options.seconds * 2))
+            slower = ratio([one.p99 for one in beside], [one.p99 for one in alone])
+            table.rows.append([name, with_spread([one.p99 for one in alone], "{:,.1f}"), with_spread([one.p99 for one in beside], "{:,.1f}"), f"{slower:.2f}",
+                               with_spread([one.rate for one in alone]), with_spread([one.rate for one in beside]), len(made)])
+            section.floors.append(Floor(f"p99 of {name} beside backups", slower, FLOOR_SLOWER, " times", at_most=True))
+            section.samples |= {f"{name} alone": [vars(one) for one in alone], f"{name} beside backups": [vars(one) for one in beside]}
+    section.tables.append(table)
 
-                def keep_making():
-                    while not stop.is_set():
-                        made.append(measure([binary("backup-worker"), "now"], worker.environment()))
 
-                maker = threading.Thread(target=keep_making)
-                maker.start()
-                beside.append(load(address, script, "/messages", options.seconds, environment))
-                stop.set()
-                maker.join()
-            p99 = [sorted(run[0] for run in runs)[len(runs) // 2] for runs in (alone, beside)]
-            rate = [sorted(run[1] for run in runs)[len(runs) // 2] for runs in (alone, beside)]
-            print(f"{what}: p99 {p99[0]:.1f} ms alone, {p99[1]:.1f} ms during {len(made)} backups of {middle(made).seconds:.1f} s: "
-                  f"{p99[1] / p99[0]:.2f} times (floor {FLOOR_SLOWER}); {rate[0]:,.0f} and {rate[1]:,.0f} requests a second")
+@contextmanager
+def making(worker, made):
+    """Backups, one after the other, for as long as something else is measured."""
+    stop, failed = threading.Event(), []
+
+    def make():
+        while not stop.is_set():
+            try:
+                made.append(run_to_end([binary("backup-worker"), "now"], worker.environment()))
+            except SystemExit as error:
+                failed.append(error)
+                return
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    try:
+        yield
     finally:
-        site.terminate()
-        site.wait()
-
-
-def main():
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--megabytes", type=int, default=300)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=int, default=8, help="of each load on the site")
-    options.add_argument("--site", action="store_true", help="measure the site beside backups instead")
-    options = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="wardpost-bench-", dir=os.environ.get("BENCH_FOLDER")) as folder:
-        folder = Path(folder)
-        database = folder / "wardpost.db"
-        session = fill(database, options.megabytes * 1_000_000 // MESSAGE_BYTES)
-        endpoint = CountingEndpoint()
-        try:
-            if options.site:
-                on_the_site(options, folder, database, session, endpoint)
-            else:
-                compare(options, folder, database, endpoint)
-        finally:
-            endpoint.stop()
-
-
-main()
+        stop.set()
+        maker.join()
+    if failed:
+        raise failed[0]

@@ -41,7 +41,7 @@ class CountingEndpoint(FakeServer):
     def answer(self, request, body):
         if "X-Amz-Target" in request.headers:
             # Quotes inside of an event are escaped, so that this is the event's own field.
-            self.events += body.count(b'"message":"')
+            self.events += body.count(b'"message":')
             self.calls += 1
             return reply(request, 200, {})
         return self._answer_s3(request)

@@ -105,6 +105,12 @@ pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result
     }
 }
 
+/// The newest message created up to a row, by one step in the index. It is named, since SQLite would rather sort every row
+/// of a message there is.
+const LAST_CREATED: &str = "SELECT message_id FROM audit_log INDEXED BY audit_log_message_event \
+     WHERE +action = 'MESSAGE_CREATE' AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 \
+     ORDER BY id DESC LIMIT 1";
+
 enum Step {
     More(Walk),
     Done(ChainVerdict),
@@ -167,11 +173,8 @@ impl Walk {
                 });
             }
         }
-        // Straight from the index; the rows up to `from` were checked before.
-        let mut select = snapshot.prepare_cached(
-            "SELECT message_id FROM audit_log WHERE +action = 'MESSAGE_CREATE' \
-             AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 ORDER BY id DESC LIMIT 1",
-        )?;
+        // The rows up to `from` were checked before.
+        let mut select = snapshot.prepare_cached(LAST_CREATED)?;
         let last: Option<Option<i64>> = select.query_row([from.id], |row| row.get(0)).optional()?;
         let last_message = last.flatten().unwrap_or(0);
         Ok(Step::More(Walk { position: from, rows: 0, last_message, disagrees: None }))

@@ -47,7 +47,7 @@ impl std::fmt::Debug for SummaryContent {
 }
 
 /// Which messages to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListQuery {
     /// Those older than this one.
     pub before: Option<MessageId>,
@@ -67,6 +67,18 @@ pub struct MessageList {
     /// The newest audit row as of this page: live updates of it start after that.
     pub newest_event: AuditId,
 }
+
+/// Whether what was read before still shows what a read would now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListState {
+    /// The newest audit row.
+    pub newest: AuditId,
+    /// Nothing has happened that could show in any list.
+    pub unchanged: bool,
+}
+
+/// More rows than this since a list was read: reading it again is cheaper than looking through them.
+const LOOKED_THROUGH: i64 = 1_000;
 
 /// Something that happened to a message.
 #[derive(Clone, Debug)]
@@ -132,6 +144,18 @@ impl Store {
         .await
     }
 
+    /// Whether lists that were read when `seen` was the newest row are still right. Every change of messages and of people
+    /// has its audit row, whichever process made it; rows that record mere looking change nothing, and every other counts
+    /// as a change.
+    pub async fn lists_since(&self, seen: AuditId) -> Result<ListState, StoreError> {
+        self.look_up(move |connection| {
+            let newest = read_head(connection)?.id;
+            let unchanged = newest == seen || only_looked(connection, seen, newest)?;
+            Ok(ListState { newest, unchanged })
+        })
+        .await
+    }
+
     /// One message as the list shows it.
     pub async fn message_summary(&self, id: MessageId) -> Result<Option<MessageSummary>, StoreError> {
         self.look_up(move |connection| find_summary(connection, id)).await
@@ -153,6 +177,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether all rows after `seen` up to `newest` record looking alone.
+fn only_looked(connection: &Connection, seen: AuditId, newest: AuditId) -> Result<bool, StoreError> {
+    if !(0..=LOOKED_THROUGH).contains(&(newest.get() - seen.get())) {
+        return Ok(false);
+    }
+    let mut select = connection.prepare_cached(
+        "SELECT NOT EXISTS (SELECT 1 FROM audit_log NOT INDEXED WHERE id > ?1 AND id <= ?2 \
+         AND action NOT IN ('MESSAGE_VIEW', 'AUDIT_VIEW'))",
+    )?;
+    Ok(select.query_row((seen, newest), |row| row.get(0))?)
 }
 
 fn list(connection: &Connection, query: ListQuery) -> Result<MessageList, StoreError> {

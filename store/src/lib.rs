@@ -58,7 +58,7 @@ pub use emergency::{
 pub use error::{OpenError, Source, StoreError};
 pub use failed_sign_ins::client_network;
 pub use id::{AuditId, EmergencyGrantId, InvalidId, MessageId, PersonId, SessionId};
-pub use inbox::{ListQuery, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
+pub use inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
 pub use key::{DatabaseKey, KeyError};
 pub use message::{Deletion, Message, NewMessage, Opened, Sent};
 pub use person::{Author, Identity, Person, StaffChange};

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::testing::*;
-use crate::{AuditId, Draft, ListQuery, MessageChange, StoreError};
+use crate::{AuditId, Draft, ListQuery, ListState, MessageChange, StoreError};
 
 fn all(limit: u32) -> ListQuery {
     ListQuery { before: None, author: None, limit }
@@ -189,4 +189,34 @@ async fn nobody_acts_while_disabled() {
     test.raw().execute("UPDATE person SET disabled_at = 1", ()).unwrap();
     let refused = test.store.send_message(ada, new_message("s", "b"), at(30)).await;
     assert!(matches!(refused, Err(StoreError::SessionEnded)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_list_stays_right_while_people_only_look_and_no_longer() {
+    let test = TestStore::new().await;
+    let other = test.another().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let id = send(&test.store, ada, "subject", "body").await;
+    let seen = test.store.list_messages(all(50)).await.unwrap().newest_event;
+    let since = async |seen| test.store.lists_since(seen).await.unwrap();
+    assert_eq!(since(seen).await, ListState { newest: seen, unchanged: true });
+
+    other.open_message(ben, id, at(20)).await.unwrap();
+    other.view_audit(ben, crate::AuditFilter::default(), None, 10, at(21)).await.unwrap();
+    let looked = since(seen).await;
+    assert_eq!((looked.newest.get(), looked.unchanged), (seen.get() + 2, true));
+
+    // Whatever else has a row counts, before the newest row as well.
+    other.delete_message(ada, id, at(22)).await.unwrap();
+    other.view_audit(ben, crate::AuditFilter::default(), None, 10, at(23)).await.unwrap();
+    assert!(!since(seen).await.unchanged && !since(looked.newest).await.unchanged);
+    let seen = since(seen).await.newest;
+    assert!(since(seen).await.unchanged);
+    sign_in(&other, "ada", at(24)).await;
+    assert!(!since(seen).await.unchanged, "the sign-in may have brought another name");
+    let seen = since(seen).await.newest;
+    send(&other, ben, "subject", "body").await;
+    assert!(!since(seen).await.unchanged);
+    assert!(!since(AuditId::ZERO).await.unchanged, "nothing was read yet");
+    other.close().await;
 }

@@ -15,6 +15,7 @@ use crate::health::Readiness;
 use crate::host::OwnHost;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
+use crate::messages::list_cache::ListCache;
 use crate::metrics::Metrics;
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
@@ -45,6 +46,8 @@ pub struct Site {
     pub rooms: Rooms,
     /// Live updates.
     pub feed: Feed,
+    /// Lists that were asked for before.
+    pub lists: ListCache,
     /// How far the audit chain verifies.
     pub chain: ChainWatch,
     /// The last answer of `/readyz`.
@@ -80,6 +83,7 @@ impl Site {
             own_host: OwnHost::new(config.public_url.clone()),
             rooms: Rooms::default(),
             feed: Feed::new(),
+            lists: ListCache::default(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
             metrics: Metrics::new(),

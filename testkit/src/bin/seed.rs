@@ -1,7 +1,8 @@
 //! Fills a database with messages and signs somebody in, for benches and screenshots:
 //! `seed --db PATH --messages 10000`, with DB_ENCRYPTION_KEY in the environment; `--random-bytes 3000` gives bodies of so
-//! many random bytes in hex, which do not compress well. Prints the cookie and CSRF token as
-//! JSON. Goes through the store like everybody else, so that the chain holds.
+//! many random bytes in hex, which do not compress well; `--people 40` lets so many people write in turn, where there is
+//! one otherwise. Prints the cookie and CSRF token of the first, and of all of them, as JSON. Goes through the store like
+//! everybody else, so that the chain holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a tool for tests")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,6 +16,16 @@ use store::{
 
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const IN_FLIGHT: usize = 200;
+const NAMES: [&str; 8] = [
+    "Noor Seedorf",
+    "Amina Diallo",
+    "Jonas Weber",
+    "Zoë Öztürk",
+    "Pilar O’Neill",
+    "Tomasz Wójcik",
+    "Mei-Ling Tan",
+    "Fatima al-Sayed",
+];
 const SUBJECTS: [&str; 6] = [
     "Handover, ward 3, early shift",
     "Room 12: new dressing plan from tomorrow",
@@ -29,12 +40,14 @@ async fn main() {
     let mut db = PathBuf::from("wardpost.db");
     let mut messages = 0_u64;
     let mut random_bytes = 0_usize;
+    let mut people = 1_usize;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().expect("every option takes a value");
         match name.as_str() {
             "--db" => db = value.into(),
             "--random-bytes" => random_bytes = value.parse().expect("--random-bytes takes a number"),
+            "--people" => people = value.parse().expect("--people takes a number, 1 at least"),
             "--messages" => messages = value.parse().expect("--messages takes a number"),
             other => panic!("unknown option {other}"),
         }
@@ -43,23 +56,17 @@ async fn main() {
     let key = DatabaseKey::from_hex(&key).expect("DB_ENCRYPTION_KEY is 64 hex characters");
     let store = Store::open(&db, &key, IfMissing::Create).await.expect("the database opens");
     let now = Timestamp::now();
-    let identity = Identity {
-        issuer: "https://seed.example".into(),
-        subject: "seed".into(),
-        email: "seed@clinic.example".into(),
-        name: "Noor Seedorf".into(),
-    };
-    let client = Client { ip: IP, user_agent: "seed".into() };
-    let SignIn::SignedIn { token, session } = store.sign_in(identity, None, client, now).await.expect("sign-in") else {
-        panic!("the seed's person is disabled");
-    };
-    let actor = Actor { person: session.person, session: session.id, ip: IP };
+    let mut signed_in = Vec::new();
+    for number in 0..people {
+        signed_in.push(sign_in(&store, number, now).await);
+    }
     let mut sends = tokio::task::JoinSet::new();
     for number in 0..messages {
         if sends.len() >= IN_FLIGHT {
             sends.join_next().await.expect("one is in flight").expect("no panic");
         }
         let store = store.clone();
+        let actor = signed_in[usize::try_from(number).unwrap() % people].0;
         let at = now.minus(Duration::from_secs(30 * (messages - number)));
         sends.spawn(async move {
             let subject = SUBJECTS[usize::try_from(number).unwrap() % SUBJECTS.len()];
@@ -74,15 +81,34 @@ async fn main() {
     while let Some(sent) = sends.join_next().await {
         sent.expect("no panic");
     }
-    println!(
-        "{}",
-        serde_json::json!({
-            "cookie": format!("__Host-wardpost={}", token.reveal()),
-            "csrf": session.csrf_token,
-            "person": session.person,
-        })
-    );
+    let mut said = signed_in[0].1.clone();
+    said["sessions"] = signed_in.into_iter().map(|(_, session)| session).collect();
+    println!("{said}");
     store.close().await;
+}
+
+/// Signs the person of that number in; gives who acts, and what their browser holds.
+async fn sign_in(store: &Store, number: usize, at: Timestamp) -> (Actor, serde_json::Value) {
+    let (name, handle) = match number {
+        0 => (NAMES[0].to_owned(), "seed".to_owned()),
+        _ => (format!("{} {number}", NAMES[number % NAMES.len()]), format!("seed-{number}")),
+    };
+    let identity = Identity {
+        issuer: "https://seed.example".into(),
+        email: format!("{handle}@clinic.example"),
+        subject: handle,
+        name,
+    };
+    let client = Client { ip: IP, user_agent: "seed".into() };
+    let SignIn::SignedIn { token, session } = store.sign_in(identity, None, client, at).await.expect("sign-in") else {
+        panic!("the seed's person is disabled");
+    };
+    let held = serde_json::json!({
+        "cookie": format!("__Host-wardpost={}", token.reveal()),
+        "csrf": session.csrf_token,
+        "person": session.person,
+    });
+    (Actor { person: session.person, session: session.id, ip: IP }, held)
 }
 
 fn body(random_bytes: usize) -> String {

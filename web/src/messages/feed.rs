@@ -38,7 +38,7 @@ impl Update {
     pub fn of(event: MessageEvent) -> Option<Self> {
         let number = event.message.id.get();
         let author = event.message.author.name.clone();
-        let html = row(event.message, None)
+        let html = row(event.message)
             .render()
             .inspect_err(|error| tracing::error!(%error, "a live update could not be made"))
             .ok()?;

@@ -1,12 +1,12 @@
 //! `GET /messages`: everybody's messages, newest first, perhaps of one author.
 
-use store::{Author, ListQuery, MessageId, PersonId};
+use store::{AuditId, Author, ListQuery, MessageId, PersonId, Store};
 
 use super::row;
 use crate::access::Member;
 use crate::form;
 use crate::page_error::PageError;
-use crate::pages::{Choice, Frame, InboxPage};
+use crate::pages::{Choice, Choices, Frame, InboxList, InboxPage, ListedRow, Rendered};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -17,23 +17,32 @@ const PAGE_SIZE: u32 = 50;
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
     let before: Option<MessageId> = optional(&request, "before", "The page number in the address is not one of ours.")?;
     let author: Option<PersonId> = optional(&request, "author", "The author in the address is not a number of ours.")?;
-    let store = &request.site.store;
     let query = ListQuery { before, author, limit: PAGE_SIZE };
-    let list = store.list_messages(query).await?;
-    let authors = store.authors().await?;
-
-    let oldest = list.messages.last().map(|message| message.id);
+    let (list, newest) = request.site.lists.list(&request.site.store, query).await?;
     let first_page = before.is_none() && author.is_none();
-    let page = InboxPage {
+    Reply::page(&InboxPage {
         frame: Frame::of(&member, &request).with_notice(notice(request.query.get("notice"))),
-        older_url: oldest.filter(|_| list.older).map(|id| url(Some(id), author)),
-        newest_url: before.map(|_| url(None, author)),
-        updates_url: first_page.then(|| format!("/messages/updates?after={}", list.newest_event)),
-        filtered: author.is_some(),
-        authors: choices(authors, author),
-        rows: list.messages.into_iter().map(|message| row(message, Some(member.actor().person))).collect(),
+        reader: member.actor().person.get(),
+        list,
+        updates_url: first_page.then(|| format!("/messages/updates?after={newest}")),
+    })
+}
+
+/// A list from the database, for all readers, and the newest audit row as of it.
+pub(super) async fn read(store: &Store, query: ListQuery) -> Result<(InboxList, AuditId), PageError> {
+    let list = store.list_messages(query).await?;
+    // Read after the list: what is newer in it than `newest` is only shown the sooner.
+    let authors = choices(store.authors().await?, query.author);
+    let oldest = list.messages.last().map(|message| message.id);
+    let rows = list.messages.into_iter().map(|message| ListedRow::new(message.author.id.get(), row(message)));
+    let shown = InboxList {
+        rows: rows.collect::<Result<_, _>>().map_err(PageError::Template)?,
+        authors: Rendered::of(&Choices(&authors)).map_err(PageError::Template)?,
+        older_url: oldest.filter(|_| list.older).map(|id| url(Some(id), query.author)),
+        newest_url: query.before.map(|_| url(None, query.author)),
+        filtered: query.author.is_some(),
     };
-    Reply::page(&page)
+    Ok((shown, list.newest_event))
 }
 
 fn optional<T: std::str::FromStr>(request: &Request, name: &str, wrong: &'static str) -> Result<Option<T>, PageError> {

@@ -5,18 +5,19 @@ pub mod delete;
 pub mod draft;
 pub mod feed;
 pub mod list;
+pub mod list_cache;
 pub mod updates;
 pub mod view;
 
-use store::{MessageSummary, PersonId, SummaryContent};
+use store::{MessageSummary, SummaryContent};
 
 use crate::pages::{MessageRow, RowContent};
 
-/// A line of the list as `reader` sees it; None for a line that everybody sees alike.
-fn row(message: MessageSummary, reader: Option<PersonId>) -> MessageRow {
+/// A line of the list as everybody but its author sees it.
+fn row(message: MessageSummary) -> MessageRow {
     MessageRow {
         id: message.id.get(),
-        own: reader == Some(message.author.id),
+        own: false,
         author_name: message.author.name.into(),
         sent: message.sent_at.into(),
         content: match message.content {

@@ -2,10 +2,12 @@
 //!
 //! A row of the list is a template of its own, since live updates send single rows to pages that are already open.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::{Choice, Frame, Shown, Time};
+use super::{Choice, Frame, Rendered, Shown, Time};
 
 /// `/messages`: everybody's messages, newest first.
 #[derive(Template)]
@@ -13,22 +15,54 @@ use super::{Choice, Frame, Shown, Time};
 pub struct InboxPage {
     /// What stands around the page.
     pub frame: Frame,
+    /// The number of the person who reads: their own messages are marked.
+    pub reader: i64,
+    /// What everybody sees.
+    pub list: Arc<InboxList>,
+    /// The stream of live updates, given on the unfiltered first page only.
+    pub updates_url: Option<String>,
+}
+
+/// The part of a list that is the same for all readers, rendered once for all of them.
+pub struct InboxList {
     /// The messages of this page, newest first.
-    pub rows: Vec<MessageRow>,
+    pub rows: Vec<ListedRow>,
     /// Whose messages can be picked; "Everyone" is added by the template, with the empty value.
-    pub authors: Vec<Choice>,
+    pub authors: Rendered,
     /// The next page, where there is one.
     pub older_url: Option<String>,
     /// The first page, given on every other page.
     pub newest_url: Option<String>,
-    /// The stream of live updates, given on the unfiltered first page only.
-    pub updates_url: Option<String>,
     /// Only one person's messages are shown.
     pub filtered: bool,
 }
 
-/// One line of the list: an `<li>` with the id `message-N`, which also travels alone as a live update.
+/// The lines of a drop-down list.
 #[derive(Template)]
+#[template(path = "choices.html")]
+pub struct Choices<'a>(pub &'a [Choice]);
+
+/// A line of the list in both of its forms.
+pub struct ListedRow {
+    author: i64,
+    own: Rendered,
+    others: Rendered,
+}
+
+impl ListedRow {
+    /// The row of a message by `author`, a person's number. Fails where the template does.
+    pub fn new(author: i64, row: MessageRow) -> askama::Result<Self> {
+        let own = Rendered::of(&MessageRow { own: true, ..row.clone() })?;
+        Ok(Self { author, own, others: Rendered::of(&MessageRow { own: false, ..row })? })
+    }
+
+    fn seen_by(&self, reader: i64) -> &Rendered {
+        if self.author == reader { &self.own } else { &self.others }
+    }
+}
+
+/// One line of the list: an `<li>` with the id `message-N`, which also travels alone as a live update.
+#[derive(Clone, Template)]
 #[template(path = "row.html")]
 pub struct MessageRow {
     /// The message's number.
@@ -47,6 +81,7 @@ pub struct MessageRow {
 impl HtmlSafe for MessageRow {}
 
 /// What a line of the list still has to say.
+#[derive(Clone)]
 pub enum RowContent {
     /// The message can be opened.
     Live {

@@ -20,7 +20,10 @@ use askama::filters::HtmlSafe;
 
 pub use audit::{AuditPage, AuditRowView, ChainBanner};
 pub use emergency::EmergencyPage;
-pub use messages::{ComposePage, DeletePage, InboxPage, MessagePage, MessageRow, RowContent, TombstonePage};
+pub use messages::{
+    Choices, ComposePage, DeletePage, InboxList, InboxPage, ListedRow, MessagePage, MessageRow, RowContent,
+    TombstonePage,
+};
 pub use plain::{ErrorPage, HelpPage, MisdirectedPage};
 pub use sessions::{SessionView, SessionsPage};
 pub use shown::Shown;
@@ -79,6 +82,25 @@ pub struct Time {
 
 /// Its template escapes both fields.
 impl HtmlSafe for Time {}
+
+/// A part of a page that a template has made, and that stands in others as it is. Only a template makes one.
+pub struct Rendered(String);
+
+impl Rendered {
+    /// What the template makes.
+    pub fn of(template: &impl Template) -> askama::Result<Self> {
+        template.render().map(Self)
+    }
+}
+
+impl std::fmt::Display for Rendered {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// The template that made it escapes what it is given.
+impl HtmlSafe for Rendered {}
 
 /// One line of a drop-down list. The line for "no filter" stands in the templates and has the empty value.
 #[derive(Clone)]

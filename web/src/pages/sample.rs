@@ -89,13 +89,31 @@ fn rows(count: i64) -> Vec<MessageRow> {
 pub(super) fn inbox(count: i64) -> InboxPage {
     InboxPage {
         frame: frame(),
-        rows: rows(count),
-        authors: choices(None),
-        older_url: (count > 9).then(|| "/messages?before=850".into()),
-        newest_url: None,
+        reader: 1,
+        list: Arc::new(list(rows(count), None)),
         updates_url: Some("/messages/updates?after=990".into()),
-        filtered: false,
     }
+}
+
+/// The list, of the author who is picked.
+pub(super) fn list(rows: Vec<MessageRow>, picked: Option<usize>) -> InboxList {
+    InboxList {
+        older_url: (rows.len() > 9).then(|| "/messages?before=850".into()),
+        newest_url: None,
+        filtered: picked.is_some(),
+        authors: Rendered::of(&Choices(&choices(picked))).unwrap(),
+        rows: rows.into_iter().map(|row| ListedRow::new(if row.own { 1 } else { 2 }, row).unwrap()).collect(),
+    }
+}
+
+/// A page further down.
+fn older(count: i64) -> InboxPage {
+    let list = InboxList { newest_url: Some("/messages".into()), ..list(rows(count), None) };
+    InboxPage { list: Arc::new(list), updates_url: None, ..inbox(0) }
+}
+
+fn filtered(count: i64) -> InboxPage {
+    InboxPage { list: Arc::new(list(rows(count), Some(2))), updates_url: None, ..inbox(0) }
 }
 
 pub(super) fn message(subject: &str, body: &str, own: bool) -> MessagePage {
@@ -240,14 +258,14 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("refused", html(&refused(Some("eve@elsewhere.example")))),
         ("refused-hostile", html(&RefusedPage { title: MARKUP.into(), explanation: MARKUP.into(), ..refused(Some(HOSTILE)) })),
         ("refused-nameless", html(&refused(None))),
-        ("inbox-0", html(&InboxPage { authors: vec![], ..inbox(0) })),
+        ("inbox-0", html(&inbox(0))),
         ("inbox-1", html(&InboxPage { frame: said, ..inbox(1) })),
         ("inbox-9", html(&inbox(9))),
         ("inbox-50", html(&inbox(50))),
-        ("inbox-older", html(&InboxPage { newest_url: Some("/messages".into()), updates_url: None, ..inbox(20) })),
-        ("inbox-end", html(&InboxPage { newest_url: Some("/messages".into()), updates_url: None, ..inbox(0) })),
-        ("inbox-filtered", html(&InboxPage { authors: choices(Some(2)), filtered: true, updates_url: None, ..inbox(3) })),
-        ("inbox-filtered-0", html(&InboxPage { authors: choices(Some(2)), filtered: true, updates_url: None, ..inbox(0) })),
+        ("inbox-older", html(&older(20))),
+        ("inbox-end", html(&older(0))),
+        ("inbox-filtered", html(&filtered(3))),
+        ("inbox-filtered-0", html(&filtered(0))),
         ("message", html(&message(SUBJECT, BODY, false))),
         ("message-own", html(&message(ARABIC, ARABIC, true))),
         ("message-long", html(&message(LONG_WORD, &format!("{LONG_WORD}\n\n{}", "All work and no play. ".repeat(200)), true))),

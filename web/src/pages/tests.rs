@@ -6,6 +6,7 @@
 mod sample;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use askama::Template;
 use sample::{HOSTILE, SUBJECT};
@@ -185,7 +186,7 @@ fn a_row_is_one_list_item_alone_and_inside_the_list() {
     let row = sample::row(7, "Bruno Keller", SUBJECT);
     let alone = row.render().unwrap();
     assert!(alone.starts_with("<li class=\"row\" id=\"message-7\">") && alone.ends_with("</li>"), "{alone:?}");
-    let page = InboxPage { rows: vec![row], ..sample::inbox(0) }.render().unwrap();
+    let page = InboxPage { list: Arc::new(sample::list(vec![row], None)), ..sample::inbox(0) }.render().unwrap();
     assert!(page.contains(&alone), "the list shows the row differently: {page}");
 }
 
