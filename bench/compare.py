@@ -16,7 +16,7 @@ from tools import OUT
 
 import data
 from load import put
-from measured import spread
+from figures import spread
 from servers import Server, free_port, site_environment
 from support.processes import Process
 

@@ -135,9 +135,12 @@ async fn a_download_breaks_off_when_its_session_ends() {
     let rows = (0..5_000).map(|_| clinic.store.record_refused_sign_in(long_refusal(), Timestamp::now()));
     futures_util::stream::iter(rows).buffer_unordered(200).for_each(async |row| row.unwrap()).await;
 
-    let mut download = TcpStream::connect(clinic.url.trim_start_matches("http://")).await.unwrap();
-    let head =
-        format!("GET /audit/export.jsonl HTTP/1.1\r\nhost: x\r\ncookie: {SESSION_COOKIE}={}\r\n\r\n", there.token);
+    let mut download = TcpStream::connect(clinic.host()).await.unwrap();
+    let head = format!(
+        "GET /audit/export.jsonl HTTP/1.1\r\nhost: {}\r\ncookie: {SESSION_COOKIE}={}\r\n\r\n",
+        clinic.host(),
+        there.token
+    );
     download.write_all(head.as_bytes()).await.unwrap();
     let mut beginning = [0; 1024];
     download.read_exact(&mut beginning).await.unwrap();
