@@ -32,6 +32,7 @@ fn the_one_that_kept_us_waiting_longest_makes_room_and_those_at_work_stay() {
     // Times are kept in milliseconds.
     std::thread::sleep(Duration::from_millis(3));
     let second = places.admit(EDGE, true).unwrap();
+    std::thread::sleep(Duration::from_millis(3));
     let third = places.admit(EDGE, true).unwrap();
     assert!(leaves(&first) && !leaves(&second) && !leaves(&busy));
     // Its place is given away once, although it has not left yet.
