@@ -168,6 +168,7 @@ mod tests {
             PageError::SlowForm,
             PageError::BrokenForm,
             PageError::UnsupportedForm,
+            PageError::Crowded,
             PageError::NotYours,
             PageError::Store(StoreError::Busy),
             PageError::Store(StoreError::DiskFull),

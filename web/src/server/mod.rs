@@ -78,15 +78,21 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, routes: BoxedFilter<(Re
     });
     let mut sweep = interval(bounds.sweep.unwrap_or(SWEEP));
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            (stream, peer) = accept(&listener, &places) => server.welcome(stream, peer.ip()),
-            _ = sweep.tick() => places.sweep(),
-            () = site.stopping() => break,
+    let serving = async {
+        loop {
+            tokio::select! {
+                (stream, peer) = accept(&listener, &places) => server.welcome(stream, peer.ip()),
+                _ = sweep.tick() => places.sweep(),
+                () = site.stopping() => break,
+            }
         }
+        drop(listener);
+        drain(&places).await;
+    };
+    tokio::select! {
+        () = serving => {}
+        never = places.make_desks() => match never {},
     }
-    drop(listener);
-    drain(&places).await;
 }
 
 async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAddr) {

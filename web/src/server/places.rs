@@ -6,7 +6,9 @@
 //! waiting longest (`patience.rs`); only when nobody keeps it waiting is a newcomer refused.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,8 +24,7 @@ const OTHER_FILES: u64 = 256;
 const AT_A_TIME: usize = 64;
 /// How long a connection that wants to be served waits for a desk.
 const DESK_WAIT: Duration = Duration::from_secs(1);
-/// How often desks are made. Each time some are, and a look at all connections for every one that waits would cost more
-/// than serving it.
+/// How often desks are made for all who wait for one: a look at all connections for each would cost more than serving it.
 const DESKS_EVERY: Duration = Duration::from_millis(20);
 /// Lines about pressure are written at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -61,8 +62,14 @@ pub(super) struct Places {
     patience: Patience,
     taken: Mutex<Taken>,
     desks: Arc<Semaphore>,
+    /// How many wait for a desk.
+    waiting: AtomicUsize,
+    desk_wanted: Notify,
     emptied: Notify,
 }
+
+/// One that waits for a desk.
+struct Waiting<'p>(&'p Places);
 
 #[derive(Default)]
 struct Taken {
@@ -71,7 +78,6 @@ struct Taken {
     /// Those that were told to close and have not done so yet: their places are given away already.
     leaving: usize,
     next: u64,
-    desks_made: Option<Instant>,
     log: PressureLog,
 }
 
@@ -89,6 +95,8 @@ impl Places {
             patience,
             taken: Mutex::default(),
             desks: Arc::new(Semaphore::new(capacity.served)),
+            waiting: AtomicUsize::new(0),
+            desk_wanted: Notify::new(),
             emptied: Notify::new(),
         })
     }
@@ -124,15 +132,23 @@ impl Places {
         if let Ok(desk) = Arc::clone(&self.desks).try_acquire_owned() {
             return Some(desk);
         }
-        {
-            let mut taken = self.taken();
-            taken.log.note(Pressure::NoDesk);
-            if taken.desks_made.is_none_or(|last| last.elapsed() >= DESKS_EVERY) {
-                taken.make_desks(self.capacity.served.div_ceil(AT_A_TIME));
-                taken.desks_made = Some(Instant::now());
+        self.taken().log.note(Pressure::NoDesk);
+        let _waiting = Waiting::new(self);
+        tokio::time::timeout(DESK_WAIT, Arc::clone(&self.desks).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Makes desks for as long as somebody waits for one: as many as wait, less those that are being cleared already.
+    pub(super) async fn make_desks(&self) -> Infallible {
+        loop {
+            let wanted = self.desk_wanted.notified();
+            let waiting = self.waiting.load(Relaxed);
+            if waiting == 0 {
+                wanted.await;
+            } else {
+                self.taken().make_desks(waiting);
+                tokio::time::sleep(DESKS_EVERY).await;
             }
         }
-        tokio::time::timeout(DESK_WAIT, Arc::clone(&self.desks).acquire_owned()).await.ok()?.ok()
     }
 
     /// Makes room when the system has no file left for another connection.
@@ -141,14 +157,14 @@ impl Places {
         taken.make_room(self.capacity.connections.div_ceil(AT_A_TIME), |_| true);
     }
 
-    /// Tells those whose time is up. To be called about once a second.
+    /// Tells those whose time is up: also those that were told before, and had an answer to finish. To be called about
+    /// once a second.
     pub(super) fn sweep(&self) {
         let now = now();
         let mut taken = self.taken();
         let due: Vec<(Arc<Seat>, Order)> = taken
             .seats
             .values()
-            .filter(|(_, seat)| !seat.is_leaving())
             .filter_map(|(_, seat)| Some((Arc::clone(seat), seat.standing().due(&self.patience, now)?)))
             .collect();
         for (seat, order) in due {
@@ -204,10 +220,15 @@ impl Taken {
         going.len()
     }
 
-    /// Frees up to `most` desks: who is idle keeps the connection.
-    fn make_desks(&mut self, most: usize) {
-        let served = self.standings(|(_, seat)| seat.standing().served);
-        for (seat, standing) in longest_waiting(served, most, now()) {
+    /// Frees desks, so that `wanted` become free with those that are about to: who is idle keeps the connection.
+    fn make_desks(&mut self, wanted: usize) {
+        let (clearing, staying): (Vec<_>, Vec<_>) = self
+            .seats
+            .values()
+            .map(|(_, seat)| (Arc::clone(seat), seat.standing()))
+            .filter(|(_, standing)| standing.served)
+            .partition(|(seat, _)| seat.is_clearing());
+        for (seat, standing) in longest_waiting(staying, wanted.saturating_sub(clearing.len()), now()) {
             let parks = standing.may_park() && seat.may_park();
             self.tell(&seat, if parks { Order::Park } else { Order::Close });
         }
@@ -230,7 +251,6 @@ impl Taken {
         let mut slow: Vec<(Duration, u64, Arc<Seat>)> = self
             .seats
             .values()
-            .filter(|(_, seat)| !seat.is_leaving())
             .filter_map(|(_, seat)| Some((seat.standing().blocked?, seat.owed(), Arc::clone(seat))))
             .collect();
         let mut kept: u64 = slow.iter().map(|(_, owed, _)| owed).sum();
@@ -246,6 +266,20 @@ impl Taken {
             self.tell(&seat, Order::Close);
             self.log.note(Pressure::SlowReader);
         }
+    }
+}
+
+impl<'p> Waiting<'p> {
+    fn new(places: &'p Places) -> Self {
+        places.waiting.fetch_add(1, Relaxed);
+        places.desk_wanted.notify_one();
+        Self(places)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 

@@ -32,6 +32,7 @@ fn the_one_that_kept_us_waiting_longest_makes_room_and_those_at_work_stay() {
     // Times are kept in milliseconds.
     std::thread::sleep(Duration::from_millis(3));
     let second = places.admit(EDGE, true).unwrap();
+    std::thread::sleep(Duration::from_millis(3));
     let third = places.admit(EDGE, true).unwrap();
     assert!(leaves(&first) && !leaves(&second) && !leaves(&busy));
     // Its place is given away once, although it has not left yet.
@@ -100,13 +101,48 @@ async fn for_a_desk_an_idle_connection_gives_its_buffers_back_and_a_dawdler_goes
         }
         let wants = {
             let places = Arc::clone(&places);
-            tokio::spawn(async move { places.desk().await.is_some() })
+            tokio::spawn(async move {
+                tokio::select! {
+                    desk = places.desk() => desk.is_some(),
+                    never = places.make_desks() => match never {},
+                }
+            })
         };
         one.seat().called().await;
         assert_eq!(one.seat().take_order(), Some(order));
         drop(desk);
         assert!(wants.await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn as_many_desks_are_made_as_there_are_who_wait_and_no_more() {
+    let places = places(1000, 1000, 300);
+    let mut dawdlers = Vec::new();
+    for _ in 0..300 {
+        let place = places.admit(EDGE, true).unwrap();
+        let desk = places.desk().await.unwrap();
+        place.seat().set_served(true);
+        place.seat().bytes_came();
+        dawdlers.push((place, desk));
+    }
+    let all_have_one = async {
+        let wanting = futures_util::future::join_all((0..200).map(|_| places.desk()));
+        let leaving = async {
+            // As their own tasks do, a while after they were told.
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                dawdlers.retain(|(place, _)| !leaves(place));
+            }
+        };
+        tokio::select! {
+            desks = wanting => desks.iter().all(Option::is_some),
+            never = places.make_desks() => match never {},
+            () = leaving => false,
+        }
+    };
+    assert!(all_have_one.await, "one who wanted a desk waited for more than a second");
+    assert_eq!(dawdlers.len(), 100);
 }
 
 #[tokio::test]

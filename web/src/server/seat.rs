@@ -116,7 +116,8 @@ impl Seat {
         self.called.notified().await;
     }
 
-    /// The order that stands. Parking is told once; the others hold.
+    /// The order that stands. Parking is told once; the others hold. Whoever was told to close just as the next request
+    /// came has that answered first: no browser sends a form again by itself that had no reply.
     pub(super) fn take_order(&self) -> Option<Order> {
         match self.order.load(Relaxed) {
             1 => {
@@ -124,6 +125,7 @@ impl Seat {
                 Some(Order::Park)
             }
             2 => Some(Order::Finish),
+            3 if self.is_at_work() => Some(Order::Finish),
             3 => Some(Order::Close),
             _ => None,
         }
@@ -132,6 +134,11 @@ impl Seat {
     /// Whether it could be taken apart now without losing anything.
     pub(super) fn may_park(&self) -> bool {
         self.whole.load(Relaxed) && self.standing().may_park()
+    }
+
+    fn is_at_work(&self) -> bool {
+        let standing = self.standing();
+        standing.stage == Stage::Working && standing.blocked.is_none()
     }
 
     // ---- What others read and say ----------------------------------------------------------------------------------
@@ -149,6 +156,11 @@ impl Seat {
     /// Whether it was told to close.
     pub(super) fn is_leaving(&self) -> bool {
         self.order.load(Relaxed) == 3
+    }
+
+    /// Whether it was told to give its buffers back, or to close, and has yet to do so.
+    pub(super) fn is_clearing(&self) -> bool {
+        matches!(self.order.load(Relaxed), 1 | 3)
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -200,5 +212,30 @@ fn decode(state: u64) -> Stage {
         2 => Stage::Head,
         3 => Stage::Body,
         _ => Stage::Working,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_to_close_that_crosses_a_request_lets_its_answer_be_finished() {
+        let seat = Seat::new();
+        seat.tell(Order::Close);
+        assert_eq!(seat.take_order(), Some(Order::Close), "nothing was asked");
+        seat.bytes_came();
+        assert_eq!(seat.take_order(), Some(Order::Close), "half a head");
+        seat.asks(true);
+        assert_eq!(seat.take_order(), Some(Order::Finish), "at work");
+        seat.waits_for_body();
+        assert_eq!(seat.take_order(), Some(Order::Close), "half a form");
+        seat.body_done(true);
+        assert_eq!(seat.take_order(), Some(Order::Finish), "at work");
+        seat.blocks(1);
+        assert_eq!(seat.take_order(), Some(Order::Close), "a reply that is not taken");
+        seat.flows();
+        seat.answered();
+        assert_eq!(seat.take_order(), Some(Order::Close), "answered");
     }
 }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf, TcpNoDelay, TcpUserTimeout};
+use nix::sys::socket::{Backlog, listen, setsockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -26,8 +26,11 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 /// How long what was sent may go without an answer of the other side's kernel.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// Sets what every accepted socket inherits from the one that listens.
+/// Lets the kernel keep as many newcomers as the system allows until they are accepted, and sets what every accepted
+/// socket inherits from the one that listens.
 pub(super) fn prepare(listener: &impl AsFd) -> nix::Result<()> {
+    // Where that queue is full, the kernel drops a newcomer's first packet, and she waits one, three or seven seconds.
+    listen(listener, Backlog::MAXALLOWABLE)?;
     // Small replies must not wait for an acknowledgement of the one before.
     setsockopt(listener, TcpNoDelay, &true)?;
     setsockopt(listener, SndBuf, &SEND_BUFFER)?;
