@@ -204,10 +204,11 @@ def test_trace_is_refused(visitor):
 )
 def test_a_request_ends_where_the_protocol_says(framing, statuses, site):
     """A second request stands where only somebody who counts wrongly would take it for the first one's body."""
-    hidden = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    body = b"0\r\n\r\n" + hidden
-    head = f"POST /sign-out HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n{framing.format(both=len(body))}\r\n\r\n"
     address = urlsplit(site.address)
+    host = f"Host: {address.netloc}\r\n"
+    hidden = f"GET /healthz HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode()
+    body = b"0\r\n\r\n" + hidden
+    head = f"POST /sign-out HTTP/1.1\r\n{host}Content-Type: application/x-www-form-urlencoded\r\n{framing.format(both=len(body))}\r\n\r\n"
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         connection.sendall(head.encode() + body)
         answer = b""
