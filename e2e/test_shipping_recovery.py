@@ -86,6 +86,8 @@ def test_with_a_clock_that_the_service_does_not_share_nothing_is_given_up_and_al
     service = shipper.start()
     try:
         wait_until("it says what is wrong", lambda: "see that this machine's clock is right" in service.log_text())
+        # The log hears of it before the books do.
+        wait_until("the books have it", lambda: shipper.status()["last_error"])
         status = shipper.status()
         assert (status["cursor"], status["quarantined"], len(endpoint.lines())) == (0, 0, 0)
         assert "clock" in status["last_error"]["error"]
