@@ -8,6 +8,7 @@ from playwright.sync_api import sync_playwright
 from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
 from support.composed_site import ComposedSite
 from support.container_host import ContainerHost
+from support.database_program import copy_database, seed
 from support.installed_site import InstalledSite
 from support.site import Site
 from support.visitor import Visitor
@@ -63,6 +64,21 @@ def own_site(tmp_path):
     yield start
     for site in started:
         site.stop()
+
+
+@pytest.fixture(scope="module")
+def seeded(request, tmp_path_factory):
+    """A database with as many audit rows as the module's ROWS."""
+    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
+    rows = request.module.ROWS
+    assert seed(path, rows - 2) == rows
+    return path
+
+
+@pytest.fixture
+def database(seeded, tmp_path):
+    """A copy of it for one test."""
+    return copy_database(seeded, tmp_path / "wardpost.db")
 
 
 @pytest.fixture

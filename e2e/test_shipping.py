@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.audit_chain import check_copy
-from support.database_program import copy_database, database_id, seed
+from support.database_program import database_id, seed
 from support.moto_server import MotoServer
 from support.shipper import Shipper, lines_of
 from support.site import Site
@@ -15,18 +15,6 @@ from support.visitor import Visitor
 from support.waiting import wait_until
 
 ROWS = 6000
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
-    assert seed(path, ROWS - 2) == ROWS
-    return path
-
-
-@pytest.fixture
-def database(seeded, tmp_path):
-    return copy_database(seeded, tmp_path / "wardpost.db")
 
 
 @pytest.fixture(scope="module")

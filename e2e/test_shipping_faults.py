@@ -10,7 +10,7 @@ import pytest
 from support import fake_cloudwatch as cloud
 from support.audit_chain import check_copy
 from support.clock import Clock
-from support.database_program import copy_database, loud_lines, open_database, seed
+from support.database_program import loud_lines, open_database, seed
 from support.fake_cloudwatch import FakeCloudWatch, refuse
 from support.shipper import Shipper, lines_of
 from support.small_disk import fill, small_disk
@@ -18,18 +18,6 @@ from support.waiting import wait_until
 
 ROWS = 6000
 GROUP = "cloudwatch://wardpost/audit"
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
-    assert seed(path, ROWS - 2) == ROWS
-    return path
-
-
-@pytest.fixture
-def database(seeded, tmp_path):
-    return copy_database(seeded, tmp_path / "wardpost.db")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from support import fake_cloudwatch as cloud
 from support.audit_chain import check_copy
-from support.database_program import copy_database, loud_lines, seed
+from support.database_program import loud_lines, seed
 from support.fake_cloudwatch import KEY_ID, SECRET_KEY, FakeCloudWatch, refuse
 from support.shipper import Shipper
 from support.waiting import wait_until
@@ -15,18 +15,6 @@ ROWS = 6000
 GROUP = "cloudwatch://wardpost/audit"
 THROTTLED = refuse(400, "ThrottlingException", "Rate exceeded")
 HOUR = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
-    assert seed(path, ROWS - 2) == ROWS
-    return path
-
-
-@pytest.fixture
-def database(seeded, tmp_path):
-    return copy_database(seeded, tmp_path / "wardpost.db")
 
 
 @pytest.fixture
