@@ -132,14 +132,18 @@ def test_tls_is_spoken_in_its_last_two_versions(composed, version, agreed):
 
 def test_testssl_finds_nothing_above_low(composed, tmp_path):
     """Not even about the certificate: it is told of the tests' authority, as browsers know a real one."""
-    found = tmp_path / "testssl.json"
     # All but the simulation of old browsers, which finds nothing that these do not.
     looks = ["--std", "--fs", "--protocols", "--server-preference", "--server-defaults", "--headers", "--vulnerable"]
     options = ["--quiet", "--color=0", "--fast", "--nodns=none", "--ip=127.0.0.1", f"--add-ca={composed.authority}"]
-    done = composed.host.run_beside(
-        "testssl", *options, f"--jsonfile={found}", *looks, "127.0.0.1:443", check=False, seconds=240
-    )
-    findings = json.loads(found.read_text())
+    # It does not wait for a ticket, which TLS 1.3 sends after the handshake: on a busy machine that check is not made at once.
+    for number in range(3):
+        found = tmp_path / f"testssl-{number}.json"
+        done = composed.host.run_beside(
+            "testssl", *options, f"--jsonfile={found}", *looks, "127.0.0.1:443", check=False, seconds=240
+        )
+        findings = json.loads(found.read_text())
+        if not any(finding["finding"] == "check failed because of connect problem" for finding in findings):
+            break
     named = {finding["id"] for finding in findings}
     # It asks by number, and the site answers for its own name alone; every header that it looks for is there all the same.
     refused = [finding for finding in findings if "421" in finding["finding"] and finding["id"] == "HTTP_status_code"]
