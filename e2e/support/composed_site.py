@@ -67,19 +67,27 @@ class ComposedSite:
         script = (
             "set -e\n"
             "openssl req -x509 -newkey rsa:2048 -nodes -days 200 -subj '/CN=Tests' -keyout ca.key -out ca.pem\n"
-            "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout privkey.pem"
-            " -out request.pem\n"
             f"printf 'subjectAltName=DNS:localhost,DNS:{PROVIDER_HOST},IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n"
             # Nobody asks there; a certificate that cannot be revoked would be a finding.
             "crlDistributionPoints=URI:http://revoked.test/list\\n'"
             " >extensions\n"
+        )
+        subprocess.run(["sh", "-c", script], cwd=self.certificates, check=True, capture_output=True)
+        self.renew_certificate()
+        self.authority = str(self.certificates / "ca.pem")
+
+    def renew_certificate(self):
+        """Another one of the same authority for the same name, with another key."""
+        script = (
+            "set -e\n"
+            "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout privkey.pem"
+            " -out request.pem\n"
             "openssl x509 -req -days 200 -in request.pem -CA ca.pem -CAkey ca.key -extfile extensions -out leaf.pem\n"
             "cat leaf.pem ca.pem >fullchain.pem\n"
             # The edge's own number, and nobody else's.
             "chmod 600 privkey.pem && chown 10004 privkey.pem\n"
         )
         subprocess.run(["sh", "-c", script], cwd=self.certificates, check=True, capture_output=True)
-        self.authority = str(self.certificates / "ca.pem")
 
     def _start_aws(self):
         self.aws = MotoServer()
