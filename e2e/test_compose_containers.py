@@ -165,6 +165,21 @@ def test_an_image_holds_its_program_and_nothing_else_that_runs(composed, program
     assert [name for name in files if not allowed.fullmatch(name)] == []
 
 
+def test_the_image_of_the_secrets_holds_no_more_than_what_keeps_them(composed):
+    listed = composed.host.run("sh", "-c", "docker export wardpost-secrets-init-web-1 | tar -t").stdout
+    files = [name for name in listed.splitlines() if not name.endswith("/")]
+    assert {"usr/bin/secrets-init", "usr/bin/sleep"} <= set(files)
+    allowed = re.compile(f"usr/bin/(secrets-init|sleep)|{IN_IMAGES}|{BY_THE_ENGINE}")
+    assert [name for name in files if not allowed.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize("service, folder", [*((program, "/run/wardpost") for program in PROGRAMS), ("edge", "/tmp")])
+def test_nothing_can_be_run_from_memory(composed, service, folder):
+    mounts = composed.host.run_beside("cat", f"{process(composed, service)}/mounts").stdout
+    (options,) = [line.split()[3].split(",") for line in mounts.splitlines() if line.split()[1] == folder]
+    assert {"noexec", "nosuid", "nodev"} <= set(options), options
+
+
 def test_every_image_knows_who_it_runs_as_and_how_to_tell_its_health(composed):
     for image in (*PROGRAMS, "edge"):
         config = composed.host.inspect(f"wardpost/{image}:latest")[0]["Config"]
