@@ -14,6 +14,7 @@ from .processes import ROOT, Process, binary, clean_environment
 from .secrets_init import NAME, REGION, good_secret
 from .site import Provider
 from .visitor import Visitor
+from .waiting import wait_until
 
 PROGRAMS = ("web", "log-shipper", "backup-worker")
 BINARIES = ("secrets-init", *PROGRAMS)
@@ -179,6 +180,17 @@ class ComposedSite:
     def container(self, service):
         """What the engine tells of a service's one container."""
         return self.host.inspect(f"wardpost-{service}-1")[0]
+
+    def change_secret(self, **changes):
+        """As the runbook has it: the new value into Secrets Manager, and secrets-init once more for each reader. None takes
+        a value out."""
+        self.secret = {name: value for name, value in (self.secret | changes).items() if value is not None}
+        self.aws.connect("secretsmanager").put_secret_value(SecretId=NAME, SecretString=json.dumps(self.secret))
+        for program in PROGRAMS:
+            service = f"secrets-init-{program}"
+            self.compose("start", service)
+            wait_until(f"{service} ends", lambda: not self.container(service)["State"]["Running"], 60)
+            assert self.container(service)["State"]["ExitCode"] == 0, self.logs(service)
 
     def run_in(self, service, *command, **options):
         return self.host.docker("exec", f"wardpost-{service}-1", *command, **options)
