@@ -157,6 +157,7 @@ def test_the_database_is_its_group_s_and_nobody_else_s(installed):
 def test_programs_switch_off_their_core_dumps(installed):
     """The filter of system calls lets them: what could not be done is in the log."""
     assert "core dumps could not be switched off" not in installed.machine.journal(*SERVICES)
+    assert "does not go before" not in installed.machine.journal(*SERVICES), "of the backups, which step behind it"
     for unit in PROGRAMS:
         owner = installed.machine.run("stat", "--format=%U", f"/proc/{installed.machine.main_pid(unit)}/environ").stdout
         assert owner.strip() == "root", "a process that may be dumped could be read by others of its user"

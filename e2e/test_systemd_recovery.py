@@ -129,6 +129,8 @@ def test_the_database_gets_another_key_while_people_keep_asking(installed):
     with SteadyAskers(f"{installed.address}/healthz") as askers:
         askers.wait_for_more()
         machine.systemctl("stop", "wardpost.target", "wardpost-*")
+        askers.wait_for_more()
+        assert machine.show("wardpost-web.service", "ActiveState") == "inactive", "somebody who knocked has started it"
         # As after a restore: another program's, and the group's.
         machine.run("chown", "wardpost-backup-worker:wardpost", DATABASE)
         done = machine.run("wardpost", "web", "rekey", "--yes", "--json", check=False)
