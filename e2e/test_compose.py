@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -72,6 +73,30 @@ def test_a_machine_without_aws_reads_its_secret_from_files_of_one_reader_each(tm
         mounts = {mount["target"]: mount for mount in services[f"secrets-init-{program}"]["volumes"]}
         assert mounts["/etc/wardpost/secret.json"]["source"].endswith(f"/{program}.json")
         assert mounts["/etc/wardpost/secret.json"]["read_only"]
+
+
+def test_no_program_starts_before_its_secrets_are_there_nor_before_the_database(tmp_path):
+    services = config(tmp_path)["services"]
+    for program in ("web", "log-shipper", "backup-worker"):
+        waits_for = {name: waited["condition"] for name, waited in services[program]["depends_on"].items()}
+        database = {} if program == "web" else {"web": "service_healthy"}
+        assert waits_for == {f"secrets-init-{program}": "service_completed_successfully"} | database
+        assert services[f"secrets-init-{program}"]["depends_on"]["secrets-keeper"]["condition"] == "service_started"
+
+
+def test_one_setting_brings_back_the_images_of_the_version_before(tmp_path):
+    for name, service in config(tmp_path, IMAGE_TAG="before")["services"].items():
+        assert re.fullmatch(r"wardpost/[\w-]+:before", service["image"]), name
+
+
+def test_systemd_understands_the_unit_that_starts_it_at_boot(tmp_path):
+    if not shutil.which("systemd-analyze") or not Path("/lib/systemd/system/docker.service").exists():
+        pytest.skip("systemd-analyze or the engine's unit is not here")
+    unit = tmp_path / "wardpost-compose.service"
+    unit.write_text((COMPOSE / unit.name).read_text().replace("/opt/wardpost", str(ROOT)))
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.returncode, [line for line in found.stderr.splitlines() if unit.name in line]) == (0, []), found.stderr
 
 
 def test_each_program_is_compiled_by_itself():

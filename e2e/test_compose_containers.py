@@ -165,6 +165,24 @@ def test_an_image_holds_its_program_and_nothing_else_that_runs(composed, program
     assert [name for name in files if not allowed.fullmatch(name)] == []
 
 
+def test_the_image_of_the_secrets_holds_no_more_than_what_keeps_them(composed):
+    listed = composed.host.run("sh", "-c", "docker export wardpost-secrets-init-web-1 | tar -t").stdout
+    files = [name for name in listed.splitlines() if not name.endswith("/")]
+    assert {"usr/bin/secrets-init", "usr/bin/sleep"} <= set(files)
+    allowed = re.compile(f"usr/bin/(secrets-init|sleep)|{IN_IMAGES}|{BY_THE_ENGINE}")
+    assert [name for name in files if not allowed.fullmatch(name)] == []
+
+
+def test_nothing_can_be_run_from_memory(composed):
+    """A volume of secrets says so where it is written. Its reader has it read-only, which makes the engine forget the rest."""
+    edge = composed.host.run_beside("cat", f"{process(composed, 'edge')}/mounts").stdout
+    engine = composed.host.run_beside("cat", "/proc/mounts").stdout
+    places = {f"/volumes/wardpost_secrets-{program}/_data": engine for program in PROGRAMS} | {"/tmp": edge}
+    for place, mounts in places.items():
+        (options,) = [line.split()[3].split(",") for line in mounts.splitlines() if line.split()[1].endswith(place)]
+        assert {"noexec", "nosuid", "nodev"} <= set(options), (place, options)
+
+
 def test_every_image_knows_who_it_runs_as_and_how_to_tell_its_health(composed):
     for image in (*PROGRAMS, "edge"):
         config = composed.host.inspect(f"wardpost/{image}:latest")[0]["Config"]

@@ -66,6 +66,16 @@ def test_the_site_knows_who_sent_what_from_where_whatever_the_browser_claims(com
     assert login["details"]["email"] in {person.email for person in PEOPLE.values()}
 
 
+def test_the_service_makes_its_backups_by_itself(composed):
+    """The first one at its start, since none was made before. What is run by hand says nothing in the service's log."""
+    wait_until("it has made one", lambda: "made a backup" in said(composed, "backup-worker"), 60)
+
+
+def said(composed, service):
+    logs = composed.host.docker("logs", f"wardpost-{service}-1")
+    return logs.stdout + logs.stderr
+
+
 def test_a_backup_is_made_and_proved_to_restore(composed):
     composed.run_in("backup-worker", "backup-worker", "now")
     composed.run_in("backup-worker", "backup-worker", "verify", "latest")

@@ -1,15 +1,19 @@
 """Programs killed, stopped and started again under compose; and a reboot."""
 
 import json
+import re
+import socket
+import ssl
 import threading
 import time
 from urllib.parse import urlsplit
 
 import pytest
 
-from support.composed_site import PROGRAMS
+from support.composed_site import PROGRAMS, UP_SECONDS
 from support.namespaces import connect
-from support.secrets_init import NAME, parse_env
+from support.processes import ROOT
+from support.secrets_init import parse_env
 from support.visitor import SESSION_COOKIE
 from support.waiting import wait_until
 
@@ -116,14 +120,49 @@ def test_a_stop_lets_an_answer_in_flight_finish_and_everything_ends_by_itself(co
     assert composed.member("amina").find("drained")
 
 
+def test_the_edge_is_stopped_although_somebody_watches_the_list(composed):
+    """An open list would last for as long as a session."""
+    tomas = composed.member("tomas")
+    updates = tomas.updates(f"/messages/updates?after={tomas.audit()[-1]['id']}")
+    composed.member("amina").send("Seen before the edge stops")
+    assert any("Seen before the edge stops" in event["data"] for event in updates), "it is open"
+    composed.compose("stop", "edge", seconds=90)
+    assert composed.container("edge")["State"]["ExitCode"] == 0, "nobody had to kill it"
+    updates.close()
+    composed.up()
+
+
+def serial(composed):
+    """The number of the certificate that the edge shows."""
+    context = ssl.create_default_context(cafile=composed.authority)
+    port = urlsplit(composed.address).port
+    with socket.create_connection(("localhost", port), timeout=20) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as tls:
+            return tls.getpeercert()["serialNumber"]
+
+
+def test_a_new_certificate_is_taken_over_without_a_restart(composed):
+    """As the runbook has it, under "The way in"."""
+    runbook = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    command = re.search("docker compose (exec edge nginx .* -s reload)", runbook)[1].split()
+    before, began = serial(composed), composed.container("edge")["State"]["StartedAt"]
+    composed.renew_certificate()
+    assert serial(composed) == before, "nobody has told nginx"
+    composed.compose(*command)
+    wait_until("the edge shows the new one", lambda: serial(composed) != before)
+    assert composed.container("edge")["State"]["StartedAt"] == began
+
+    good, chain = serial(composed), composed.certificates / "fullchain.pem"
+    text = chain.read_text()
+    chain.write_text("no certificate\n")
+    assert composed.compose(*command, check=False).returncode != 0
+    assert serial(composed) == good, "a bad file changes nothing"
+    chain.write_text(text)
+
+
 def test_a_rotated_secret_is_taken_over(composed):
     """As the runbook has it: secrets-init once more, then the readers."""
-    composed.secret["APP_SECRET"] = "f" * 63 + "0"
-    composed.aws.connect("secretsmanager").put_secret_value(SecretId=NAME, SecretString=json.dumps(composed.secret))
-    for program in PROGRAMS:
-        composed.compose("start", f"secrets-init-{program}")
-        done = wait_until("it ends", lambda name=program: ended(composed, f"secrets-init-{name}"))
-        assert done["ExitCode"] == 0
+    composed.change_secret(APP_SECRET="f" * 63 + "0")
     composed.compose("restart", *PROGRAMS)
     wait_until("all are back", lambda: all(map(composed.healthy, PROGRAMS)), BACK_SECONDS)
     written = composed.host.run_beside("cat", f"/proc/{composed.container('web')['State']['Pid']}/root/run/wardpost/env")
@@ -133,18 +172,24 @@ def test_a_rotated_secret_is_taken_over(composed):
     assert composed.member("amina").get("/messages").status_code == 200, "sessions do not hang on it"
 
 
-def ended(composed, service):
-    state = composed.container(service)["State"]
-    return None if state["Running"] else state
-
-
 def test_after_a_reboot_everything_is_as_it_was(composed):
     """Memory is empty then, and the engine starts containers in no order: the unit that compose/ brings calls `up`."""
     number = composed.member("amina").find("drained")
     composed.host.stop()
     composed.host.start()
     composed.reconnect()
-    composed.up()
+    commands = re.findall("^ExecStart(?:Pre)?=(.*)$", (ROOT / "compose" / "wardpost-compose.service").read_text(), re.MULTILINE)
+    assert len(commands) == 3, commands
+    for command in commands:
+        program, *arguments = command.replace("/opt/wardpost", str(composed.project.parent)).split()
+        if program == "docker":
+            composed.compose(*arguments[1:], seconds=UP_SECONDS)
+        else:
+            composed.host.run_beside(program, *arguments)
+    assert all(map(composed.healthy, (*PROGRAMS, "edge")))
+    assert "169.254.169.254" in composed.host.run_beside("iptables", "-S", "DOCKER-USER").stdout
+    # Other tests find the rules as the engine leaves them.
+    composed.host.run_beside("iptables", "--flush", "DOCKER-USER")
     assert composed.member("amina").find("drained") == number
     assert composed.member("amina").send("After the reboot")
     composed.run_in("web", "web", "audit", "verify")

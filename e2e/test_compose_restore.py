@@ -3,6 +3,7 @@ that is gone."""
 
 import json
 import os
+import secrets
 from pathlib import Path
 
 from support.composed_site import PROGRAMS
@@ -89,6 +90,23 @@ def test_a_damaged_database_is_replaced_by_a_backup(composed):
     assert amina.find("Kept by the backup") == number
     assert "Sent after the backup" not in amina.get("/messages").text
     aside.unlink()
+
+
+def test_a_restored_database_is_given_another_key(composed):
+    """docs/KEY-ROTATION.md, DB_ENCRYPTION_KEY, from step 3 on, with the commands of compose."""
+    number = composed.member("amina").send("Sent under the old key")
+    new = secrets.token_hex(32)
+    composed.change_secret(DB_ENCRYPTION_KEY_NEW=new)
+    composed.compose("stop", *PROGRAMS)
+    # As a restore leaves it: backup-worker's, and the group's.
+    os.chown(volume(composed) / "wardpost.db", 10003, 10000)
+    done = composed.compose("run", "--rm", "--no-deps", "web", "web", "rekey", "--yes", "--json").stdout
+    assert json.loads(done)["opens_with"] == "DB_ENCRYPTION_KEY_NEW"
+    composed.change_secret(DB_ENCRYPTION_KEY=new, DB_ENCRYPTION_KEY_NEW=None)
+    composed.up()
+    assert composed.member("amina").find("Sent under the old key") == number
+    composed.run_in("web", "web", "audit", "verify")
+    back_up(composed)
 
 
 def said(composed, service):

@@ -62,6 +62,24 @@ def test_the_owner_and_the_mode_of_the_file_stay(rekeying):
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1, 1, 0o660)
 
 
+@pytest.mark.parametrize("mode, capabilities, code", [(0o660, "-all", 0), (0o640, "-all,+dac_override", 1)])
+def test_a_file_that_cannot_be_given_away_need_not_be_where_its_group_shares_it(rekeying, mode, capabilities, code):
+    """A restored database is backup-worker's; `web rekey` runs as another user of the group, without capabilities."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may give the file to somebody else first")
+    os.chown(rekeying.database, 1, os.getegid())
+    rekeying.database.chmod(mode)
+    powerless = ["setpriv", f"--bounding-set={capabilities}", "--inh-caps=-all"]
+    done = rekeying.rekey(through=powerless).expect(code)
+    status = rekeying.database.stat()
+    if code:
+        assert "giving the owner and mode" in done.err
+        assert (rekeying.opens_with(), status.st_uid) == (KEY, 1)
+    else:
+        assert rekeying.opens_with() == NEW_KEY
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (os.geteuid(), os.getegid(), mode)
+
+
 def test_it_asks_or_needs_a_flag_and_two_keys(rekeying):
     rekeying.run("rekey").expect(64, "--yes")
     rekeying.run("rekey", "--yes", DB_ENCRYPTION_KEY_NEW="").expect(78, "DB_ENCRYPTION_KEY_NEW")

@@ -1,6 +1,7 @@
 """The package as an operator installs it, on a real systemd: a day's work, the commands, and an orderly end."""
 
 import json
+import re
 import secrets
 import socket
 from urllib.parse import urlencode, urlsplit
@@ -10,10 +11,14 @@ import requests
 
 from support.browser import row, sign_in, write_message
 from support.database_program import open_database
-from support.installed_site import BUCKET, PROGRAMS
+from support.installed_site import BUCKET, EVERYTHING, PROGRAMS
+from support.processes import ROOT
 from support.secrets_init import NAME, VERSION, parse_env
 from support.visitor import Visitor
 from support.waiting import wait_until
+
+
+UNITS = sorted(file.name for file in (ROOT / "systemd" / "units").iterdir() if file.is_file())
 
 
 def shipped_actions(installed):
@@ -23,6 +28,21 @@ def shipped_actions(installed):
 def wait_for_the_first_drill(installed):
     """backup-worker makes and proves a backup at its first start; meanwhile nobody else can."""
     wait_until("a backup is proved", lambda: "BACKUP_VERIFIED" in shipped_actions(installed), 60)
+
+
+def test_the_target_stands_for_everything(installed):
+    started = [unit for unit in UNITS if unit.endswith((".target", ".socket", ".timer"))]
+    assert {*started, *PROGRAMS, "wardpost-secrets.service"} == set(EVERYTHING)
+    installed.wait_until_up()
+    # What cron mails to whoever has no alarms.
+    (command,) = re.findall("^ +0 7 .* root (systemctl .*)$", (ROOT / "docs" / "OPERATIONS.md").read_text(), re.MULTILINE)
+    assert installed.machine.run("sh", "-c", command).stdout == ""
+
+
+def make_a_backup(machine):
+    """One by hand; the service itself may be at one."""
+    command = ("wardpost", "backup-worker", "now")
+    wait_until("a backup is made", lambda: machine.run(*command, check=False).returncode == 0, 60)
 
 
 def test_a_member_signs_in_and_sends_and_the_rows_reach_the_sink(installed, desk):
@@ -98,6 +118,27 @@ def test_a_backup_that_is_restored_is_served_again(installed):
         machine.wait_for(unit, "active")
     assert Visitor(installed, "noor").get(f"/messages/{number}").status_code == 200
     wait_until("the restore is shipped", lambda: "DATABASE_RESTORED" in shipped_actions(installed), 60)
+
+
+def test_backups_go_to_another_disk_where_the_runbook_lets_them(installed):
+    """Without AWS: `ReadWritePaths=` for a folder that is its user's own, under "Install"."""
+    machine, folder, unit = installed.machine, "/mnt/backups/wardpost", "wardpost-backup-worker.service"
+    wait_for_the_first_drill(installed)
+    machine.run("install", "-d", "-o", "wardpost-backup-worker", "-m", "700", folder)
+    machine.drop_in(unit, f"[Service]\nReadWritePaths=-{folder}\n")
+    installed.set_settings(WARDPOST_BACKUP_TARGET=f"file://{folder}")
+    try:
+        machine.systemctl("restart", unit)
+        pid = machine.outside_pid(machine.main_pid(unit))
+        for path, may in ((folder, True), ("/mnt/backups", False)):
+            assert (machine.run("touch", f"{path}/e2e", of=pid, check=False).returncode == 0) == may, path
+        make_a_backup(machine)
+        machine.systemctl("start", "wardpost-verify-backup.service")
+        assert json.loads(machine.run("wardpost", "backup-worker", "list", "--json").stdout)["backups"][0]["verified_at"]
+    finally:
+        installed.set_settings()
+        machine.drop_in(unit, "")
+        machine.systemctl("restart", unit)
 
 
 def test_a_backup_tells_under_which_version_of_the_secret_it_was_made(installed):

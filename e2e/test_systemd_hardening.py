@@ -47,7 +47,7 @@ def test_a_service_is_hardly_exposed(installed, unit):
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_service_has_limits_and_is_tried_again_for_ever(installed, unit):
     names = ("MemoryMax", "MemorySwapMax", "TasksMax", "LimitNOFILE", "LogRateLimitIntervalUSec", "LogRateLimitBurst")
-    more = ("LimitCORE", "StartLimitIntervalUSec", "Restart", "WatchdogUSec", "Type")
+    more = ("LimitCORE", "StartLimitIntervalUSec", "Restart", "RestartUSec", "WatchdogUSec", "Type")
     asked = [f"--property={name}" for name in (*names, *more)]
     told = dict(line.split("=", 1) for line in installed.machine.systemctl("show", *asked, unit).splitlines())
     assert all(re.match("[1-9]", told[name]) for name in names if name != "MemorySwapMax"), told
@@ -55,7 +55,44 @@ def test_a_service_has_limits_and_is_tried_again_for_ever(installed, unit):
     assert (told["LogRateLimitIntervalUSec"], told["LogRateLimitBurst"]) == ("30s", "5000")
     if unit in PROGRAMS:
         assert told["Restart"] == "on-failure" and told["StartLimitIntervalUSec"] == "0"
+        assert told["RestartUSec"] == ("1s" if unit == "wardpost-web.service" else "3s")
         assert told["Type"] == "notify" and told["WatchdogUSec"] in ("1min", "5min")
+
+
+@pytest.mark.parametrize("unit", [unit for unit in SERVICES if "-secrets" not in unit])
+def test_a_unit_takes_away_what_is_not_for_it(installed, unit):
+    """What is true of the programs while they run is said by the units that nobody can look at in passing, too."""
+    foreign = AWS if unit == "wardpost-web.service" else SIGN_IN
+    assert foreign <= set(installed.machine.show(unit, "UnsetEnvironment").split())
+    assert installed.machine.show(unit, "TemporaryFileSystem") == "/run/wardpost:ro"
+
+
+def test_a_program_by_hand_may_know_and_reach_as_little_as_its_unit():
+    command = (ROOT / "systemd" / "wardpost").read_text()
+    for program in ("web", "log-shipper", "backup-worker"):
+        (branch,) = re.findall(rf"^  (?:[\w-]+ \| )?{program}(?: \| [\w-]+)?\)\n(.*?);;", command, re.DOTALL | re.MULTILINE)
+        unit = (ROOT / "systemd" / "units" / f"wardpost-{program}.service").read_text()
+        assert names_in(branch) == names_in(" ".join(re.findall("^UnsetEnvironment=(.*)$", unit, re.MULTILINE))), program
+        denied = " ".join(re.findall("^IPAddressDeny=(.*)$", unit, re.MULTILINE)).split()
+        assert re.findall(r"[\da-f]+[.:][\da-f.:]+", branch) == denied and bool(denied) == (program == "web")
+
+
+def names_in(text):
+    return sorted(re.findall(r"\b[A-Z]+_[A-Z_]+\b", text))
+
+
+def test_the_site_is_on_loopback_as_it_is_shipped():
+    socket = (ROOT / "systemd" / "units" / "wardpost-web.socket").read_text()
+    assert re.findall("^Listen.*", socket, re.MULTILINE) == ["ListenStream=127.0.0.1:8080"]
+
+
+@pytest.mark.parametrize("unit", PROGRAMS)
+def test_nothing_can_be_run_from_a_folder_for_temporary_files(installed, unit):
+    machine = installed.machine
+    pid = machine.outside_pid(machine.main_pid(unit))
+    for folder in ("/tmp", "/var/tmp"):
+        ran = machine.run("sh", "-c", f"cp /bin/true {folder}/e2e && {folder}/e2e; code=$?; rm {folder}/e2e; exit $code", of=pid, check=False)
+        assert ran.returncode == 126, (folder, ran.returncode, ran.stderr)
 
 
 @pytest.mark.parametrize("unit", PROGRAMS)
@@ -120,6 +157,7 @@ def test_the_database_is_its_group_s_and_nobody_else_s(installed):
 def test_programs_switch_off_their_core_dumps(installed):
     """The filter of system calls lets them: what could not be done is in the log."""
     assert "core dumps could not be switched off" not in installed.machine.journal(*SERVICES)
+    assert "does not go before" not in installed.machine.journal(*SERVICES), "of the backups, which step behind it"
     for unit in PROGRAMS:
         owner = installed.machine.run("stat", "--format=%U", f"/proc/{installed.machine.main_pid(unit)}/environ").stdout
         assert owner.strip() == "root", "a process that may be dumped could be read by others of its user"

@@ -59,15 +59,36 @@ def test_the_data_and_the_settings_of_the_version_before_are_taken_over(installe
     assert (machine.root / DATABASE).stat().st_mode & 0o777 == 0o660
 
 
-def test_an_upgrade_while_people_work_loses_no_request(installed):
-    machine = installed.machine
+KEEP = ("rm -rf /usr/local/lib/wardpost.before", "cp -a /usr/local/lib/wardpost /usr/local/lib/wardpost.before")
+GO_BACK = "cp -a --remove-destination /usr/local/lib/wardpost.before/. /usr/local/lib/wardpost/"
+
+
+def restart(machine):
     before = {unit: machine.main_pid(unit) for unit in PROGRAMS}
+    machine.systemctl("restart", *PROGRAMS)
+    for unit in PROGRAMS:
+        machine.wait_for(unit, "active")
+    assert all(machine.main_pid(unit) not in (None, pid) for unit, pid in before.items())
+
+
+def test_an_upgrade_while_people_work_and_the_way_back_lose_no_request(installed):
+    machine = installed.machine
+    runbook = (ROOT / "docs" / "OPERATIONS.md").read_text().splitlines()
+    assert {*KEEP, GO_BACK} <= {line.strip() for line in runbook}
+    program = machine.root / "usr/local/lib/wardpost/log-shipper"
     with SteadyAskers(f"{installed.address}/") as askers:
         askers.wait_for_more()
+        # What an upgrade before this one has left must not be what is gone back to.
+        for command in (*KEEP, *KEEP):
+            machine.run(*command.split())
+        kept = program.stat().st_mtime_ns
         machine.install()
-        machine.systemctl("restart", *PROGRAMS)
-        for unit in PROGRAMS:
-            machine.wait_for(unit, "active")
+        assert program.stat().st_mtime_ns > kept, "it is a new file, of the same text"
+        restart(machine)
+        askers.wait_for_more()
+        # The programs run: their files cannot be written into.
+        machine.run(*GO_BACK.split())
+        assert program.stat().st_mtime_ns == kept
+        restart(machine)
         askers.wait_for_more()
     askers.check()
-    assert all(machine.main_pid(unit) not in (None, pid) for unit, pid in before.items())

@@ -14,6 +14,7 @@ from .processes import ROOT, Process, binary, clean_environment
 from .secrets_init import NAME, REGION, good_secret
 from .site import Provider
 from .visitor import Visitor
+from .waiting import wait_until
 
 PROGRAMS = ("web", "log-shipper", "backup-worker")
 BINARIES = ("secrets-init", *PROGRAMS)
@@ -67,19 +68,27 @@ class ComposedSite:
         script = (
             "set -e\n"
             "openssl req -x509 -newkey rsa:2048 -nodes -days 200 -subj '/CN=Tests' -keyout ca.key -out ca.pem\n"
-            "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout privkey.pem"
-            " -out request.pem\n"
             f"printf 'subjectAltName=DNS:localhost,DNS:{PROVIDER_HOST},IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n"
             # Nobody asks there; a certificate that cannot be revoked would be a finding.
             "crlDistributionPoints=URI:http://revoked.test/list\\n'"
             " >extensions\n"
+        )
+        subprocess.run(["sh", "-c", script], cwd=self.certificates, check=True, capture_output=True)
+        self.renew_certificate()
+        self.authority = str(self.certificates / "ca.pem")
+
+    def renew_certificate(self):
+        """Another one of the same authority for the same name, with another key."""
+        script = (
+            "set -e\n"
+            "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout privkey.pem"
+            " -out request.pem\n"
             "openssl x509 -req -days 200 -in request.pem -CA ca.pem -CAkey ca.key -extfile extensions -out leaf.pem\n"
             "cat leaf.pem ca.pem >fullchain.pem\n"
             # The edge's own number, and nobody else's.
             "chmod 600 privkey.pem && chown 10004 privkey.pem\n"
         )
         subprocess.run(["sh", "-c", script], cwd=self.certificates, check=True, capture_output=True)
-        self.authority = str(self.certificates / "ca.pem")
 
     def _start_aws(self):
         self.aws = MotoServer()
@@ -171,6 +180,17 @@ class ComposedSite:
     def container(self, service):
         """What the engine tells of a service's one container."""
         return self.host.inspect(f"wardpost-{service}-1")[0]
+
+    def change_secret(self, **changes):
+        """As the runbook has it: the new value into Secrets Manager, and secrets-init once more for each reader. None takes
+        a value out."""
+        self.secret = {name: value for name, value in (self.secret | changes).items() if value is not None}
+        self.aws.connect("secretsmanager").put_secret_value(SecretId=NAME, SecretString=json.dumps(self.secret))
+        for program in PROGRAMS:
+            service = f"secrets-init-{program}"
+            self.compose("start", service)
+            wait_until(f"{service} ends", lambda: not self.container(service)["State"]["Running"], 60)
+            assert self.container(service)["State"]["ExitCode"] == 0, self.logs(service)
 
     def run_in(self, service, *command, **options):
         return self.host.docker("exec", f"wardpost-{service}-1", *command, **options)

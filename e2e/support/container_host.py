@@ -39,6 +39,7 @@ class ContainerHost:
         self.folder = Path(tempfile.mkdtemp(prefix="wardpost-host-"))
         self._socket = self.folder / "socket"
         self._child = None
+        self._has_run = False
         self.start()
         self._import_bases()
 
@@ -65,8 +66,11 @@ class ContainerHost:
         wait_until("the engine answers or ends", lambda: self._child.poll() is not None or self._answers(), seconds=60)
         if self._child.poll() is not None:
             reason = self._log.read_text(errors="replace")[-600:]
+            # Where it has run before, nothing is missing here: that it does not run again is a failure.
+            assert not self._has_run, f"the engine did not start again: {reason}"
             shutil.rmtree(self.folder, ignore_errors=True)
             pytest.skip(f"no container engine with networks runs here: {reason}")
+        self._has_run = True
 
     @property
     def environment(self):

@@ -84,10 +84,10 @@ class DatabaseProgram:
         own = {name: value for name, value in (self._settings | settings).items() if value is not None}
         return clean_environment(**own)
 
-    def run(self, *arguments, seconds=120, **settings):
-        """One run of a command to its end."""
+    def run(self, *arguments, seconds=120, through=(), **settings):
+        """One run of a command to its end; `through` is a command that starts it."""
         ended = subprocess.run(
-            [binary(self.name), *map(str, arguments)],
+            [*through, binary(self.name), *map(str, arguments)],
             env=self.environment(**settings),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -15,6 +15,14 @@ from .site import Provider
 from .visitor import Visitor
 
 PROGRAMS = ("wardpost-web.service", "wardpost-log-shipper.service", "wardpost-backup-worker.service")
+# What wardpost.target stands for.
+EVERYTHING = (
+    "wardpost.target",
+    "wardpost-secrets.service",
+    "wardpost-web.socket",
+    *PROGRAMS,
+    *(f"wardpost-{name}.timer" for name in ("secrets-check", "verify-chain", "verify-copy", "verify-backup")),
+)
 BUCKET = "clinic-backups"
 APPLICATION_LOG = "/var/log/wardpost/application.jsonl"
 
@@ -48,7 +56,11 @@ class InstalledSite:
         )
         self._configure()
         self.machine.boot()
-        for unit in PROGRAMS:
+        self.wait_until_up()
+
+    def wait_until_up(self):
+        """Waits until everything is active."""
+        for unit in EVERYTHING:
             self.machine.wait_for(unit, "active")
 
     def _later(self, started):

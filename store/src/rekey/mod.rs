@@ -262,9 +262,19 @@ fn compare(source: &Connection, before: ChainPosition, copy: &Inspection) -> Res
 fn like(path: &Path, copy: &Path) -> io::Result<()> {
     let (wanted, found) = (fs::metadata(path)?, fs::metadata(copy)?);
     if (wanted.uid(), wanted.gid()) != (found.uid(), found.gid()) {
-        chown(copy, Some(wanted.uid()), Some(wanted.gid()))?;
+        match chown(copy, Some(wanted.uid()), Some(wanted.gid())) {
+            // A restored database belongs to the program that restored it, and only root gives files away. Where the group
+            // shares the database, it matters to nobody whose of them the file is.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && shares(&wanted, &found) => {}
+            given => given?,
+        }
     }
     fs::set_permissions(copy, fs::Permissions::from_mode(wanted.mode() & 0o777))
+}
+
+/// Whether both are of one group, which may read and write.
+fn shares(wanted: &fs::Metadata, found: &fs::Metadata) -> bool {
+    wanted.gid() == found.gid() && wanted.mode() & 0o060 == 0o060
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
