@@ -73,7 +73,7 @@ async fn try_make(
         // does the rest. The archive gets its end only after the inspection.
         let (sound, verdict) = oneshot::channel();
         let (inspection, uploaded) = tokio::join!(
-            inspect_copy(config, &copy, sound, watcher),
+            inspect_copy(config, &copy, sound, stop, watcher),
             upload(config, &target, name, &copy, verdict, &recipients, stop, watcher)
         );
         let (inspection, (sums, bytes)) = (inspection?, uploaded?);
@@ -103,10 +103,13 @@ async fn inspect_copy(
     config: &Config,
     copy: &Path,
     sound: oneshot::Sender<()>,
+    stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Inspection, Failure> {
-    let (copy, key, told) = (copy.to_owned(), config.database_key.duplicate(), watcher.clone());
-    let inspection = blocking(move || inspect_content(&copy, &key, |stage| told.stage(&stage.to_string()))).await?;
+    let (copy, key) = (copy.to_owned(), config.database_key.duplicate());
+    let (stopped, told) = (Arc::clone(stop), watcher.clone());
+    let inspection =
+        blocking(move || inspect_content(&copy, &key, &stopped, |stage| told.stage(&stage.to_string()))).await?;
     // Who no longer listens has failed, and says why.
     let _ = sound.send(());
     Ok(inspection)
@@ -197,7 +200,9 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| match error.into() {
-            Failure::Database(BackupError::Stopped) => Failure::Stopped,
+            Failure::Database(BackupError::Stopped) | Failure::Copy(CopyFault::Unreadable(BackupError::Stopped)) => {
+                Failure::Stopped
+            }
             failure => failure,
         }),
         Err(_) => Err(Failure::Panicked),
