@@ -91,9 +91,8 @@ async fn try_make(
         Ok(manifest)
     }
     .await;
-    // What is there already is another run's, and whole.
-    if !matches!(kept, Ok(_) | Err(Failure::Target(TargetError::Exists(_)))) {
-        target.discard(name).await;
+    if kept.is_err() {
+        target.discard().await;
     }
     kept
 }
