@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
-use store::{BackupEvent, Store, Timestamp};
+use store::{BackupEvent, Store, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::archive::{self, ArchiveError, Sums};
+use crate::catalogue;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::identity::{BackupIdentity, BackupRecipient};
@@ -18,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkWriter, pipe};
 use crate::progress::Watcher;
-use crate::target::{Target, TargetError};
+use crate::target::{Target, TargetAddress, TargetError};
 use crate::work::WorkFolder;
 
 /// Makes a backup and writes BACKUP_CREATED, or BACKUP_FAILED where it fails. `stop` breaks it off.
@@ -44,11 +45,23 @@ pub async fn make(
             reason: failure.to_string(),
         },
     };
-    store.record_backup(event, Timestamp::now()).await?;
+    let recorded = store.record_backup(event, Timestamp::now()).await.map(|_| ());
     if made.is_ok() {
         prune(config, store).await;
     }
-    made
+    first_of(made, recorded)
+}
+
+/// Why something failed says more than why that could not be written down.
+pub(crate) fn first_of<T>(done: Result<T, Failure>, recorded: Result<(), StoreError>) -> Result<T, Failure> {
+    match (done, recorded) {
+        (Err(failure), Err(error)) => {
+            tracing::error!(%error, "BACKUP_FAILED could not be written into the audit log");
+            Err(failure)
+        }
+        (done, Ok(())) => done,
+        (Ok(_), Err(error)) => Err(error.into()),
+    }
 }
 
 async fn try_make(
@@ -158,7 +171,8 @@ async fn upload(
     }
 }
 
-async fn until_set(stop: &AtomicBool) {
+/// Waits until `stop` turns true.
+pub(crate) async fn until_set(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
@@ -173,12 +187,17 @@ fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
     Ok(recipients)
 }
 
-/// A backup that was made counts, whether or not an old one can be removed.
+/// A backup that was made counts, whether or not an old one can be removed. Of those that the target still has, the newest
+/// that was proved stays.
 async fn prune(config: &Config, store: &Store) {
+    if let TargetAddress::S3 { .. } = config.target {
+        return;
+    }
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let keep = crate::catalogue::newest_verified(store).await?;
-        Ok::<_, Failure>(target.prune(config.keep_days, keep.as_ref(), Timestamp::now())?)
+        let (entries, now) = (catalogue::entries(&target, &catalogue::proofs(store).await?).await?, Timestamp::now());
+        let keep = catalogue::newest_verified(&entries, now).map(|entry| &entry.listed.name);
+        Ok::<_, Failure>(target.prune(config.keep_days, keep, now)?)
     };
     match pruned.await {
         Ok(removed) => {
@@ -205,5 +224,18 @@ where
             failure => failure,
         }),
         Err(_) => Err(Failure::Panicked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_is_told() {
+        let full = || Err(StoreError::Closed);
+        assert!(matches!(first_of::<()>(Err(Failure::Stopped), full()), Err(Failure::Stopped)));
+        assert!(matches!(first_of(Ok(()), full()), Err(Failure::Store(StoreError::Closed))));
+        assert!(matches!(first_of(Ok(()), Ok(())), Ok(())));
     }
 }

@@ -4,6 +4,8 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use store::backup::{ClaimError, claim};
 use store::{ChainPosition, DatabaseKey, IfMissing, Store, Timestamp};
@@ -30,13 +32,15 @@ pub struct Restored {
     pub given_up: Option<ChainPosition>,
 }
 
-/// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open.
+/// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open. `stop` breaks it
+/// off while that can be done.
 pub async fn restore(
     target: &Target,
     name: &BackupName,
     identities: &[BackupIdentity],
     path: &Path,
     key: &DatabaseKey,
+    stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Restored, Failure> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -47,7 +51,7 @@ pub async fn restore(
     drop(claim_old(path)?);
     let new = beside(path, ".restoring");
     remove_with_companions(&new)?;
-    let restored = put_back(target, name, identities, path, &new, key, watcher).await;
+    let restored = put_back(target, name, identities, path, &new, key, stop, watcher).await;
     if restored.is_err()
         && let Err(error) = remove_with_companions(&new)
     {
@@ -56,6 +60,7 @@ pub async fn restore(
     restored
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is one thing, and a struct of them would be used here alone")]
 async fn put_back(
     target: &Target,
     name: &BackupName,
@@ -63,9 +68,10 @@ async fn put_back(
     path: &Path,
     new: &Path,
     key: &DatabaseKey,
+    stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Restored, Failure> {
-    let proof = prove(target, name, identities, new, key, watcher).await?;
+    let proof = prove(target, name, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
     let store = Store::open(new, key, IfMissing::Refuse).await?;
     let recorded = store.record_restore(&name.to_string(), given_up, Timestamp::now()).await;
