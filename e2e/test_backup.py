@@ -1,16 +1,18 @@
 """Backups in a directory: made, listed, proved, opened without us, pruned, and put back under a running site."""
 
 import json
+import re
 import secrets
-import shutil
 import subprocess
-import time
 
 import pytest
+from playwright.sync_api import expect
 
 from support.backups import BackupWorker, sql, unpack
-from support.clock import Clock
+from support.browser import row
+from support.clock import Clock, hurried
 from support.database_program import KEY, copy_database, open_database, seed
+from support.main_job import send_and_read
 from support.processes import binary
 from support.shipper import Shipper
 from support.site import Site
@@ -18,7 +20,6 @@ from support.visitor import Visitor
 from support.waiting import wait_until
 
 MESSAGES = 500
-NEVER = {"WARDPOST_BACKUP_SCHEDULE": "0 0 0 1 1 *", "WARDPOST_DRILL_SCHEDULE": "off"}
 
 
 @pytest.fixture(scope="module")
@@ -38,40 +39,71 @@ def archive_of(worker, manifest):
     return worker.folder / "backups" / manifest["name"]
 
 
+def line_of(worker, manifest):
+    """What the list for people says of a backup, by its columns."""
+    columns = r"^name +age +bytes  proved to restore$"
+    out = worker.run("list").expect(0).out
+    assert re.search(columns, out, re.MULTILINE), out
+    line = r"^%s +(?P<age>\d+) (?P<unit>\w+) +(?P<bytes>\d+)  (?P<proved>\S+)$" % re.escape(manifest["name"])
+    found = re.search(line, out, re.MULTILINE)
+    assert found, out
+    return found
+
+
 def test_a_backup_is_made_listed_and_proved(worker):
     before = worker.list()
     assert (before["overdue"], before["backups"]) == (True, [])
     worker.run("list").expect(0, "NO BACKUP OF THE LAST 48 HOURS WAS PROVED")
     worker.run("verify").expect(1, "there is no backup yet")
+    ((failed, why),) = worker.events()
+    assert failed == "BACKUP_FAILED" and why["name"] is None and "there is no backup yet" in why["reason"]
+    none = worker.run("verify", "--json").expect(1).json
+    assert none["name"] is None and none["sound"] is False and none["recorded"] is True
 
     manifest = worker.now()
-    assert manifest["rows"]["message"] == MESSAGES and manifest["rows"]["audit_log"] == MESSAGES + 2
+    assert manifest["rows"]["message"] == MESSAGES and manifest["rows"]["audit_log"] == MESSAGES + 4
     assert manifest["archive_bytes"] == archive_of(worker, manifest).stat().st_size
-    assert manifest["audit_head"]["id"] == MESSAGES + 2
+    assert manifest["audit_head"]["id"] == MESSAGES + 4
     assert manifest == json.loads((worker.folder / "backups" / manifest["name"].replace(".sqlite.gz.age", ".json")).read_text()) | {
         "target": f"file://{worker.folder}/backups"
     }
     listed = worker.list()
     assert listed["overdue"] is True and listed["backups"][0]["verified_at"] is None
+    assert line_of(worker, manifest)["proved"] == "never"
 
     proved = worker.run("verify", "latest", "--json").expect(0).json
     assert proved["sound"] is True and proved["rows"]["message"] == MESSAGES
     worker.run("verify", manifest["name"]).expect(0, f"{MESSAGES} messages", "all checks passed")
     listed = worker.list()
     assert listed["overdue"] is False and listed["newest_verified"] == manifest["name"]
+    assert 0 <= listed["backups"][0]["age_seconds"] < 120
+    line = line_of(worker, manifest)
+    assert line["proved"] == listed["backups"][0]["verified_at"] and int(line["bytes"]) == manifest["archive_bytes"]
+    assert int(line["age"]) < 120 and line["unit"] == "s"
     actions = [action for action, _ in worker.events()]
-    assert actions == ["BACKUP_CREATED", "BACKUP_VERIFIED", "BACKUP_VERIFIED"]
-    created, verified = worker.events()[0][1], worker.events()[1][1]
+    assert actions == ["BACKUP_FAILED", "BACKUP_FAILED", "BACKUP_CREATED", "BACKUP_VERIFIED", "BACKUP_VERIFIED"]
+    created, verified = worker.events()[2][1], worker.events()[3][1]
     assert created == {"name": manifest["name"], "bytes": manifest["archive_bytes"], "sha256": manifest["archive_sha256"]}
     assert verified["restore_seconds"] > 0 and verified["data_age_seconds"] >= 0
     assert worker.left_over() == []
 
 
+def keygen(path):
+    made = subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True, text=True)
+    return made.stderr.split("Public key: ")[1].strip()
+
+
 def test_three_standard_tools_open_it_in_an_emergency(worker, tmp_path):
-    manifest = worker.now()
+    offline = [tmp_path / "one.txt", tmp_path / "other.txt"]
+    public = [keygen(path) for path in offline]
+    manifest = worker.now(WARDPOST_BACKUP_RECIPIENTS=" , ".join(public))
+    assert manifest["recipients"][:2] == public and len(manifest["recipients"]) == 3
     safe = tmp_path / "safe.txt"
     safe.write_text(worker.run("identity", "--print").expect(0).out)
     plain = unpack(archive_of(worker, manifest), safe, tmp_path / "plain.sqlite")
+    for number, identity in enumerate(offline):
+        other = unpack(archive_of(worker, manifest), identity, tmp_path / f"plain{number}.sqlite")
+        assert other.read_bytes() == plain.read_bytes()
     assert sql(plain, "PRAGMA integrity_check") == "ok"
     for table, count in manifest["rows"].items():
         assert sql(plain, f"SELECT count(*) FROM {table}") == str(count), table
@@ -83,11 +115,6 @@ def test_the_key_is_not_printed_by_accident(worker):
     run = worker.run("identity").expect(64, "--print")
     assert "AGE-SECRET-KEY" not in run.out + run.err
     assert worker.events() == []
-
-
-def keygen(path):
-    made = subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True, text=True)
-    return made.stderr.split("Public key: ")[1].strip()
 
 
 def test_a_stolen_server_cannot_read_backups_for_an_offline_key(worker, tmp_path):
@@ -150,7 +177,7 @@ def test_a_restore_needs_a_word_keeps_the_old_file_and_says_what_was_given_up(wo
 
 def test_a_moment_finds_the_newest_backup_before_it(worker, tmp_path):
     first = worker.now()
-    wait_until("the next second", lambda: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) > first["name"][9:25])
+    worker.another_second()
     second = worker.now()
     at = second["made_at"]
     done = worker.run("restore", "--at", at, "--to", tmp_path / "a.db", "--json").expect(0).json
@@ -162,20 +189,32 @@ def test_a_moment_finds_the_newest_backup_before_it(worker, tmp_path):
     worker.run("restore", "--to", tmp_path / "c.db").expect(64)
 
 
-def test_old_backups_go_but_never_the_newest_that_was_proved(worker):
-    first = worker.now()
+def test_old_backups_go_but_never_the_newest_that_was_proved(worker, tmp_path):
+    def made(**clock):
+        worker.another_second()
+        return worker.now(**clock)["name"]
+
+    def names():
+        return [backup["name"] for backup in worker.list()["backups"]]
+
+    made()
+    proved = made()
     worker.run("verify").expect(0)
-    folder = worker.folder / "backups"
-    # The same backup under names of long ago: pruning looks at names.
-    for day in ("20250101", "20250102"):
-        shutil.copyfile(archive_of(worker, first), folder / f"wardpost-{day}T020000Z.sqlite.gz.age")
-        (folder / f"wardpost-{day}T020000Z.json").write_text("{}")
-    wait_until("the next second", lambda: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) > first["name"][9:25])
-    second = worker.now()
-    assert [backup["name"] for backup in worker.list()["backups"]] == [second["name"], first["name"]]
+    # Somebody removes the newest that was proved: then it is another one.
+    removed = made()
+    worker.run("verify").expect(0)
+    for path in (tmp_path / "backups").glob(removed.replace(".sqlite.gz.age", "*")):
+        path.unlink()
+    clock = Clock(tmp_path)
+    clock.move(minutes=40 * 24 * 60)
+    later = made(**clock.environment())
+    assert names() == [later, proved]
+    worker.run("verify", **clock.environment()).expect(0)
+    latest = made(**clock.environment())
+    assert names() == [latest, later]
 
 
-def test_a_database_that_the_site_has_open_is_not_replaced_and_the_restored_one_is_served(tmp_path):
+def test_a_database_that_the_site_has_open_is_not_replaced_and_the_restored_one_is_served(desk, tmp_path):
     data = tmp_path / "demo"
     site = Site(data)
     key = dict(line.split("=", 1) for line in (data / "env").read_text().splitlines() if "=" in line)["DB_ENCRYPTION_KEY"]
@@ -194,54 +233,37 @@ def test_a_database_that_the_site_has_open_is_not_replaced_and_the_restored_one_
         amina = Visitor(site, "amina")
         page = amina.get("/messages").text
         assert "Before the backup" in page and "After the backup" not in page
-        assert "This must come back." in amina.get(f"/messages/{amina.find('Before the backup')}").text
-        amina.send("After the restore", "Life goes on.")
+        page = desk.window(site)
+        send_and_read(page)
+        page.goto("/messages")
+        row(page, "Before the backup").get_by_role("link").click()
+        expect(page.get_by_text("This must come back.")).to_be_visible()
         assert site.command("audit", "verify").returncode == 0
     finally:
         site.stop()
 
 
-def test_backups_are_made_and_proved_when_they_are_due(worker):
-    often = {"WARDPOST_BACKUP_SCHEDULE": "*/2 * * * * *", "WARDPOST_DRILL_SCHEDULE": "1-59/2 * * * * *"}
-    service = worker.start(**often)
+def test_a_database_that_does_not_open_hinders_no_proof(worker):
+    manifest = worker.now()
+    content = worker.database.read_bytes()
+    worker.database.write_bytes(b"\0" * 4096 + content[4096:])
+    proved = worker.run("verify", "--json").expect(0, "the database here cannot be asked")
+    assert proved.json["sound"] is True and proved.json["recorded"] is False
+    worker.run("list").expect(0, manifest["name"], "what was proved is not known here", "the database here cannot be asked")
+    worker.run("now").expect(78, "DB_ENCRYPTION_KEY")
+    worker.run("restore", "latest", "--to", worker.database, "--replace").expect(0)
+    assert worker.list()["backups"][0]["name"] == manifest["name"]
+
+
+def test_why_it_failed_is_told_also_where_it_cannot_be_written_down(worker):
+    (worker.folder / "backups").rename(worker.folder / "away")
+    writer = open_database(worker.database)
+    writer.execute("BEGIN IMMEDIATE")
     try:
-        wait_until("two were made and one was proved", lambda: len((found := worker.list())["backups"]) >= 2 and not found["overdue"], seconds=30)
+        for command in ("now", "verify"):
+            worker.run(command, **hurried(20)).expect(69, "is not there: mount it")
     finally:
-        assert service.stop() == 0
-    assert worker.left_over() == []
-
-
-def test_a_run_that_was_missed_is_made_up_for(worker, tmp_path):
-    service = worker.start()
-    try:
-        wait_until("the first is made and proved at once", lambda: not worker.list()["overdue"], seconds=30)
-    finally:
-        assert service.stop() == 0
-    assert "made up for now" in service.log_text()
-    # Started again the same day, nothing is due; two days later, a backup is.
-    for days, made in ((0, 1), (2, 2)):
-        clock = Clock(tmp_path)
-        clock.move(minutes=days * 24 * 60)
-        service = worker.start(**clock.environment())
-        try:
-            wait_until("it waits for the next run", lambda: "waiting for the next backup" in service.log_text())
-            wait_until("what was missed is there", lambda: len(worker.list()["backups"]) == made, seconds=30)
-        finally:
-            assert service.stop() == 0
-        assert ("made up for now" in service.log_text()) == (days > 0)
-
-
-def test_two_days_without_a_proof_are_said_loudly(worker, tmp_path):
-    worker.now()
-    worker.run("verify").expect(0)
-    clock = Clock(tmp_path)
-    clock.move(minutes=3 * 24 * 60)
-    service = worker.start(**clock.environment(), **NEVER)
-    try:
-        wait_until("the alarm is raised", lambda: "NO_VERIFIED_BACKUP" in service.log_text())
-    finally:
-        assert service.stop() == 0
-    assert worker.list(**clock.environment())["overdue"] is True
+        writer.close()
 
 
 def test_one_run_at_a_time(worker):
@@ -250,6 +272,8 @@ def test_one_run_at_a_time(worker):
     try:
         wait_until("it is at work", lambda: worker.left_over())
         worker.run("now").expect(1, "another backup or drill is running")
+        busy = worker.run("verify", "--json").expect(69, "another backup or drill is running").json
+        assert busy["sound"] is None and busy["recorded"] is False and "another backup or drill is running" in busy["reason"]
     finally:
         assert child.wait(60) == 0
     assert [action for action, _ in worker.events()] == ["BACKUP_CREATED"]
@@ -269,5 +293,5 @@ def test_wrong_settings_are_all_named(worker):
 
 def test_a_missing_database_and_a_wrong_key_are_no_backup(worker, tmp_path):
     worker.run("now", WARDPOST_DB=str(tmp_path / "none.db")).expect(78, "none.db")
-    worker.run("now", DB_ENCRYPTION_KEY="0" * 64).expect(78)
+    worker.run("now", DB_ENCRYPTION_KEY="0" * 64).expect(78, "DB_ENCRYPTION_KEY")
     assert not (tmp_path / "none.db").exists() and worker.list()["backups"] == []

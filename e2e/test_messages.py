@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from support.browser import row, sign_in, write_message
+from support.main_job import send_and_read
 from support.people import PEOPLE
 from support.visitor import Visitor
 from support.waiting import wait_until
@@ -33,19 +34,7 @@ def live(page):
 
 
 def test_a_sent_message_is_first_in_the_list_and_can_be_read(window):
-    page = sign_in(window(), "amina")
-    write_message(page, "Fridge alarm on ward 3", "It rang at four.\n\nSomebody must look at the seal.")
-    expect(page.get_by_role("status").filter(has_text="Message sent.")).to_be_visible()
-    first = page.get_by_role("main").get_by_role("listitem").first
-    expect(first).to_contain_text("Fridge alarm on ward 3")
-    expect(first).to_contain_text(PEOPLE["amina"].name)
-    expect(first.get_by_text("you", exact=True)).to_be_visible()
-    first.get_by_role("link").click()
-    expect(page).to_have_title("Message – Wardpost")
-    expect(page.get_by_role("heading", name="Fridge alarm on ward 3", level=1)).to_be_visible()
-    expect(page.get_by_text(PEOPLE["amina"].email)).to_be_visible()
-    text = page.get_by_text("It rang at four.")
-    assert text.inner_text() == "It rang at four.\n\nSomebody must look at the seal."
+    send_and_read(window())
 
 
 def test_times_are_shown_in_the_zone_of_the_reader_and_name_it(window, visitor):

@@ -81,13 +81,14 @@ async fn damage_in_each_region_is_refused() {
     let packed = packed().await;
     let own = [packed.identity.clone()];
     let length = packed.bytes.len();
+    // As long as chance will have it: age adds a recipient of no meaning.
+    let header = packed.bytes.windows(5).position(|bytes| bytes == b"\n--- ").unwrap() + 49;
     for place in [0, 5, 30, 100, 200, 260, length / 2, length - 1] {
         let mut bytes = packed.bytes.clone();
         bytes[place] ^= 1;
         let error = packed.unpack(&format!("d{place}.db"), &bytes, &own).unwrap_err();
-        let in_header = place < 260;
         match error {
-            ArchiveError::NotAge | ArchiveError::NotForUs if in_header => {}
+            ArchiveError::NotAge | ArchiveError::NotForUs if place < header => {}
             ArchiveError::Damaged => {}
             other => panic!("byte {place} of {length}: {other:?}"),
         }

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
-use store::{BackupEvent, Store, Timestamp};
+use store::{BackupEvent, Store, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::archive::{self, ArchiveError, Sums};
+use crate::catalogue;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::identity::{BackupIdentity, BackupRecipient};
@@ -18,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkWriter, pipe};
 use crate::progress::Watcher;
-use crate::target::{Target, TargetError};
+use crate::target::{Target, TargetAddress, TargetError};
 use crate::work::WorkFolder;
 
 /// Makes a backup and writes BACKUP_CREATED, or BACKUP_FAILED where it fails. `stop` breaks it off.
@@ -44,11 +45,23 @@ pub async fn make(
             reason: failure.to_string(),
         },
     };
-    store.record_backup(event, Timestamp::now()).await?;
+    let recorded = store.record_backup(event, Timestamp::now()).await.map(|_| ());
     if made.is_ok() {
         prune(config, store).await;
     }
-    made
+    first_of(made, recorded)
+}
+
+/// Why something failed says more than why that could not be written down.
+pub(crate) fn first_of<T>(done: Result<T, Failure>, recorded: Result<(), StoreError>) -> Result<T, Failure> {
+    match (done, recorded) {
+        (Err(failure), Err(error)) => {
+            tracing::error!(%error, "BACKUP_FAILED could not be written into the audit log");
+            Err(failure)
+        }
+        (done, Ok(())) => done,
+        (Ok(_), Err(error)) => Err(error.into()),
+    }
 }
 
 async fn try_make(
@@ -73,7 +86,7 @@ async fn try_make(
         // does the rest. The archive gets its end only after the inspection.
         let (sound, verdict) = oneshot::channel();
         let (inspection, uploaded) = tokio::join!(
-            inspect_copy(config, &copy, sound, watcher),
+            inspect_copy(config, &copy, sound, stop, watcher),
             upload(config, &target, name, &copy, verdict, &recipients, stop, watcher)
         );
         let (inspection, (sums, bytes)) = (inspection?, uploaded?);
@@ -91,9 +104,8 @@ async fn try_make(
         Ok(manifest)
     }
     .await;
-    // What is there already is another run's, and whole.
-    if !matches!(kept, Ok(_) | Err(Failure::Target(TargetError::Exists(_)))) {
-        target.discard(name).await;
+    if kept.is_err() {
+        target.discard().await;
     }
     kept
 }
@@ -103,10 +115,13 @@ async fn inspect_copy(
     config: &Config,
     copy: &Path,
     sound: oneshot::Sender<()>,
+    stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Inspection, Failure> {
-    let (copy, key, told) = (copy.to_owned(), config.database_key.duplicate(), watcher.clone());
-    let inspection = blocking(move || inspect_content(&copy, &key, |stage| told.stage(&stage.to_string()))).await?;
+    let (copy, key) = (copy.to_owned(), config.database_key.duplicate());
+    let (stopped, told) = (Arc::clone(stop), watcher.clone());
+    let inspection =
+        blocking(move || inspect_content(&copy, &key, &stopped, |stage| told.stage(&stage.to_string()))).await?;
     // Who no longer listens has failed, and says why.
     let _ = sound.send(());
     Ok(inspection)
@@ -156,7 +171,8 @@ async fn upload(
     }
 }
 
-async fn until_set(stop: &AtomicBool) {
+/// Waits until `stop` turns true.
+pub(crate) async fn until_set(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
@@ -171,12 +187,17 @@ fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
     Ok(recipients)
 }
 
-/// A backup that was made counts, whether or not an old one can be removed.
+/// A backup that was made counts, whether or not an old one can be removed. Of those that the target still has, the newest
+/// that was proved stays.
 async fn prune(config: &Config, store: &Store) {
+    if let TargetAddress::S3 { .. } = config.target {
+        return;
+    }
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let keep = crate::catalogue::newest_verified(store).await?;
-        Ok::<_, Failure>(target.prune(config.keep_days, keep.as_ref(), Timestamp::now())?)
+        let (entries, now) = (catalogue::entries(&target, &catalogue::proofs(store).await?).await?, Timestamp::now());
+        let keep = catalogue::newest_verified(&entries, now).map(|entry| &entry.listed.name);
+        Ok::<_, Failure>(target.prune(config.keep_days, keep, now)?)
     };
     match pruned.await {
         Ok(removed) => {
@@ -197,9 +218,24 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| match error.into() {
-            Failure::Database(BackupError::Stopped) => Failure::Stopped,
+            Failure::Database(BackupError::Stopped) | Failure::Copy(CopyFault::Unreadable(BackupError::Stopped)) => {
+                Failure::Stopped
+            }
             failure => failure,
         }),
         Err(_) => Err(Failure::Panicked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_is_told() {
+        let full = || Err(StoreError::Closed);
+        assert!(matches!(first_of::<()>(Err(Failure::Stopped), full()), Err(Failure::Stopped)));
+        assert!(matches!(first_of(Ok(()), full()), Err(Failure::Store(StoreError::Closed))));
+        assert!(matches!(first_of(Ok(()), Ok(())), Ok(())));
     }
 }

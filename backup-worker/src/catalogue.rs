@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use store::{BackupEvent, BackupRecord, Store, StoreError, Timestamp};
 
-use crate::failure::Failure;
 use crate::name::BackupName;
 use crate::target::{Listed, Target, TargetError};
 
 /// A proved backup that is older than this is an alarm (control A16: at most 24 hours of data are lost, and a night may fail).
 pub const ALARM_AGE: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// By how much the clocks of two machines that are set right may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5 * 60);
 
 /// Backups are asked for by name, by moment, or as the newest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,19 +36,26 @@ impl Wanted {
     }
 
     /// Finds it at the target.
-    pub async fn find(&self, target: &Target) -> Result<BackupName, TargetError> {
+    pub async fn find(&self, target: &Target, now: Timestamp) -> Result<BackupName, TargetError> {
         if let Wanted::Named(name) = self {
             // Whether it is whole is told when it is read; a name that nobody knows, at once.
             return Ok(name.clone());
         }
-        let names = target.list().await?.into_iter().map(|listed| listed.name);
+        self.newest_of(target.list().await?.into_iter().map(|listed| listed.name).collect(), now)
+    }
+
+    fn newest_of(&self, names: Vec<BackupName>, now: Timestamp) -> Result<BackupName, TargetError> {
+        let later = names.iter().max().cloned();
         let found = match self {
-            Wanted::NotAfter(at) => names.filter(|name| name.at() <= *at).max(),
-            _ => names.max(),
+            Wanted::NotAfter(at) => names.into_iter().filter(|name| name.at() <= *at).max(),
+            _ => names.into_iter().filter(|name| !is_of_the_future(name, now)).max(),
         };
         found.ok_or_else(|| {
-            TargetError::Missing(match self {
-                Wanted::NotAfter(at) => format!("from {} or before", at.to_rfc3339()),
+            TargetError::Missing(match (self, later) {
+                (Wanted::NotAfter(at), _) => format!("from {} or before", at.to_rfc3339()),
+                (_, Some(later)) => format!(
+                    "but of the future, such as {later}: see that the clock of this machine is right, or ask for it by name"
+                ),
                 _ => "yet: `backup-worker now` makes one".to_owned(),
             })
         })
@@ -62,19 +71,32 @@ pub struct Entry {
     pub verified: Option<Timestamp>,
 }
 
-/// The backups, newest first. Without a database nothing is known about proofs.
-pub async fn entries(target: &Target, store: Option<&Store>) -> Result<Vec<Entry>, Failure> {
-    let verified = match store {
-        Some(store) => verified(&history(store).await?),
-        None => HashMap::new(),
-    };
-    let listed = target.list().await?.into_iter().rev();
-    Ok(listed.map(|listed| Entry { verified: verified.get(&listed.name).copied(), listed }).collect())
+/// When each backup was last proved, by the audit log.
+pub type Proofs = HashMap<BackupName, Timestamp>;
+
+/// What the audit log says about proofs.
+pub async fn proofs(store: &Store) -> Result<Proofs, StoreError> {
+    let mut proofs = Proofs::new();
+    for record in history(store).await? {
+        if let BackupEvent::Verified { name, .. } = &record.event
+            && let Ok(name) = name.parse()
+        {
+            proofs.insert(name, record.at);
+        }
+    }
+    Ok(proofs)
 }
 
-/// The newest backup that was ever proved.
-pub async fn newest_verified(store: &Store) -> Result<Option<BackupName>, StoreError> {
-    Ok(verified(&history(store).await?).into_keys().max())
+/// The backups that the target has, newest first.
+pub async fn entries(target: &Target, proofs: &Proofs) -> Result<Vec<Entry>, TargetError> {
+    let listed = target.list().await?.into_iter().rev();
+    Ok(listed.map(|listed| Entry { verified: proofs.get(&listed.name).copied(), listed }).collect())
+}
+
+/// The newest of `entries` that was proved.
+pub fn newest_verified(entries: &[Entry], now: Timestamp) -> Option<&Entry> {
+    // The list begins with the newest.
+    entries.iter().find(|entry| entry.verified.is_some() && !is_of_the_future(&entry.listed.name, now))
 }
 
 /// Everything the audit log says about backups.
@@ -82,21 +104,14 @@ pub async fn history(store: &Store) -> Result<Vec<BackupRecord>, StoreError> {
     store.backup_history(Timestamp::from_millis(0)).await
 }
 
-/// Whether nobody could say that yesterday's data is safe.
-pub fn is_alarming(newest_verified: Option<&BackupName>, now: Timestamp) -> bool {
-    newest_verified.is_none_or(|name| now.since(name.at()) > ALARM_AGE)
+/// Whether a backup was made while a clock was wrong: as the newest one it would hide every other until its time comes.
+pub fn is_of_the_future(name: &BackupName, now: Timestamp) -> bool {
+    name.at() > now.plus(CLOCKS_DIFFER)
 }
 
-fn verified(history: &[BackupRecord]) -> HashMap<BackupName, Timestamp> {
-    let mut verified = HashMap::new();
-    for record in history {
-        if let BackupEvent::Verified { name, .. } = &record.event
-            && let Ok(name) = name.parse()
-        {
-            verified.insert(name, record.at);
-        }
-    }
-    verified
+/// Whether nobody could say that yesterday's data is safe.
+pub fn is_alarming(newest_verified: Option<&BackupName>, now: Timestamp) -> bool {
+    newest_verified.is_none_or(|name| is_of_the_future(name, now) || now.since(name.at()) > ALARM_AGE)
 }
 
 #[cfg(test)]
@@ -111,6 +126,27 @@ mod tests {
         assert!(is_alarming(None, now));
         assert!(!is_alarming(Some(&name(ALARM_AGE)), now));
         assert!(is_alarming(Some(&name(ALARM_AGE + Duration::from_secs(1))), now));
+    }
+
+    #[test]
+    fn a_name_from_the_future_hides_no_other() {
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        let right = BackupName::new(now.minus(Duration::from_secs(60 * 60)));
+        let (soon, future) = (now.plus(CLOCKS_DIFFER), now.plus(CLOCKS_DIFFER + Duration::from_secs(1)));
+        let [soon, future] = [soon, future].map(BackupName::new);
+        assert!(!is_alarming(Some(&soon), now));
+        assert!(is_alarming(Some(&future), now));
+
+        let entry = |name: &BackupName, verified| Entry { listed: Listed { name: name.clone(), bytes: 1 }, verified };
+        let entries = [entry(&future, Some(now)), entry(&soon, None), entry(&right, Some(now))];
+        assert_eq!(newest_verified(&entries, now), Some(&entries[2]));
+        assert_eq!(newest_verified(&entries[..2], now), None);
+
+        let all = vec![right.clone(), future.clone()];
+        assert_eq!(Wanted::Latest.newest_of(all.clone(), now), Ok(right));
+        let refused = Wanted::Latest.newest_of(vec![future.clone()], now).unwrap_err().to_string();
+        assert!(refused.contains("of the future") && refused.contains(&future.to_string()), "{refused}");
+        assert_eq!(Wanted::NotAfter(future.at()).newest_of(all, now), Ok(future));
     }
 
     #[test]

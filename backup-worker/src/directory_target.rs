@@ -1,11 +1,14 @@
 //! Backups in a directory: a mounted share, or a disk that somebody takes home.
 //!
-//! A file gets its name only once all of it is on the disk, so that a killed run leaves at most `*.unfinished`.
+//! A file gets its name only once all of it is on the disk, so that a killed run leaves at most `*.unfinished`. Until then
+//! its writer holds that name alone: it was there for nobody else to make, and is locked until the writer ends, however it
+//! ends. So two machines that share a directory neither replace nor remove what the other makes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use store::Timestamp;
@@ -24,6 +27,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The directory.
 pub struct DirectoryTarget {
     path: PathBuf,
+    /// The files that this run has made here, in their order.
+    made: Mutex<Vec<PathBuf>>,
 }
 
 impl DirectoryTarget {
@@ -31,7 +36,7 @@ impl DirectoryTarget {
     pub(crate) fn open(path: &Path) -> Result<DirectoryTarget, TargetError> {
         let missing = |why: &str| TargetError::Unavailable(format!("the folder {} {why}", path.display()));
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => Ok(DirectoryTarget { path: path.to_owned() }),
+            Ok(metadata) if metadata.is_dir() => Ok(DirectoryTarget { path: path.to_owned(), made: Mutex::default() }),
             Ok(_) => Err(missing("is a file: WARDPOST_BACKUP_TARGET names a folder")),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(missing("is not there: mount it, or make it")),
             Err(error) => Err(missing(&format!("cannot be opened: {error}"))),
@@ -54,19 +59,39 @@ impl DirectoryTarget {
         })
     }
 
+    /// Removes what killed runs have left, and nothing that another machine is writing.
     pub(crate) fn clear_unfinished(&self) -> Result<(), TargetError> {
+        let ours = |file: &str| file.parse::<BackupName>().is_ok() || BackupName::of_manifest(file).is_some();
         for file in self.files()? {
-            if file.ends_with(UNFINISHED) {
-                remove(&self.path.join(file)).map_err(|error| self.unusable(&error))?;
+            let path = self.path.join(&file);
+            if file.strip_suffix(UNFINISHED).is_some_and(ours) && !is_locked(&path) {
+                remove(&path).map_err(|error| self.unusable(&error))?;
             }
         }
         Ok(())
     }
 
+    /// A new file that only this run writes.
+    fn create(&self, path: &Path) -> Result<File, TargetError> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => TargetError::Exists(path.display().to_string()),
+            _ => self.unusable(&error),
+        })?;
+        // Where a file system knows no locks, nobody else is told.
+        let _ = file.try_lock();
+        self.made().push(path.to_owned());
+        Ok(file)
+    }
+
+    fn made(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) async fn upload(&self, name: &BackupName, mut chunks: Receiver<Chunk>) -> Result<u64, TargetError> {
         let fault = |error| self.unusable(&error);
         let (path, half) = (self.archive(name), unfinished(&self.archive(name)));
-        let mut file = tokio::fs::File::from_std(create(&half).map_err(fault)?);
+        let mut file = tokio::fs::File::from_std(self.create(&half)?);
         loop {
             match chunks.recv().await {
                 Some(Chunk::Data(bytes)) => file.write_all(&bytes).await.map_err(fault)?,
@@ -90,7 +115,7 @@ impl DirectoryTarget {
             return Err(TargetError::Exists(name.to_string()));
         }
         let half = unfinished(&path);
-        let mut file = create(&half).map_err(fault)?;
+        let mut file = self.create(&half)?;
         file.write_all(json.as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
         self.name(&half, &path).map_err(fault)
     }
@@ -98,12 +123,13 @@ impl DirectoryTarget {
     /// Gives a file that is on the disk its name, for good.
     fn name(&self, half: &Path, path: &Path) -> io::Result<()> {
         fs::rename(half, path)?;
+        self.made().push(path.to_owned());
         File::open(&self.path)?.sync_all()
     }
 
-    pub(crate) fn discard(&self, name: &BackupName) {
-        let (archive, manifest) = (self.archive(name), self.manifest_file(name));
-        for path in [unfinished(&manifest), unfinished(&archive), archive] {
+    /// Removes what this run has made, the last first: the manifest before what it makes count.
+    pub(crate) fn discard(&self) {
+        for path in self.made().drain(..).rev() {
             if let Err(error) = remove(&path) {
                 tracing::warn!(%error, file = %path.display(), "what was half-made could not be removed; it does not count");
             }
@@ -192,8 +218,9 @@ fn unfinished(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+/// Whether the program that writes a file is still there.
+fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -253,8 +280,51 @@ mod tests {
         drop(sender);
         assert_eq!(target.upload(&name(0), receiver).await, Err(TargetError::BrokenOff));
         assert!(!target.archive(&name(0)).exists());
-        target.clear_unfinished().unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let half = unfinished(&target.archive(&name(0)));
+        assert!(half.exists());
+        // Of a run that was killed; what somebody else calls so is theirs.
+        fs::write(folder.path().join("thesis.unfinished"), "mine").unwrap();
+        let next = DirectoryTarget::open(folder.path()).unwrap();
+        // A write that was under way when its writer gave up still holds it for a moment.
+        let cleared = tokio::time::timeout(Duration::from_secs(10), async {
+            while half.exists() {
+                next.clear_unfinished().unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+        cleared.await.unwrap();
+        assert!(folder.path().join("thesis.unfinished").exists());
+    }
+
+    /// Two machines that share a directory begin in the same second.
+    #[tokio::test]
+    async fn two_that_write_the_same_name_neither_mix_nor_remove_what_the_other_makes() {
+        let (folder, one) = target();
+        let other = DirectoryTarget::open(folder.path()).unwrap();
+        let (sender, receiver) = pipe();
+        let same = name(0);
+        let half = unfinished(&one.archive(&same));
+        let upload = one.upload(&same, receiver);
+        let meanwhile = async {
+            sender.send(Chunk::Data(b"arch".as_slice().into())).await.unwrap();
+            while !half.exists() {
+                tokio::task::yield_now().await;
+            }
+            other.clear_unfinished().unwrap();
+            let refused = keep(&other, &name(0), b"other").await;
+            assert!(matches!(refused, Err(TargetError::Exists(_))), "{refused:?}");
+            other.discard();
+            sender.send(Chunk::Data(b"ive".as_slice().into())).await.unwrap();
+            sender.send(Chunk::End).await.unwrap();
+        };
+        assert_eq!(tokio::join!(upload, meanwhile).0, Ok(7));
+        assert_eq!(fs::read(one.archive(&name(0))).unwrap(), b"archive");
+        one.put_manifest(&name(0), "{}").unwrap();
+        // Refused at the end, it takes only its own away.
+        assert!(keep(&other, &name(0), b"other").await.is_err());
+        other.discard();
+        assert_eq!(one.list(), Ok(vec![Listed { name: name(0), bytes: 7 }]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[tokio::test]

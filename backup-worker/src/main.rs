@@ -22,7 +22,12 @@ fn main() -> ExitCode {
     };
     // One thread waits for network and clock; pages and files have threads of their own.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::run(arguments)).into(),
+        Ok(runtime) => {
+            let exit = runtime.block_on(commands::run(arguments));
+            // What was broken off may still be at work on a file that is gone; nobody waits for it.
+            runtime.shutdown_background();
+            exit.into()
+        }
         Err(error) => {
             complain(&format!("backup-worker: the runtime cannot start: {error}"));
             Exit::Failed.into()

@@ -165,6 +165,9 @@ impl Manifest {
         if self.audit_head != found.audit_head {
             return differs("the newest audit row", &self.audit_head.id, &found.audit_head.id);
         }
+        if self.data_until != found.data_until {
+            return differs("the age of the data", &self.data_until, &found.data_until);
+        }
         if self.rows != found.rows {
             let tables = self.rows.keys().chain(found.rows.keys());
             let table = tables.into_iter().find(|table| self.rows.get(*table) != found.rows.get(*table));
@@ -231,7 +234,7 @@ pub(crate) mod tests {
     #[test]
     fn every_promise_is_compared() {
         type Change = fn(&mut Manifest);
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 9] = [
             ("archive's size", |manifest| manifest.archive_bytes += 1),
             ("archive's SHA-256", |manifest| manifest.archive_sha256.push('0')),
             ("database's size", |manifest| manifest.database_bytes += 1),
@@ -239,6 +242,7 @@ pub(crate) mod tests {
             ("database's id", |manifest| manifest.database_id.push('0')),
             ("schema", |manifest| manifest.schema += 1),
             ("newest audit row", |manifest| manifest.audit_head.hash.push('0')),
+            ("age of the data", |manifest| manifest.data_until = "2026-11-23T01:59:00.001Z".into()),
             ("rows of message", |manifest| *manifest.rows.entry("message".into()).or_default() += 1),
         ];
         assert_eq!(sample().difference(&sample()), None);

@@ -1,9 +1,12 @@
 //! Putting a backup back: proved in every way a drill proves it, marked as restored, and then in one step in the place of
 //! the old database, which is kept.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use store::backup::{ClaimError, claim};
 use store::{ChainPosition, DatabaseKey, IfMissing, Store, Timestamp};
@@ -30,13 +33,15 @@ pub struct Restored {
     pub given_up: Option<ChainPosition>,
 }
 
-/// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open.
+/// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open. `stop` breaks it
+/// off while that can be done.
 pub async fn restore(
     target: &Target,
     name: &BackupName,
     identities: &[BackupIdentity],
     path: &Path,
     key: &DatabaseKey,
+    stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Restored, Failure> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -46,8 +51,9 @@ pub async fn restore(
     // Before an hour of downloading, and again at the end.
     drop(claim_old(path)?);
     let new = beside(path, ".restoring");
+    let _alone = Alone::at(&new)?;
     remove_with_companions(&new)?;
-    let restored = put_back(target, name, identities, path, &new, key, watcher).await;
+    let restored = put_back(target, name, identities, path, &new, key, stop, watcher).await;
     if restored.is_err()
         && let Err(error) = remove_with_companions(&new)
     {
@@ -56,6 +62,45 @@ pub async fn restore(
     restored
 }
 
+/// Nobody else restores to the same place as long as this lives.
+#[derive(Debug)]
+struct Alone {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Alone {
+    fn at(new: &Path) -> Result<Alone, Failure> {
+        let path = beside(new, ".lock");
+        let fault = |error: io::Error| Failure::NotPossible(format!("{} cannot be locked: {error}", path.display()));
+        loop {
+            let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+            let lock = lock.map_err(fault)?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Failure::NotPossible(format!("another restore makes {}", new.display())));
+                }
+                Err(TryLockError::Error(error)) => return Err(fault(error)),
+            }
+            // Whoever had it before has removed it, and somebody else may have made another one since.
+            let is_there =
+                fs::metadata(&path).is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
+            if is_there {
+                return Ok(Alone { path, _lock: lock });
+            }
+        }
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // An empty file, which the next restore takes if it stays.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one thing, and a struct of them would be used here alone")]
 async fn put_back(
     target: &Target,
     name: &BackupName,
@@ -63,9 +108,10 @@ async fn put_back(
     path: &Path,
     new: &Path,
     key: &DatabaseKey,
+    stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Restored, Failure> {
-    let proof = prove(target, name, identities, new, key, watcher).await?;
+    let proof = prove(target, name, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
     let store = Store::open(new, key, IfMissing::Refuse).await?;
     let recorded = store.record_restore(&name.to_string(), given_up, Timestamp::now()).await;
@@ -155,4 +201,21 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
 
 fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_restore_to_a_place_at_a_time_and_no_lock_is_left() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let new = folder.path().join("w.db.restoring");
+        let alone = Alone::at(&new).unwrap();
+        assert!(Alone::at(&new).unwrap_err().to_string().contains("another restore"));
+        drop(alone);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        drop(Alone::at(&new).unwrap());
+    }
 }

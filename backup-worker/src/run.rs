@@ -11,16 +11,17 @@ use store::{BackupEvent, IfMissing, OpenError, Store, Timestamp};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Instant;
 
-use crate::backup;
-use crate::catalogue::{self, Wanted};
+use crate::backup::{self, first_of};
+use crate::catalogue::{self, Entry, Proofs, Wanted};
 use crate::config::Config;
 use crate::drill;
 use crate::failure::Failure;
 use crate::progress::Watcher;
 use crate::schedule::{self, Schedule, Task};
-use crate::target::Target;
+use crate::target::{Target, TargetError};
+use crate::work::{WorkError, WorkFolder};
 
-/// How long a run may still take once the program was asked to stop; then it is broken off.
+/// How long a run may still take once the program was asked to stop; then, or when it is asked again, it is broken off.
 const LAST_RUN: Duration = Duration::from_secs(20);
 /// How long breaking off may take: an upload is aborted.
 const BREAK_OFF: Duration = Duration::from_secs(10);
@@ -74,6 +75,7 @@ async fn wait_for_database(config: &Config, shutdown: &Shutdown) -> Option<Resul
 }
 
 async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
+    clear_work_folder(config);
     // Room for one in each: what is due while a run goes on is taken up once, right after it.
     let (backup_due, backups) = channel(1);
     let (drill_due, drills) = channel(1);
@@ -114,6 +116,15 @@ async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
     Exit::Done
 }
 
+/// What a killed run has left goes now, and not only with the next run.
+fn clear_work_folder(config: &Config) {
+    match WorkFolder::take(&config.database) {
+        // By hand or by a timer, a run is at it.
+        Ok(_) | Err(WorkError::Busy) => {}
+        Err(error) => tracing::warn!(%error, "what a run may have left could not be removed"),
+    }
+}
+
 struct Worker<'a> {
     config: &'a Config,
     store: &'a Store,
@@ -147,10 +158,11 @@ impl Worker<'_> {
                 Some(()) = backups.recv() => Task::Backup,
                 Some(()) = drills.recv() => Task::Drill,
                 task = again => task,
-                _ = alarm.tick() => {
-                    self.raise_alarm().await;
-                    continue;
-                }
+                // The target is asked for it, which can take its time.
+                _ = alarm.tick() => tokio::select! {
+                    () = self.raise_alarm() => continue,
+                    _ = self.shutdown.requested() => return,
+                },
             };
             self.run(task).await;
         }
@@ -191,7 +203,7 @@ impl Worker<'_> {
             tokio::pin!(work);
             tokio::select! {
                 done = &mut work => Some(done),
-                () = async { self.shutdown.requested().await; tokio::time::sleep(LAST_RUN).await } => {
+                () = self.out_of_patience() => {
                     stop.store(true, Ordering::Relaxed);
                     tokio::time::timeout(BREAK_OFF, work).await.ok()
                 }
@@ -201,6 +213,9 @@ impl Worker<'_> {
         match done {
             Some(Ok(())) => {}
             Some(Err(Failure::Stopped)) | None => {
+                if done.is_none() {
+                    self.record_broken_off(task).await;
+                }
                 tracing::warn!(
                     ?task,
                     "broken off, since the program is asked to stop; it is made up for at the next start"
@@ -215,6 +230,25 @@ impl Worker<'_> {
         }
     }
 
+    /// For a run that did not come to an end of its own even then.
+    async fn record_broken_off(&self, task: Task) {
+        let during = if task == Task::Backup { "backup" } else { "drill" };
+        let reason = "broken off, since the program was asked to stop".to_owned();
+        let event = BackupEvent::Failed { name: None, during: during.to_owned(), reason };
+        if let Err(error) = self.store.record_backup(event, Timestamp::now()).await {
+            tracing::error!(%error, "BACKUP_FAILED could not be written into the audit log");
+        }
+    }
+
+    /// Waits until somebody asked for a stop, and either waited long for it or asked again.
+    async fn out_of_patience(&self) {
+        self.shutdown.requested().await;
+        tokio::select! {
+            () = tokio::time::sleep(LAST_RUN) => {}
+            _ = self.shutdown.requested_again() => {}
+        }
+    }
+
     async fn attempt(&self, task: Task, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
         match task {
             Task::Backup => {
@@ -223,10 +257,11 @@ impl Worker<'_> {
                 ready::notify_status(&format!("made {}", made.name));
             }
             Task::Drill => {
-                let target = Target::open(&self.config.target, self.config.encryption.clone()).await?;
-                let name = Wanted::Latest.find(&target).await?;
                 let identities = drill::identities(self.config, None)?;
-                let proof = drill::drill(self.config, Some(self.store), &name, &identities, &Watcher::silent()).await?;
+                let (latest, watcher) = (Wanted::Latest, Watcher::silent());
+                let drill = drill::drill(self.config, Some(self.store), &latest, &identities, stop, &watcher).await;
+                let proof = first_of(drill.proof, drill.recorded.map(|_| ()))?;
+                let name = &proof.manifest.name;
                 tracing::info!(%name, seconds = proof.seconds, "proved that the newest backup restores");
                 ready::notify_status(&format!("proved {name}"));
             }
@@ -235,17 +270,40 @@ impl Worker<'_> {
     }
 
     async fn raise_alarm(&self) {
-        match catalogue::newest_verified(self.store).await {
-            Ok(newest) if catalogue::is_alarming(newest.as_ref(), Timestamp::now()) => {
-                let newest = newest.map_or("none".to_owned(), |name| name.to_string());
-                tracing::error!(
-                    alarm = "NO_VERIFIED_BACKUP",
-                    newest,
-                    "no backup of the last 48 hours was proved to restore: see `backup-worker list`"
-                );
+        let proofs = match catalogue::proofs(self.store).await {
+            Ok(proofs) => proofs,
+            Err(error) => {
+                tracing::error!(%error, "the audit log does not tell what was proved");
+                return;
             }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the audit log does not tell what was proved"),
+        };
+        let now = Timestamp::now();
+        let newest = match self.entries(&proofs).await {
+            Ok(entries) => {
+                if let Some(entry) = entries.iter().find(|entry| catalogue::is_of_the_future(&entry.listed.name, now)) {
+                    let name = &entry.listed.name;
+                    tracing::warn!(%name, "a backup is named for a time to come: was a clock wrong? It counts for nothing");
+                }
+                catalogue::newest_verified(&entries, now).map(|entry| entry.listed.name.clone())
+            }
+            Err(error) => {
+                // What it had is better than nothing.
+                tracing::warn!(%error, "the target does not tell which backups it has; the audit log is asked alone");
+                proofs.into_keys().filter(|name| !catalogue::is_of_the_future(name, now)).max()
+            }
+        };
+        if catalogue::is_alarming(newest.as_ref(), now) {
+            let newest = newest.map_or("none".to_owned(), |name| name.to_string());
+            tracing::error!(
+                alarm = "NO_VERIFIED_BACKUP",
+                newest,
+                "no backup of the last 48 hours was proved to restore: see `backup-worker list`"
+            );
         }
+    }
+
+    async fn entries(&self, proofs: &Proofs) -> Result<Vec<Entry>, TargetError> {
+        let target = Target::open(&self.config.target, self.config.encryption.clone()).await?;
+        catalogue::entries(&target, proofs).await
     }
 }

@@ -1,23 +1,18 @@
 //! Backups in S3: in parts above one chunk, each with its SHA-256, encrypted there as well, and looked at again when all of
-//! it has arrived. The role needs to put, get and list, and no more.
+//! it has arrived (`upload.rs`). The role needs to put, get and list, and no more.
 
-use std::sync::{Mutex, PoisonError};
+mod upload;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ServerSideEncryption as Encryption,
-};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
+use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 use process::{aws, backoff};
-use sha2::{Digest, Sha256};
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 
 use crate::name::BackupName;
 use crate::pipe::Chunk;
@@ -41,12 +36,7 @@ pub struct S3Target {
     prefix: String,
     encryption: ServerEncryption,
     /// The upload in parts that was begun and not finished.
-    begun: Mutex<Option<BegunUpload>>,
-}
-
-struct BegunUpload {
-    key: String,
-    id: String,
+    begun: Mutex<Option<upload::Begun>>,
 }
 
 impl S3Target {
@@ -85,129 +75,6 @@ impl S3Target {
         })
     }
 
-    pub(crate) async fn upload(&self, name: &BackupName, mut chunks: Receiver<Chunk>) -> Result<u64, TargetError> {
-        let key = self.key(&name.to_string());
-        let first = match next(&mut chunks).await? {
-            Some(first) => first,
-            None => Bytes::new(),
-        };
-        let second = if first.is_empty() { None } else { next(&mut chunks).await? };
-        let bytes = match second {
-            None => {
-                let bytes = first.len() as u64;
-                self.put(&key, first, false).await?;
-                bytes
-            }
-            Some(second) => self.upload_parts(&key, first, second, &mut chunks).await?,
-        };
-        self.look_at(&key, bytes).await
-    }
-
-    async fn upload_parts(
-        &self,
-        key: &str,
-        first: Bytes,
-        second: Bytes,
-        chunks: &mut Receiver<Chunk>,
-    ) -> Result<u64, TargetError> {
-        let (encryption, kms_key) = self.wanted_encryption();
-        let begin = self.client.create_multipart_upload().bucket(&self.bucket).key(key);
-        let begin = begin.server_side_encryption(encryption).set_ssekms_key_id(kms_key);
-        let begun = begin.checksum_algorithm(ChecksumAlgorithm::Sha256).send().await;
-        let begun = begun.map_err(|error| self.explain("s3:PutObject", &error))?;
-        let id = begun.upload_id().unwrap_or_default().to_owned();
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(BegunUpload { key: key.to_owned(), id: id.clone() });
-        self.check_encryption(key, begun.server_side_encryption())?;
-
-        let (mut parts, mut bytes) = (Vec::new(), 0);
-        let mut chunk = Some(first);
-        let mut following = Some(second);
-        while let Some(part) = chunk {
-            bytes += part.len() as u64;
-            // S3's own limit is 10,000 parts; the call says so when it is reached.
-            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
-            let checksum = checksum(&part);
-            let put = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(&id).part_number(number);
-            let kept = put.checksum_sha256(&checksum).body(ByteStream::from(part)).send().await;
-            let kept = kept.map_err(|error| self.explain("s3:PutObject", &error))?;
-            check_checksum(key, &checksum, kept.checksum_sha256())?;
-            let part = CompletedPart::builder().part_number(number).checksum_sha256(checksum);
-            parts.push(part.set_e_tag(kept.e_tag).build());
-            chunk = match following.take() {
-                Some(following) => Some(following),
-                None => next(chunks).await?,
-            };
-        }
-
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(&id);
-        let completed = complete.multipart_upload(parts).send().await;
-        completed.map_err(|error| self.explain("s3:PutObject", &error))?;
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(bytes)
-    }
-
-    async fn put(&self, key: &str, body: Bytes, only_if_absent: bool) -> Result<(), TargetError> {
-        let checksum = checksum(&body);
-        let (encryption, kms_key) = self.wanted_encryption();
-        let put = self.client.put_object().bucket(&self.bucket).key(key).checksum_algorithm(ChecksumAlgorithm::Sha256);
-        let put = put.checksum_sha256(&checksum);
-        let put = put.server_side_encryption(encryption).set_ssekms_key_id(kms_key);
-        let put = put.set_if_none_match(only_if_absent.then(|| "*".to_owned()));
-        let kept = put.body(ByteStream::from(body)).send().await;
-        let kept = kept.map_err(|error| match status(&error) {
-            Some(412) => TargetError::Exists(key.to_owned()),
-            _ => self.explain("s3:PutObject", &error),
-        })?;
-        self.check_encryption(key, kept.server_side_encryption())?;
-        check_checksum(key, &checksum, kept.checksum_sha256())
-    }
-
-    /// What S3 says of an archive that has arrived: its encryption, and its size, which is given.
-    async fn look_at(&self, key: &str, sent: u64) -> Result<u64, TargetError> {
-        let head = self.client.head_object().bucket(&self.bucket).key(key).send().await;
-        let head = head.map_err(|error| self.explain("s3:GetObject", &error))?;
-        self.check_encryption(key, head.server_side_encryption())?;
-        let kept = u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0);
-        if kept != sent {
-            return Err(TargetError::Wrong(format!("S3 says that it has {kept} bytes of {key}, and {sent} were sent")));
-        }
-        Ok(kept)
-    }
-
-    pub(crate) async fn put_manifest(&self, name: &BackupName, json: String) -> Result<(), TargetError> {
-        let key = self.key(&name.manifest());
-        match self.put(&key, Bytes::from(json.clone()), true).await {
-            // A call whose answer was lost is made again, and then finds what it has put there itself.
-            Err(TargetError::Exists(_)) if self.manifest(name).await? == json.as_bytes() => Ok(()),
-            Err(error @ TargetError::Wrong(_)) => {
-                self.take_back(&key).await;
-                Err(error)
-            }
-            put => put,
-        }
-    }
-
-    /// Removes a manifest that was kept in another way than was asked for, so that its backup does not count.
-    async fn take_back(&self, key: &str) {
-        if let Err(error) = self.client.delete_object().bucket(&self.bucket).key(key).send().await {
-            let error = self.explain("s3:DeleteObject", &error);
-            tracing::error!(%error, key, "a manifest that was not kept as it should be could not be removed: remove it by hand");
-        }
-    }
-
-    /// Gives up the upload in parts that was begun. What was finished stays, for the bucket's lifecycle.
-    pub(crate) async fn abort_upload(&self) {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(BegunUpload { key, id }) = begun else { return };
-        let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(&key).upload_id(id);
-        if let Err(error) = abort.send().await {
-            let error = self.explain("s3:AbortMultipartUpload", &error);
-            tracing::warn!(%error, key, "the parts of an upload could not be removed; the bucket's lifecycle should do it");
-        }
-    }
-
     pub(crate) async fn manifest(&self, name: &BackupName) -> Result<Vec<u8>, TargetError> {
         let get = self.client.get_object().bucket(&self.bucket).key(self.key(&name.manifest()));
         let reply = match get.send().await {
@@ -223,7 +90,10 @@ impl S3Target {
         };
         let body = reply.body.collect().await;
         let broken = |error| TargetError::Unavailable(format!("the manifest broke off: {}", aws::causes(&error)));
-        Ok(body.map_err(broken)?.to_vec())
+        match body.map_err(broken)?.to_vec() {
+            taken_back if taken_back.is_empty() => Err(TargetError::NoManifest(name.clone())),
+            manifest => Ok(manifest),
+        }
     }
 
     /// A download that breaks off is taken up where it broke.
@@ -265,7 +135,8 @@ impl S3Target {
             let file = key.strip_prefix(&self.prefix).unwrap_or(&key);
             if let Ok(name) = file.parse() {
                 archives.push(Listed { name, bytes });
-            } else {
+            } else if bytes > 0 {
+                // An empty one was taken back.
                 manifests.extend(BackupName::of_manifest(file));
             }
         }
@@ -335,29 +206,6 @@ impl S3Target {
             (Some(_), Some(400..=499)) => TargetError::Refused(format!("S3 refuses: {message}")),
             _ => TargetError::Unavailable(format!("S3 cannot be reached, or does not answer as it should: {message}")),
         }
-    }
-}
-
-async fn next(chunks: &mut Receiver<Chunk>) -> Result<Option<Bytes>, TargetError> {
-    match chunks.recv().await {
-        Some(Chunk::Data(bytes)) => Ok(Some(bytes)),
-        Some(Chunk::End) => Ok(None),
-        None => Err(TargetError::BrokenOff),
-    }
-}
-
-/// As S3 writes it.
-fn checksum(bytes: &[u8]) -> String {
-    BASE64_STANDARD.encode(Sha256::digest(bytes))
-}
-
-/// S3 refuses what does not have the checksum it was sent with; what it answers is compared where it answers.
-fn check_checksum(key: &str, sent: &str, said: Option<&str>) -> Result<(), TargetError> {
-    match said {
-        Some(said) if said != sent => {
-            Err(TargetError::Wrong(format!("S3 answers with another checksum for {key} than was sent")))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -84,7 +84,7 @@ pub enum TargetError {
     /// An archive is there that was never finished, or has lost its manifest.
     #[error("{0} has no manifest: it was never finished, and does not count as a backup")]
     NoManifest(BackupName),
-    /// A manifest is never replaced.
+    /// Nothing is ever replaced.
     #[error("{0} is there already; it was left as it is")]
     Exists(String),
     /// What it keeps is not what it was given.
@@ -149,11 +149,11 @@ impl Target {
         }
     }
 
-    /// Removes, as far as it may, what there is of a backup that was not finished. What stays does not count as one.
-    pub async fn discard(&self, name: &BackupName) {
+    /// Removes, as far as it may, what this run has kept of a backup that was not finished. What stays does not count as one.
+    pub async fn discard(&self) {
         match self {
             Target::S3(target) => Box::pin(target.abort_upload()).await,
-            Target::Directory(target) => target.discard(name),
+            Target::Directory(target) => target.discard(),
         }
     }
 

@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+import time
 
 from .audit_chain import raw_details
 from .database_program import DatabaseProgram
+from .waiting import wait_until
 
 
 class BackupWorker(DatabaseProgram):
@@ -28,6 +30,12 @@ class BackupWorker(DatabaseProgram):
         found = [(json.loads(line)["action"], json.loads(raw_details(line))) for line in lines]
         return [(action, details) for action, details in found if action.startswith(("BACKUP_", "DATABASE_RESTORED"))]
 
+    @staticmethod
+    def another_second(name=None):
+        """Waits until a backup gets another name than this one, or than any that was begun by now."""
+        begun = name[9:25] if name else _moment()
+        wait_until("the next second", lambda: _moment() > begun)
+
     def work_folder(self):
         return self.database.with_name(self.database.name + ".backup-work")
 
@@ -35,6 +43,11 @@ class BackupWorker(DatabaseProgram):
         """What is in the work folder beside its lock."""
         folder = self.work_folder()
         return sorted(path.name for path in folder.iterdir() if path.name != "lock") if folder.exists() else []
+
+
+def _moment():
+    """As it stands in a name."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
 
 def unpack(archive, identity_file, plain):

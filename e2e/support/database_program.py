@@ -44,6 +44,15 @@ def open_database(path, key=KEY):
     return connection
 
 
+def select(path, statement, *values):
+    """What a database says, also one that is in use."""
+    connection = sqlcipher3.connect(f"file:{path}?mode=ro", uri=True)
+    connection.execute(f"PRAGMA key = \"x'{KEY}'\"")
+    rows = connection.execute(statement, values).fetchall()
+    connection.close()
+    return rows
+
+
 @dataclass(frozen=True)
 class Run:
     """What one run came to."""
@@ -108,6 +117,7 @@ class DatabaseProgram:
 def check_silence(text):
     if KEY in text:
         raise AssertionError("the database key is in what it said")
+    assert "\x1b" not in text, "it commands a terminal where there is none"
 
 
 def loud_lines(log):

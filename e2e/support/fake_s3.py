@@ -2,6 +2,9 @@
 
 import base64
 import hashlib
+import os
+import queue
+import signal
 import threading
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -25,8 +28,12 @@ class FakeS3(FakeServer):
         self.plans = {operation: list(steps) for operation, steps in plans.items()}
         self.objects = {}
         self.uploads = {}
+        # What S3 says of each object's checksum, and which keys of KMS were asked for.
+        self.checksums = {}
+        self.kms_keys = []
         self.calls = []
-        self.may_delete = True
+        # The process that a step kills.
+        self.victims = queue.Queue()
         self._lock = threading.Lock()
         super().__init__()
 
@@ -64,6 +71,8 @@ class FakeS3(FakeServer):
             request.rfile.read(length // 2)
             reset(request)
             return None
+        if steps and isinstance(steps[0], Trickle):
+            return b"".join(request.rfile.read(size) for size in steps[0].pieces(length, self))
         return request.rfile.read(length)
 
     def answer(self, request, body):
@@ -79,6 +88,9 @@ class FakeS3(FakeServer):
                 return
             with self._lock:
                 status, text, headers = getattr(self, "_" + operation)(request, key, query, body)
+            if callable(change):
+                change()
+                return
             headers = {name: value for name, value in (headers | (change or {})).items() if value is not None}
             if request.command == "HEAD":
                 request.send_response(status)
@@ -95,6 +107,7 @@ class FakeS3(FakeServer):
         wanted = request.headers.get("x-amz-server-side-encryption")
         if wanted not in ("AES256", "aws:kms"):
             raise Refusal(403, "AccessDenied", "The bucket policy refuses unencrypted uploads")
+        self.kms_keys.append(request.headers.get("x-amz-server-side-encryption-aws-kms-key-id"))
         return {"x_amz_server_side_encryption": wanted}
 
     @staticmethod
@@ -104,11 +117,15 @@ class FakeS3(FakeServer):
             raise Refusal(400, "BadDigest", "The SHA256 you specified did not match")
         return {"x_amz_checksum_sha256": sent}
 
-    def _put(self, request, key, query, body):
+    def _only_if_absent(self, request, key):
         if request.headers.get("If-None-Match") == "*" and key in self.objects:
             raise Refusal(412, "PreconditionFailed")
+
+    def _put(self, request, key, query, body):
+        self._only_if_absent(request, key)
         headers = self._encryption(request) | self._checked(request, body)
         self.objects[key] = (body, headers["x_amz_server_side_encryption"])
+        self.checksums[key] = headers["x_amz_checksum_sha256"]
         return 200, "", headers | {"ETag": '"e"'}
 
     def _begin(self, request, key, query, body):
@@ -136,7 +153,10 @@ class FakeS3(FakeServer):
         assert sorted(parts) == list(range(1, len(parts) + 1))
         if any(len(parts[number]) < 5 << 20 for number in range(1, len(parts))):
             raise Refusal(400, "EntityTooSmall")
+        self._only_if_absent(request, key)
         self.objects[key] = (b"".join(parts[number] for number in sorted(parts)), upload["encryption"])
+        digests = b"".join(hashlib.sha256(parts[number]).digest() for number in sorted(parts))
+        self.checksums[key] = f"{base64.b64encode(hashlib.sha256(digests).digest()).decode()}-{len(parts)}"
         self.uploads.pop(query["uploadId"][0])
         return 200, "<CompleteMultipartUploadResult/>", {"x_amz_server_side_encryption": upload["encryption"]}
 
@@ -151,7 +171,10 @@ class FakeS3(FakeServer):
 
     def _head(self, request, key, query, body):
         content, encryption = self._object(key)
-        return 200, "", {"Content_Length": str(len(content)), "x_amz_server_side_encryption": encryption}
+        headers = {"Content_Length": str(len(content)), "x_amz_server_side_encryption": encryption}
+        if request.headers.get("x-amz-checksum-mode") == "ENABLED":
+            headers["x_amz_checksum_sha256"] = self.checksums.get(key)
+        return 200, "", {name: value for name, value in headers.items() if value is not None}
 
     def _get(self, request, key, query, body):
         content, encryption = self._object(key)
@@ -172,13 +195,15 @@ class FakeS3(FakeServer):
         return 200, f"<ListBucketResult>{truncated}{contents}{next_page}</ListBucketResult>", {}
 
     def _delete(self, request, key, query, body):
-        if not self.may_delete:
-            raise Refusal(403, "AccessDenied")
-        self.objects.pop(key, None)
-        return 204, "", {}
+        # As the runbook's role has it.
+        raise Refusal(403, "AccessDenied")
+
+    def kill_victim(self):
+        os.kill(self.victims.get(timeout=60), signal.SIGKILL)
 
 
-# ---- Steps of a plan: DONE where the request was answered, or headers that the answer gets instead -----------------------
+# ---- Steps of a plan: DONE where the request was answered, headers that the answer gets instead, or what is done in place
+# ---- of an answer once S3 has done what it was asked for ------------------------------------------------------------------
 
 DONE = object()
 
@@ -203,6 +228,28 @@ def cut_in_the_middle(request, _):
     """Half of the body is taken, and then the connection ends; see `read_body`."""
 
 
+def lost(request, _):
+    """S3 does it, and the answer never comes."""
+    return lambda: reset(request)
+
+
+def kill(request, server):
+    """The program is killed, and its call has no effect."""
+    server.kill_victim()
+    request.close_connection = True
+    return DONE
+
+
+def kill_afterwards(request, server):
+    """The program is killed once its call has had its effect."""
+
+    def change():
+        server.kill_victim()
+        request.close_connection = True
+
+    return change
+
+
 def without(header):
     """The answer comes without a header."""
     return lambda *_: {header: None}
@@ -218,6 +265,36 @@ def slow(seconds):
         server.hold(seconds)
 
     return step
+
+
+class Trickle:
+    """A link so slow that a body takes so many seconds, upwards or downwards."""
+
+    PIECES = 24
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def pieces(self, length, server):
+        """The sizes, with a wait before each."""
+        for number in range(self.PIECES):
+            server.hold(self._seconds / self.PIECES)
+            yield length * (number + 1) // self.PIECES - length * number // self.PIECES
+
+    def __call__(self, request, server):
+        if request.command != "GET":
+            return None
+        _, _, key, _ = server._operation(request)
+        content, _ = server.objects[key]
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        start = 0
+        for size in self.pieces(len(content), server):
+            request.wfile.write(content[start : start + size])
+            request.wfile.flush()
+            start += size
+        return DONE
 
 
 def break_off_download(after):

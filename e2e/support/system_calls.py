@@ -47,6 +47,13 @@ def inject(log: Path, call: Call, what, paths=()):
     return (*record(log, paths), "-e", f"inject={call.name}:{what}:when={call.number}")
 
 
+def kill_at(log: Path, name, number, paths=()):
+    """What to start a program under so that it is killed as one of its threads is about to make its `number`th call of this
+    name (on `paths`)."""
+    only = ("strace", "-f", "-y", "-o", log, "-e", f"trace={name}")
+    return (*only, *(word for path in paths for word in ("-P", path)), "-e", f"inject={name}:signal=SIGKILL:when={number}")
+
+
 def calls(log: Path, folder: Path):
     """The calls that can matter, from the first that names `folder` to the end of the program."""
     lines = [re.fullmatch(r"(\d+) +(\w+)\((.*)", line) for line in log.read_text(errors="replace").splitlines()]

@@ -1,37 +1,40 @@
 //! `backup-worker list`: what there is, and what was proved.
 
 use process::Exit;
-use process::console::say;
+use process::console::{complain, say};
 use serde_json::json;
 use store::Timestamp;
 
-use super::open_if_there;
-use crate::catalogue::{self, Entry, is_alarming};
+use super::open_if_possible;
+use crate::catalogue::{self, Entry, Proofs, is_alarming, is_of_the_future, newest_verified};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::target::Target;
 
 /// Exit 0 also where nothing was proved for long; the list says so first.
 pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure> {
-    let store = open_if_there(config).await?;
+    let proofs = proofs(config).await;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
-    let entries = catalogue::entries(&target, store.as_ref()).await;
-    let knows_proofs = store.is_some();
-    if let Some(store) = store {
-        store.close().await;
-    }
-    let (entries, now) = (entries?, Timestamp::now());
+    let knows_proofs = proofs.is_some();
+    let entries = catalogue::entries(&target, &proofs.unwrap_or_default()).await?;
+    let now = Timestamp::now();
     say(&if as_json { to_json(config, &entries, now) } else { to_text(config, &entries, knows_proofs, now) });
     Ok(Exit::Done)
 }
 
-fn newest_verified(entries: &[Entry]) -> Option<&Entry> {
-    // The list begins with the newest.
-    entries.iter().find(|entry| entry.verified.is_some())
+/// What was proved, where there is a database that tells it.
+async fn proofs(config: &Config) -> Option<Proofs> {
+    let store = open_if_possible(config).await?;
+    let proofs = catalogue::proofs(&store).await;
+    store.close().await;
+    if let Err(error) = &proofs {
+        complain(&format!("backup-worker: the audit log does not tell what was proved: {error}"));
+    }
+    proofs.ok()
 }
 
 fn to_json(config: &Config, entries: &[Entry], now: Timestamp) -> String {
-    let newest = newest_verified(entries).map(|entry| &entry.listed.name);
+    let newest = newest_verified(entries, now).map(|entry| &entry.listed.name);
     let backups: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -40,6 +43,7 @@ fn to_json(config: &Config, entries: &[Entry], now: Timestamp) -> String {
                 "made_at": entry.listed.name.at().to_rfc3339(),
                 "age_seconds": now.since(entry.listed.name.at()).as_secs(),
                 "bytes": entry.listed.bytes,
+                "of_the_future": is_of_the_future(&entry.listed.name, now),
                 "verified_at": entry.verified.map(Timestamp::to_rfc3339),
             })
         })
@@ -56,8 +60,8 @@ fn to_json(config: &Config, entries: &[Entry], now: Timestamp) -> String {
 fn to_text(config: &Config, entries: &[Entry], knows_proofs: bool, now: Timestamp) -> String {
     let mut text = String::new();
     if !knows_proofs {
-        text.push_str("This machine has no database: what was proved is not known here.\n");
-    } else if is_alarming(newest_verified(entries).map(|entry| &entry.listed.name), now) {
+        text.push_str("This machine has no database that tells it: what was proved is not known here.\n");
+    } else if is_alarming(newest_verified(entries, now).map(|entry| &entry.listed.name), now) {
         text.push_str("NO BACKUP OF THE LAST 48 HOURS WAS PROVED TO RESTORE. Run `backup-worker now`, then `backup-worker verify`.\n");
     }
     if entries.is_empty() {
@@ -67,8 +71,16 @@ fn to_text(config: &Config, entries: &[Entry], knows_proofs: bool, now: Timestam
     for Entry { listed, verified } in entries {
         let verified =
             verified.map_or(if knows_proofs { "never" } else { "not known" }.to_owned(), Timestamp::to_rfc3339);
-        let age = age(now.since(listed.name.at()).as_secs());
+        let age = match is_of_the_future(&listed.name, now) {
+            true => "to come".to_owned(),
+            false => age(now.since(listed.name.at()).as_secs()),
+        };
         text.push_str(&format!("{:<40} {age:>9} {:>14}  {verified}\n", listed.name.to_string(), listed.bytes));
+    }
+    if entries.iter().any(|entry| is_of_the_future(&entry.listed.name, now)) {
+        text.push_str(
+            "What is named for a time to come was made while a clock was wrong; it does not count as the latest.\n",
+        );
     }
     text
 }

@@ -7,11 +7,13 @@ mod restore;
 mod verify;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use process::console::{complain, say};
 use process::settings::{ConfigFaults, Settings};
-use process::{Exit, aws, hardening, logs, print_effective};
+use process::{Exit, Shutdown, aws, hardening, logs, print_effective};
 use store::{IfMissing, Store, Timestamp};
 
 use crate::catalogue::Wanted;
@@ -168,4 +170,30 @@ async fn open_if_there(config: &Config) -> Result<Option<Store>, Failure> {
         Ok(false) => Ok(None),
         _ => open(config).await.map(Some),
     }
+}
+
+/// The database where there may be none that opens: on another machine, and on this one in the emergency that `list` and
+/// `verify` are for. Why it does not open is said.
+async fn open_if_possible(config: &Config) -> Option<Store> {
+    match open_if_there(config).await {
+        Ok(store) => store,
+        Err(failure) => {
+            complain(&format!("backup-worker: the database here cannot be asked, nor written into: {failure}"));
+            None
+        }
+    }
+}
+
+/// True once somebody asks the program to stop (Ctrl-C, or a supervisor). Where signals cannot be listened to, they end the
+/// program as they always do.
+fn stop_on_signal() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    if let Ok(shutdown) = Shutdown::listen() {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            shutdown.requested().await;
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    stop
 }

@@ -1,13 +1,10 @@
 //! `backup-worker now`: one backup, for cron or for somebody who is about to change something.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use process::Exit;
 use process::console::say;
-use process::{Exit, Shutdown};
 use serde_json::{Value, json};
 
-use super::open;
+use super::{open, stop_on_signal};
 use crate::backup;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -17,15 +14,7 @@ use crate::progress::Watcher;
 /// Exit 0 once the backup counts. Ctrl-C breaks it off, and nothing of it is kept.
 pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure> {
     let store = open(config).await?;
-    let stop = Arc::new(AtomicBool::new(false));
-    if let Ok(shutdown) = Shutdown::listen() {
-        let stop = Arc::clone(&stop);
-        tokio::spawn(async move {
-            shutdown.requested().await;
-            stop.store(true, Ordering::Relaxed);
-        });
-    }
-    let made = backup::make(config, &store, &stop, &Watcher::of_command()).await;
+    let made = backup::make(config, &store, &stop_on_signal(), &Watcher::of_command()).await;
     store.close().await;
     let manifest = made?;
     say(&if as_json { to_json(&manifest, config) } else { to_text(&manifest, config) });

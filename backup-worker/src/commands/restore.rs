@@ -6,7 +6,9 @@ use std::path::Path;
 use process::Exit;
 use process::console::say;
 use serde_json::json;
+use store::Timestamp;
 
+use super::stop_on_signal;
 use crate::catalogue::Wanted;
 use crate::config::Config;
 use crate::drill;
@@ -26,11 +28,12 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let identities = drill::identities(config, identity)?;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
-    let name = wanted.find(&target).await?;
+    let name = wanted.find(&target, Timestamp::now()).await?;
     if to.exists() && !replace {
         may_replace(to, &name.to_string())?;
     }
-    let restored = restore(&target, &name, &identities, to, &config.database_key, &Watcher::of_command()).await?;
+    let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
+    let restored = restore(&target, &name, &identities, to, &config.database_key, &stop, &watcher).await?;
     say(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
     Ok(Exit::Done)
 }

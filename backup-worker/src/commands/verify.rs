@@ -1,4 +1,5 @@
-//! `backup-worker verify`: a drill, now. Also on another machine that has the settings and no database.
+//! `backup-worker verify`: a drill, now. Also on another machine that has the settings and no database, and where the database
+//! does not open any more.
 
 use std::path::Path;
 
@@ -7,13 +8,13 @@ use process::console::{complain, say};
 use serde_json::json;
 use store::Timestamp;
 
-use super::open_if_there;
+use super::{open_if_possible, stop_on_signal};
 use crate::catalogue::Wanted;
 use crate::config::Config;
 use crate::drill::{self, Proof};
 use crate::failure::Failure;
 use crate::progress::Watcher;
-use crate::target::{Target, TargetError};
+use crate::target::TargetError;
 
 /// Exit 0 when it restores, 1 when it does not, 69 when it could not be tried.
 pub(super) async fn run(
@@ -23,53 +24,51 @@ pub(super) async fn run(
     as_json: bool,
 ) -> Result<Exit, Failure> {
     let identities = drill::identities(config, identity)?;
-    let store = open_if_there(config).await?;
-    let target = Target::open(&config.target, config.encryption.clone()).await?;
-    let proved = match wanted.find(&target).await {
-        Ok(name) => {
-            let watcher = Watcher::of_command();
-            let proof = drill::drill(config, store.as_ref(), &name, &identities, &watcher).await;
-            Ok((name, proof))
-        }
-        Err(error) => Err(error),
-    };
-    let written = store.is_some();
+    let store = open_if_possible(config).await;
+    let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
+    let drill = drill::drill(config, store.as_ref(), wanted, &identities, &stop, &watcher).await;
+    let written = matches!(drill.recorded, Ok(true));
     if let Some(store) = store {
         store.close().await;
     }
-    let (name, proof) = proved?;
-    match proof {
-        Ok(proof) => {
-            let age = Timestamp::now().since(proof.manifest.data_until()).as_secs();
-            say(&if as_json {
-                json!({ "name": name.to_string(), "sound": true, "data_age_seconds": age, "restore_seconds": proof.seconds,
-                        "rows": proof.manifest.rows, "recorded": written })
-                .to_string()
-            } else {
-                to_text(&proof, age)
-            });
-            if !written {
-                complain("backup-worker: this machine has no database, so that BACKUP_VERIFIED was not written down");
-            }
-            Ok(Exit::Done)
-        }
-        // Nothing was proved either way.
-        Err(failure @ (Failure::Work(_) | Failure::Target(TargetError::Unavailable(_)))) => {
-            if as_json {
-                say(&json!({ "name": name.to_string(), "sound": null, "reason": failure.to_string() }).to_string());
-            }
-            complain(&format!("backup-worker: {name} could not be tried: {failure}"));
-            Ok(Exit::Unavailable)
-        }
-        Err(failure) if as_json => {
-            say(&json!({ "name": name.to_string(), "sound": false, "reason": failure.to_string() }).to_string());
-            Ok(failure.exit())
-        }
-        Err(failure) => {
-            complain(&format!("backup-worker: {name} DOES NOT RESTORE: {failure}"));
-            Ok(failure.exit())
-        }
+    if let Err(error) = &drill.recorded {
+        complain(&format!("backup-worker: how this ended could not be written down: {error}"));
     }
+    let exit = match &drill.proof {
+        Ok(_) => Exit::Done,
+        Err(failure) if proves_nothing(failure) => Exit::Unavailable,
+        Err(failure) => failure.exit(),
+    };
+    let age = |proof: &Proof| Timestamp::now().since(proof.manifest.data_until()).as_secs();
+    if as_json {
+        say(&match &drill.proof {
+            Ok(proof) => json!({ "name": drill.name, "sound": true, "data_age_seconds": age(proof),
+                    "restore_seconds": proof.seconds, "rows": proof.manifest.rows, "recorded": written }),
+            Err(failure) => json!({ "name": drill.name, "sound": (!proves_nothing(failure)).then_some(false),
+                    "reason": failure.to_string(), "recorded": written }),
+        }
+        .to_string());
+    }
+    let name = drill.name.map_or("latest".to_owned(), |name| name.to_string());
+    match drill.proof {
+        Ok(proof) if !as_json => say(&to_text(&proof, age(&proof))),
+        Err(failure) if proves_nothing(&failure) => {
+            complain(&format!("backup-worker: {name} could not be tried: {failure}"));
+        }
+        Err(failure) if !as_json => complain(&format!("backup-worker: {name} DOES NOT RESTORE: {failure}")),
+        _ => {}
+    }
+    if exit == Exit::Done && !written {
+        complain(
+            "backup-worker: this machine has no database that takes it, so that BACKUP_VERIFIED was not written down",
+        );
+    }
+    Ok(exit)
+}
+
+/// Whether nothing was proved either way.
+fn proves_nothing(failure: &Failure) -> bool {
+    matches!(failure, Failure::Work(_) | Failure::Stopped | Failure::Target(TargetError::Unavailable(_)))
 }
 
 fn to_text(proof: &Proof, age: u64) -> String {

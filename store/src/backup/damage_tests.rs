@@ -131,7 +131,7 @@ async fn damage_is_told_before_what_follows_from_it() {
     let (path, _folder, kinds) = one_page_of_each_kind().await;
     let (_, page) = kinds.iter().find(|(kind, _)| kind == "audit_log leaf").unwrap();
     flip(&path, (page - 1) * PAGE + 100);
-    let found = inspect_content(&path, &key(), |_| ()).unwrap_err();
+    let found = inspect_content(&path, &key(), &AtomicBool::new(false), |_| ()).unwrap_err();
     assert!(
         matches!(&found, CopyFault::CipherDamage { pages: 1, first } if first.contains(&page.to_string())),
         "{found:?}"

@@ -8,10 +8,12 @@ use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 
 use super::BackupError;
+use super::interrupt::unless_stopped;
 use crate::chain::{ChainFault, ChainVerdict, verify_whole};
 use crate::chain_hash::ChainPosition;
 use crate::connection::{APPLICATION_ID, Role, check_build, open};
@@ -135,21 +137,49 @@ impl fmt::Display for Stage {
 }
 
 /// Looks at a closed file that nobody else has open; it is not changed.
-pub fn inspect(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+pub fn inspect(path: &Path, key: &DatabaseKey, stage: impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+    inspect_unless_stopped(path, key, &AtomicBool::new(false), stage)
+}
+
+/// The same, but where `stop` turns true it ends with [`BackupError::Stopped`]: soon, but for the codes of all pages, which
+/// are looked at in one go.
+pub fn inspect_unless_stopped(
+    path: &Path,
+    key: &DatabaseKey,
+    stop: &AtomicBool,
+    mut stage: impl FnMut(Stage),
+) -> Result<Inspection, CopyFault> {
     let connection = open_checked(path, key, &mut stage)?;
-    stage(Stage::Cipher);
-    check_cipher(&connection)?;
-    examine(&connection, &mut stage)
+    unless_stopped(&connection, stop, || {
+        stage(Stage::Cipher);
+        check_cipher(&connection)?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(BackupError::Stopped.into());
+        }
+        examine(&connection, &mut stage)
+    })
 }
 
 /// The same for a file of which every page is read beside it ([`super::read_pages`]), which checks every page's code. Both
-/// have to find it sound. Where this does not, the codes are asked first whether they explain it.
-pub fn inspect_content(path: &Path, key: &DatabaseKey, mut stage: impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
+/// have to find it sound. Where this does not, the codes are asked first whether they explain it. `stop` as above.
+pub fn inspect_content(
+    path: &Path,
+    key: &DatabaseKey,
+    stop: &AtomicBool,
+    mut stage: impl FnMut(Stage),
+) -> Result<Inspection, CopyFault> {
     let connection = open_checked(path, key, &mut stage)?;
-    examine(&connection, &mut stage).map_err(|fault| match check_cipher(&connection) {
+    unless_stopped(&connection, stop, || examine(&connection, &mut stage)).map_err(|fault| match fault {
+        CopyFault::Unreadable(BackupError::Stopped) => fault,
+        fault => explain_by_codes(&connection, fault),
+    })
+}
+
+fn explain_by_codes(connection: &Connection, fault: CopyFault) -> CopyFault {
+    match check_cipher(connection) {
         Err(damage @ CopyFault::CipherDamage { .. }) => damage,
         _ => fault,
-    })
+    }
 }
 
 fn open_checked(path: &Path, key: &DatabaseKey, stage: &mut impl FnMut(Stage)) -> Result<Connection, CopyFault> {

@@ -7,11 +7,12 @@
 mod claim;
 mod copy;
 mod inspect;
+mod interrupt;
 mod pages;
 
 pub use claim::{Claim, ClaimError, claim};
 pub use copy::copy_database;
-pub use inspect::{CopyFault, Inspection, Stage, inspect, inspect_content};
+pub use inspect::{CopyFault, Inspection, Stage, inspect, inspect_content, inspect_unless_stopped};
 pub(crate) use inspect::{check_cipher, count_rows};
 pub(crate) use pages::each_page;
 pub use pages::{PageCount, PageWriter, read_pages};

@@ -3,8 +3,8 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
@@ -73,33 +73,44 @@ async fn a_copy_is_one_moment_of_a_database_in_use() {
         send(&test.store, actor, &format!("s{number}"), &"text ".repeat(400)).await;
     }
     let another = test.another().await;
-    let acknowledged = Arc::new(AtomicU64::new(0));
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let count = || acknowledged.lock().unwrap().len();
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = [test.store.clone(), another.clone()]
         .into_iter()
-        .map(|store| {
+        .enumerate()
+        .map(|(writer, store)| {
             let (acknowledged, stop) = (acknowledged.clone(), stop.clone());
             tokio::spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    let id = send(&store, actor, "live", "text").await;
-                    acknowledged.fetch_max(id.get().unsigned_abs(), Ordering::SeqCst);
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let body = format!("text {number} of writer {writer}");
+                    let id = send(&store, actor, "live", &body).await;
+                    acknowledged.lock().unwrap().push((id.get(), body));
                 }
             })
         })
         .collect();
     let folder = TempDir::new().unwrap();
     for round in 0..3 {
-        while acknowledged.load(Ordering::SeqCst) < 2_000 + round * 20 {
+        while count() < 1 + round * 20 {
             tokio::task::yield_now().await;
         }
-        let before = acknowledged.load(Ordering::SeqCst);
+        let before = acknowledged.lock().unwrap().clone();
         let to = folder.path().join(format!("copy{round}.db"));
         let (from, target) = (test.path.clone(), to.clone());
         tokio::task::spawn_blocking(move || copy(&from, &target)).await.unwrap().unwrap();
-        let after = acknowledged.load(Ordering::SeqCst);
-        assert!(after > before, "nobody wrote during the copy, so that it proves nothing");
+        assert!(count() > before.len(), "nobody wrote during the copy, so that it proves nothing");
         let found = inspect(&to, &key(), |_| ()).unwrap();
-        assert!(found.rows["message"] >= before, "{} of {before} acknowledged messages", found.rows["message"]);
+        assert!(found.rows["message"] >= 2_000 + before.len() as u64, "{} messages", found.rows["message"]);
+        let restored = crate::connection::open(&to, &key(), crate::connection::Role::Reader).unwrap();
+        let mut body = restored.prepare("SELECT body FROM message_body WHERE message_id = ?1").unwrap();
+        for (id, text) in before {
+            let found: String = body.query_row([id], |row| row.get(0)).unwrap();
+            assert_eq!(found, text, "message {id}, which was acknowledged before the copy began");
+        }
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
