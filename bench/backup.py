@@ -67,7 +67,8 @@ def compare(options, section, folder, database, session, endpoint):
             for way in list(ways)[:: 1 if number % 2 == 0 else -1]:
                 took, size = ways[way]()
                 runs[way, busy].append(took)
-                sizes[way].append(size)
+                if took:
+                    sizes[way].append(size)
         print(f"  {name}: round {number + 1} of {options.rounds}", flush=True)
     drill = run_to_end([binary("backup-worker"), "verify"], at_home.environment())
     table = Table(f"a backup of {name}", ["what", "writer", "seconds", "CPU s", "memory MB", "upload MB", "time beside ours"])

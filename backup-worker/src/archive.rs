@@ -14,8 +14,8 @@ use store::backup::{BackupError, PageWriter, read_pages};
 
 use crate::identity::{BackupIdentity, BackupRecipient};
 
-/// As small as gzip's own level 6, in half the time (docs/PERFORMANCE.md).
-const LEVEL: u32 = 3;
+/// As small as gzip's own level 6, in less than half the time (docs/PERFORMANCE.md).
+const LEVEL: u32 = 2;
 /// How much is moved at once.
 const BUFFER: usize = 64 * 1024;
 

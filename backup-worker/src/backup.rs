@@ -97,7 +97,7 @@ async fn try_make(
         let manifest = Manifest {
             recipients: recipients.iter().map(ToString::to_string).collect(),
             secret_version: config.secret_version.clone(),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             ..Manifest::new(name.clone(), &inspection, &sums)
         };
         target.put_manifest(name, manifest.to_json()).await?;

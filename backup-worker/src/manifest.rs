@@ -14,6 +14,8 @@ const FORMAT: u32 = 1;
 
 /// What may stand in a secret's version beside letters and digits. Wide, since the version is taken from a comment.
 const VERSION: &[u8] = b" -_.:/+=";
+/// No backup takes a year; and numbers of 17 digits would not be read as they were written.
+const YEAR_SECONDS: f64 = 366.0 * 86_400.0;
 
 /// The end of an audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ pub struct Manifest {
     pub secret_version: Option<String>,
     /// Who can open it: age public keys.
     pub recipients: Vec<String>,
-    /// How long it took to make.
+    /// How long it took to make, to the millisecond.
     pub seconds: f64,
 }
 
@@ -123,7 +125,7 @@ impl Manifest {
                 "recipients",
                 self.recipients.iter().all(|recipient| recipient.starts_with("age1") && word(recipient, b"")),
             ),
-            ("seconds", self.seconds.is_finite() && self.seconds >= 0.0),
+            ("seconds", (0.0..YEAR_SECONDS).contains(&self.seconds)),
         ];
         fields.into_iter().find(|(_, right)| !right).map(|(field, _)| field)
     }
