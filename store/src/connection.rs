@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -32,6 +32,10 @@ pub(crate) fn check_build() -> Result<(), OpenError> {
     // OpenSSL would tear itself down when main returns, under the feet of threads that still decrypt: a process that
     // ends without closing its store crashed. This initialisation leaves that out, and must come before SQLCipher's.
     openssl_sys::init();
+    // Whoever opens first sets SQLCipher up, which SQLite does last and without its lock: another thread that opens meanwhile
+    // would find its key refused. Were it to fail, the next connection says so.
+    static SET_UP: Once = Once::new();
+    SET_UP.call_once(|| drop(Connection::open_in_memory()));
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
     }
