@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import sync_playwright
 
+from support.backups import BackupWorker
 from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
 from support.composed_site import ComposedSite
 from support.container_host import ContainerHost
@@ -79,6 +80,13 @@ def seeded(request, tmp_path_factory):
 def database(seeded, tmp_path):
     """A copy of it for one test."""
     return copy_database(seeded, tmp_path / "wardpost.db")
+
+
+@pytest.fixture
+def worker(seeded, tmp_path):
+    """backup-worker with a copy of the module's database, and a folder for its backups."""
+    (tmp_path / "backups").mkdir()
+    return BackupWorker(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/backups")
 
 
 @pytest.fixture

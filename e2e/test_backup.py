@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from support.backups import BackupWorker, sql, unpack
 from support.browser import row
 from support.clock import Clock, hurried
-from support.database_program import KEY, copy_database, open_database, seed
+from support.database_program import KEY, open_database, seed
 from support.main_job import send_and_read
 from support.processes import binary
 from support.shipper import Shipper
@@ -20,19 +20,7 @@ from support.visitor import Visitor
 from support.waiting import wait_until
 
 MESSAGES = 500
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
-    seed(path, MESSAGES)
-    return path
-
-
-@pytest.fixture
-def worker(seeded, tmp_path):
-    (tmp_path / "backups").mkdir()
-    return BackupWorker(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/backups")
+ROWS = MESSAGES + 2
 
 
 def archive_of(worker, manifest):

@@ -15,22 +15,10 @@ from support.processes import binary, clean_environment
 from support.small_disk import fill, small_disk
 from support.system_calls import kill_at, need_strace
 
+ROWS = 20_002
 KILLS = 15
 # In every body that the seed writes.
 MARKER = b"Please read this before your round."
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
-    seed(path, 20_000)
-    return path
-
-
-@pytest.fixture
-def worker(seeded, tmp_path):
-    (tmp_path / "backups").mkdir()
-    return BackupWorker(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/backups")
 
 
 def no_clear_text(folder):

@@ -2,27 +2,11 @@
 
 import time
 
-import pytest
-
-from support.backups import BackupWorker
 from support.clock import Clock
-from support.database_program import copy_database, seed
 from support.waiting import wait_until
 
+ROWS = 502
 NEVER = {"WARDPOST_BACKUP_SCHEDULE": "0 0 0 1 1 *", "WARDPOST_DRILL_SCHEDULE": "off"}
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
-    seed(path, 500)
-    return path
-
-
-@pytest.fixture
-def worker(seeded, tmp_path):
-    (tmp_path / "backups").mkdir()
-    return BackupWorker(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/backups")
 
 
 def test_backups_are_made_and_proved_when_they_are_due(worker):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from support.backups import BackupWorker
-from support.database_program import copy_database, seed
+from support.database_program import seed
 from support.processes import binary
 from support.terminal import on_terminal
 
@@ -13,12 +12,6 @@ def seeded(tmp_path_factory):
     path = tmp_path_factory.mktemp("seeded") / "wardpost.db"
     seed(path, 3000, random_bytes=1000)
     return path
-
-
-@pytest.fixture
-def worker(seeded, tmp_path):
-    (tmp_path / "backups").mkdir()
-    return BackupWorker(copy_database(seeded, tmp_path / "wardpost.db"), f"file://{tmp_path}/backups")
 
 
 def shown(worker, *arguments, **options):
