@@ -86,6 +86,28 @@ def test_a_backup_is_made_and_proved_to_restore(composed):
     assert {item["Key"].removeprefix("nightly/") for item in objects} >= {listed["backups"][0]["name"]}
 
 
+def test_the_service_proves_its_backups_by_itself(composed):
+    """With a setting of the operator's, every few seconds instead of every night."""
+    settings = composed.project / ".env"
+    nightly = settings.read_text()
+    often = nightly.replace("WARDPOST_DRILL_SCHEDULE=off\n", "WARDPOST_DRILL_SCHEDULE=*/3 * * * * *\n")
+    assert often != nightly
+    made = json.loads(composed.run_in("backup-worker", "backup-worker", "now", "--json").stdout)["name"]
+
+    def proved():
+        listed = json.loads(composed.run_in("backup-worker", "backup-worker", "list", "--json").stdout)
+        return next(backup for backup in listed["backups"] if backup["name"] == made)["verified_at"]
+
+    assert not proved()
+    settings.write_text(often)
+    try:
+        composed.compose("up", "--detach", "--wait", "backup-worker")
+        wait_until("the drill is due and proves it", proved, 60)
+    finally:
+        settings.write_text(nightly)
+        composed.compose("up", "--detach", "--wait", "backup-worker")
+
+
 def test_the_copy_agrees_with_the_chain_and_the_chain_with_itself(composed):
     def nothing_waits():
         return json.loads(composed.run_in("log-shipper", "log-shipper", "status", "--json").stdout)["lag_rows"] == 0

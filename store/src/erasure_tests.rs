@@ -176,3 +176,19 @@ async fn the_write_ahead_log_is_emptied_once_a_slow_reader_is_done() {
     .await
     .expect("the log is emptied");
 }
+
+/// A program that died after a deletion has left the text in the log; opening the database for something else holds nobody up.
+#[tokio::test]
+async fn what_a_deletion_left_is_emptied_when_its_program_asks_for_it() {
+    let test = TestStore::new().await;
+    let author = staff(&test.store, "ada").await;
+    send(&test.store, author, "subject", "body").await;
+    let other = test.another().await;
+    other.check_writable().await.unwrap();
+    other.check_writable().await.unwrap();
+    assert!(pages(&test).1 > 0, "opening does not empty it");
+
+    other.finish_deletions().await.unwrap();
+    other.check_writable().await.unwrap();
+    assert_eq!(pages(&test).1, 0);
+}

@@ -15,6 +15,7 @@ pub mod backup;
 mod backup_record;
 mod chain;
 mod chain_hash;
+mod checkpointer;
 mod connection;
 mod draft;
 mod emergency;

@@ -63,8 +63,11 @@ impl Store {
         let (changes, _) = watch::channel(u64::try_from(head.id.get()).unwrap_or(0));
         let readers: Result<Vec<_>, _> = (0..READERS).map(|_| open(path, key, Role::Reader)).collect();
         let watch = Watch { connection: open(path, key, Role::Reader)?, seen: i64::MIN };
-        let writer =
-            Writer::start(writer, path, changes.clone()).map_err(|error| OpenError::Sqlite(Arc::new(error)))?;
+        let checkpoints = open(path, key, Role::Writer)?;
+        // It would be done inside the commits; there is a thread for it.
+        writer.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(|error| opening(path, error))?;
+        let writer = Writer::start(writer, checkpoints, path, changes.clone())
+            .map_err(|error| OpenError::Sqlite(Arc::new(error)))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 database_id,
@@ -78,8 +81,17 @@ impl Store {
         })
     }
 
-    /// Finishes the queued writes, stops the writer and brings the write-ahead log into the file. Other handles to this
-    /// store get [`StoreError::Closed`] from then on.
+    /// Empties the write-ahead log soon, and as soon as nobody reads what is in it. Whoever deletes messages calls it once at
+    /// its start: it may have died between a deletion and this. Nobody else needs to, and it holds up whoever writes.
+    pub async fn finish_deletions(&self) -> Result<(), StoreError> {
+        self.write(|write| {
+            write.truncate_log = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Finishes the queued writes and stops the writer. Other handles to this store get [`StoreError::Closed`] from then on.
     pub async fn close(self) {
         let inner = self.inner.clone();
         // The writer goes last: whichever connection closes last removes the write-ahead log.

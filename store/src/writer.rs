@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use crate::chain_hash::ChainPosition;
+use crate::checkpointer::{Checkpointer, Log};
 use crate::connection::wait_for_locks;
 use crate::error::StoreError;
 use crate::writer_meter::WriterMeter;
@@ -34,8 +35,12 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
 const CHECKPOINT_LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long it stays away after an error, such as a full disk: there is a line in the log each time.
 const CHECKPOINT_FAILED_PAUSE: Duration = Duration::from_secs(5);
-/// SQLite reuses the log from its start when no reader stands in the way; past this size we make room for that.
-const LOG_LIMIT: u64 = 64 << 20;
+/// SQLite reuses the log from its start when no reader stands in the way; past so many pages we make room for that.
+const LOG_LIMIT: i64 = 16 * 1024;
+/// A file that is larger than that many pages with their headers (SQLite's file format, 4) is emptied, which the disk may
+/// take a fifth of a second for: when nobody has written for so long.
+const LOG_FILE_LIMIT: u64 = LOG_LIMIT.unsigned_abs() * (4096 + 24) + 32;
+const REST: Duration = Duration::from_secs(1);
 /// How many commits pass between looks at the log's size.
 const LOG_LOOK: u32 = 64;
 
@@ -119,22 +124,29 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `changes` holds the number of the newest audit row.
-    pub(crate) fn start(connection: Connection, path: &Path, changes: watch::Sender<u64>) -> std::io::Result<Writer> {
+    /// Starts the thread, and one beside it that empties the log through the connection `checkpoints`. `changes` holds the
+    /// number of the newest audit row.
+    pub(crate) fn start(
+        connection: Connection,
+        checkpoints: Connection,
+        path: &Path,
+        changes: watch::Sender<u64>,
+    ) -> std::io::Result<Writer> {
         let (queue, commands) = sync_channel(QUEUE);
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let meter = Arc::<WriterMeter>::default();
         let worker = Worker {
             connection,
+            checkpointer: Checkpointer::start(checkpoints)?,
             meter: Arc::clone(&meter),
             log: log.into(),
             changes,
             was_full: false,
             commits: 0,
-            // A deletion may have been cut off between its commit and its checkpoint when the program last stopped.
-            truncate_at: Some(Instant::now()),
+            truncate_at: None,
             truncate_pause: CHECKPOINT_PAUSE,
+            has_large_log: false,
         };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run(&commands))?;
         Ok(Writer { queue, thread: Mutex::new(Some(thread)), meter })
@@ -195,6 +207,7 @@ enum Lock {
 
 struct Worker {
     connection: Connection,
+    checkpointer: Checkpointer,
     meter: Arc<WriterMeter>,
     log: PathBuf,
     changes: watch::Sender<u64>,
@@ -203,22 +216,26 @@ struct Worker {
     /// When the write-ahead log is next to be emptied, where it is.
     truncate_at: Option<Instant>,
     truncate_pause: Duration,
+    /// Whether the log's file was too large when it was last looked at.
+    has_large_log: bool,
 }
 
 impl Worker {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
             self.truncate_when_due();
-            let first = match self.truncate_at {
-                Some(due) => match commands.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                    Ok(first) => first,
-                    Err(RecvTimeoutError::Timeout) => continue,
-                    Err(RecvTimeoutError::Disconnected) => break,
-                },
-                None => match commands.recv() {
-                    Ok(first) => first,
-                    Err(_) => break,
-                },
+            let patience = match self.truncate_at {
+                Some(due) => due.saturating_duration_since(Instant::now()),
+                None if self.has_large_log => REST,
+                None => Duration::MAX,
+            };
+            let first = match commands.recv_timeout(patience) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.truncate_at.get_or_insert_with(Instant::now);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
             };
             let (mut jobs, mut stop) = gather(first, commands);
             self.meter.taken(jobs.len());
@@ -231,7 +248,11 @@ impl Worker {
                 break;
             }
         }
-        if let Err(error) = self.truncate_log() {
+        self.checkpointer.stop();
+        // Where nothing was deleted, whichever connection closes last does it.
+        if self.truncate_at.is_some()
+            && let Err(error) = self.truncate_log()
+        {
             tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
         }
     }
@@ -278,6 +299,8 @@ impl Worker {
                     self.truncate_at = Some(Instant::now());
                 }
                 settle(ran, None);
+                self.checkpointer.committed();
+                self.finish_checkpoint();
                 self.look_at_log();
             }
             Err(error) => {
@@ -336,14 +359,32 @@ impl Worker {
         }
     }
 
+    /// Brings in what was written while the checkpointer was at it, so that the log can begin again at its start.
+    fn finish_checkpoint(&self) {
+        if self.checkpointer.take_caught_up()
+            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+        {
+            tracing::warn!(%error, "the end of the write-ahead log could not be brought into the database file");
+        }
+    }
+
     fn look_at_log(&mut self) {
         self.commits = self.commits.wrapping_add(1);
-        if self.commits.is_multiple_of(LOG_LOOK)
-            && self.truncate_at.is_none()
-            && std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_LIMIT)
-        {
-            self.truncate_at = Some(Instant::now());
+        if self.commits.is_multiple_of(LOG_LOOK) {
+            self.has_large_log = std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_FILE_LIMIT);
+            if let Err(error) = self.restart_long_log() {
+                tracing::warn!(%error, "the write-ahead log could not begin again at its start; it is tried again");
+            }
         }
+    }
+
+    /// Waits for readers that keep the log from beginning again, but not for one who still needs what was there long before.
+    fn restart_long_log(&mut self) -> rusqlite::Result<()> {
+        let log = Log::look(&self.connection)?;
+        if log.pages > LOG_LIMIT && log.is_nearly_in_the_file() {
+            self.checkpoint("RESTART")?;
+        }
+        Ok(())
     }
 
     fn truncate_when_due(&mut self) {
@@ -351,6 +392,7 @@ impl Worker {
             self.truncate_at = match self.truncate_log() {
                 Ok(true) => {
                     self.truncate_pause = CHECKPOINT_PAUSE;
+                    self.has_large_log = false;
                     None
                 }
                 Ok(false) => {
@@ -368,13 +410,18 @@ impl Worker {
 
     /// Brings the write-ahead log into the file and empties it; false where a reader still needs it.
     fn truncate_log(&mut self) -> rusqlite::Result<bool> {
-        let truncated = self.connection.busy_timeout(CHECKPOINT_WAIT).and_then(|()| {
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0))
+        self.checkpoint("TRUNCATE")
+    }
+
+    /// A checkpoint that waits for readers, but not long; whether it was done.
+    fn checkpoint(&mut self, how: &str) -> rusqlite::Result<bool> {
+        let done = self.connection.busy_timeout(CHECKPOINT_WAIT).and_then(|()| {
+            self.connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), (), |row| row.get::<_, i64>(0))
         });
         if let Err(error) = wait_for_locks(&mut self.connection) {
             tracing::error!(%error, "waiting for locks could not be set up again");
         }
-        Ok(truncated? == 0)
+        Ok(done? == 0)
     }
 }
 

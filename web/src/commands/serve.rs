@@ -57,6 +57,9 @@ pub async fn run() -> Exit {
         Ok(store) => store,
         Err(exit) => return exit,
     };
+    if let Err(error) = store.finish_deletions().await {
+        tracing::warn!(%error, "text that was deleted may be in the database's log until the next deletion or start");
+    }
     serve(config, store, listener, metrics_listener, shutdown, bounds).await
 }
 
