@@ -197,7 +197,8 @@ def sender(site):
 
 
 def felt_by_the_site(options, section, folder, database, session, endpoint):
-    """The site's p99 while backups are made one after the other, and without any, in turns."""
+    """The site's p99 while backups are made one after the other, and without any, in turns; long enough for more than the copy."""
+    seconds = options.seconds * 5
     worker = worker_of(database, "s3://bucket/ours", endpoint)
     table = Table("what the site feels of backups, 16 connections", ["load", "p99 ms alone", "p99 ms beside", "times", "requests/s alone", "requests/s beside", "backups"])
     with servers.site(folder, database, session) as site:
@@ -205,9 +206,9 @@ def felt_by_the_site(options, section, folder, database, session, endpoint):
         for kind, name in (("list", "the list"), ("send", "sending")):
             alone, beside, made = [], [], []
             for _ in range(options.rounds):
-                alone.append(load.put(site, kind, 16, options.seconds * 2))
+                alone.append(load.put(site, kind, 16, seconds))
                 with making(worker, made):
-                    beside.append(load.put(site, kind, 16, options.seconds * 2))
+                    beside.append(load.put(site, kind, 16, seconds))
             slower = ratio([one.p99 for one in beside], [one.p99 for one in alone])
             table.rows.append([name, with_spread([one.p99 for one in alone], "{:,.1f}"), with_spread([one.p99 for one in beside], "{:,.1f}"), f"{slower:.2f}",
                                with_spread([one.rate for one in alone]), with_spread([one.rate for one in beside]), len(made)])
