@@ -36,7 +36,7 @@ OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 def measure(options, folder):
     section = Section("backup")
-    sizes = options.megabytes or ([30] if options.quick else [100, 1_000])
+    sizes = options.megabytes or ([30] if options.quick else [100, 1_000, 4_000])
     endpoint = CountingEndpoint()
     try:
         for megabytes in sizes:

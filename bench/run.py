@@ -1,6 +1,6 @@
 """All that is measured, in one run: see README.md here.
 
-    make bench                            everything, a good half hour; rewrites the tables in docs/PERFORMANCE.md
+    make bench                            everything, two hours or so; rewrites the tables in docs/PERFORMANCE.md
     make bench ARGS='--quick'             a few minutes, to see whether something moved; writes no documents
     make bench ARGS='--only site,start'   some sections
 """
