@@ -29,7 +29,7 @@ class Load:
 
 def put(server, kind, connections, seconds, target=""):
     """Loads `server` with requests of a kind, a `get` of the target; see load.lua. Whatever is no success fails the bench."""
-    settings = {"KIND": kind, "TARGET": target, "COOKIE": server.cookie, "CSRF": server.csrf}
+    settings = {"KIND": kind, "TARGET": target, "COOKIES": " ".join(server.cookies), "CSRFS": " ".join(server.csrfs)}
     settings |= {"NEWEST": str(server.newest), "PREFIX": secrets.token_hex(4)}
     command = [tool("usr/bin/wrk"), "--latency", "-t", "1", "-c", connections, "-d", f"{seconds}s", "-s", HERE / "load.lua", server.address]
     before, sent_before = cpu_seconds(server.pids), newest_message(server) if kind == "send" else 0

@@ -20,7 +20,7 @@ def free_port():
 
 
 class Server:
-    """Processes under one, that answer at `address` with the member's `cookie`."""
+    """Processes under one, that answer at `address` with the member's `cookie`, and with the `cookies` of all members."""
 
     is_site = True
 
@@ -28,7 +28,8 @@ class Server:
         self.name = name
         self.address = f"http://127.0.0.1:{port}"
         self.cookie, self.csrf = session["cookie"], session["csrf"]
-        self.cookies = [one["cookie"] for one in session.get("sessions", [session])]
+        sessions = session.get("sessions", [session])
+        self.cookies, self.csrfs = [one["cookie"] for one in sessions], [one["csrf"] for one in sessions]
         self.newest = 0
         self._processes = process if isinstance(process, list) else [process]
         deadline = time.monotonic() + 60
@@ -60,7 +61,7 @@ class Server:
 
 
 def site_environment(database, port):
-    """Limits are high rather than off, so that counting is in the figures; all comes from one address and one member."""
+    """Limits are high rather than off, so that counting is in the figures; all comes from one address and few members."""
     return clean_environment(
         DB_ENCRYPTION_KEY=data.KEY,
         APP_SECRET=data.KEY[::-1],
@@ -90,7 +91,7 @@ def fixed_reply(folder: Path, size):
     port = free_port()
     command = [BINARIES / "examples" / "fixed_reply", str(size)]
     process = Process(command, log=folder / f"fixed-{port}.log", env=site_environment(folder / "fixed.db", port))
-    server = Server(f"fixed reply of {size:,} bytes", process, port, {"cookie": "", "csrf": ""}, "/")
+    server = Server(f"fixed reply of {size:,} bytes", process, port, {"cookie": "none=0", "csrf": "0"}, "/")
     server.is_site = False
     return server
 

@@ -37,10 +37,15 @@ def prepare(folder: Path, port, messages, people, workers):
         fill(unfinished, messages, people)
         unfinished.rename(kept)
     shutil.copyfile(kept, folder / "app.sqlite")
-    token, csrf = secrets.token_hex(32), secrets.token_hex(32)
     (folder / "sessions").mkdir(mode=0o700)
-    # As PHP's own handler writes it.
-    (folder / "sessions" / f"sess_{token}").write_text(f'person|i:1;active|i:{int(time.time())};csrf|s:64:"{csrf}";')
+    sessions = [sign_in(folder / "sessions", person) for person in range(1, people + 1)]
+    return sessions[0] | {"sessions": sessions}
+
+
+def sign_in(folder, person):
+    """A session as PHP's own handler writes it."""
+    token, csrf = secrets.token_hex(32), secrets.token_hex(32)
+    (folder / f"sess_{token}").write_text(f'person|i:{person};active|i:{int(time.time())};csrf|s:64:"{csrf}";')
     return {"cookie": f"__Host-app={token}", "csrf": csrf}
 
 
