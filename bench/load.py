@@ -32,7 +32,7 @@ def put(server, kind, connections, seconds, target=""):
     settings = {"KIND": kind, "TARGET": target, "COOKIES": " ".join(server.cookies), "CSRFS": " ".join(server.csrfs)}
     settings |= {"NEWEST": str(server.newest), "PREFIX": secrets.token_hex(4)}
     command = [tool("usr/bin/wrk"), "--latency", "-t", "1", "-c", connections, "-d", f"{seconds}s", "-s", HERE / "load.lua", server.address]
-    before, sent_before = cpu_seconds(server.pids), newest_message(server) if kind == "send" else 0
+    before, sent_before = cpu_seconds(server.pids), settled_newest(server) if kind == "send" else 0
     ran = subprocess.run(list(map(str, command)), env=tool_environment(**settings), check=True, capture_output=True, text=True)
     used = cpu_seconds(server.pids) - before
     said = json.loads(ran.stdout.splitlines()[-1])
@@ -67,6 +67,14 @@ def get(server, path):
 def newest_message(server):
     """The number of the newest message of the list, which proves that the member is still signed in."""
     return int(re.search(rb'id="message-(\d+)"', get(server, "/messages"))[1])
+
+
+def settled_newest(server):
+    """The same, once what an earlier load left on its way is stored."""
+    newest = None
+    while newest != (newest := newest_message(server)):
+        time.sleep(0.1)
+    return newest
 
 
 def family(pids):
