@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use store::{ChainVerdict, IdempotencyKey, IfMissing, Store};
 use support::{browser, key, launch, messages, sign_in};
-use testkit::{Http, Program};
+use testkit::{Http, Program, SOON, wait_until};
 use tokio::task::JoinSet;
 
 const KILLS: usize = 100;
@@ -68,6 +68,27 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
     // The chain ties every message to its MESSAGE_CREATE row.
     let verdict = store.verify_chain(None, |_| {}).await.unwrap();
     assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");
+}
+
+/// Another program keeps the log from going with whoever closes the database last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_empties_the_log_of_what_may_have_been_deleted_before_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("wardpost.db");
+    let other = Store::open(&database, &key(), IfMissing::Create).await.unwrap();
+    sign_in(&database, "sender").await;
+    let log = folder.path().join("wardpost.db-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    assert!(length() > 0, "what was written is in the log");
+
+    let mut program = launch(&database).start();
+    wait_until("the log is empty", SOON, async || match length() {
+        0 => Ok(()),
+        length => Err(length),
+    })
+    .await;
+    assert!(program.terminate().await.success());
+    other.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
