@@ -24,6 +24,7 @@ mod failed_sign_ins;
 mod id;
 mod inbox;
 mod key;
+mod log_keeper;
 mod message;
 mod opening;
 mod person;

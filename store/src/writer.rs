@@ -9,41 +9,24 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use crate::chain_hash::ChainPosition;
-use crate::checkpointer::{Checkpointer, Log};
-use crate::connection::wait_for_locks;
 use crate::error::StoreError;
+use crate::log_keeper::LogKeeper;
 use crate::writer_meter::WriterMeter;
 
 /// How many jobs may wait: at thousands a second, some hundred milliseconds of work.
 pub(crate) const QUEUE: usize = 1024;
 /// How many jobs share a commit, so that none waits long for the others.
 const BATCH: usize = 256;
-/// How long a truncating checkpoint may hold up writing while readers finish; how long it then stays away, at first and at
-/// most. A backup reads for seconds, and each further try in vain would be felt by everybody who writes.
-const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
-const CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
-const CHECKPOINT_LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long it stays away after an error, such as a full disk: there is a line in the log each time.
-const CHECKPOINT_FAILED_PAUSE: Duration = Duration::from_secs(5);
-/// SQLite reuses the log from its start when no reader stands in the way; past so many pages we make room for that.
-const LOG_LIMIT: i64 = 16 * 1024;
-/// A file that is larger than that many pages with their headers (SQLite's file format, 4) is emptied, which the disk may
-/// take a fifth of a second for: when nobody has written for so long.
-const LOG_FILE_LIMIT: u64 = LOG_LIMIT.unsigned_abs() * (4096 + 24) + 32;
-const REST: Duration = Duration::from_secs(1);
-/// How many commits pass between looks at the log's size.
-const LOG_LOOK: u32 = 64;
-
 /// What a job writes with: the connection inside its transaction, and the end of the audit chain.
 pub(crate) struct Write<'c> {
     pub(crate) connection: &'c Connection,
@@ -133,20 +116,13 @@ impl Writer {
         changes: watch::Sender<u64>,
     ) -> std::io::Result<Writer> {
         let (queue, commands) = sync_channel(QUEUE);
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
         let meter = Arc::<WriterMeter>::default();
         let worker = Worker {
             connection,
-            checkpointer: Checkpointer::start(checkpoints)?,
+            log: LogKeeper::start(checkpoints, path)?,
             meter: Arc::clone(&meter),
-            log: log.into(),
             changes,
             was_full: false,
-            commits: 0,
-            truncate_at: None,
-            truncate_pause: CHECKPOINT_PAUSE,
-            has_large_log: false,
         };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run(&commands))?;
         Ok(Writer { queue, thread: Mutex::new(Some(thread)), meter })
@@ -207,32 +183,20 @@ enum Lock {
 
 struct Worker {
     connection: Connection,
-    checkpointer: Checkpointer,
+    log: LogKeeper,
     meter: Arc<WriterMeter>,
-    log: PathBuf,
     changes: watch::Sender<u64>,
     was_full: bool,
-    commits: u32,
-    /// When the write-ahead log is next to be emptied, where it is.
-    truncate_at: Option<Instant>,
-    truncate_pause: Duration,
-    /// Whether the log's file was too large when it was last looked at.
-    has_large_log: bool,
 }
 
 impl Worker {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
-            self.truncate_when_due();
-            let patience = match self.truncate_at {
-                Some(due) => due.saturating_duration_since(Instant::now()),
-                None if self.has_large_log => REST,
-                None => Duration::MAX,
-            };
-            let first = match commands.recv_timeout(patience) {
+            self.log.truncate_when_due(&mut self.connection);
+            let first = match commands.recv_timeout(self.log.patience()) {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.truncate_at.get_or_insert_with(Instant::now);
+                    self.log.truncate_soon();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -248,13 +212,7 @@ impl Worker {
                 break;
             }
         }
-        self.checkpointer.stop();
-        // Where nothing was deleted, whichever connection closes last does it.
-        if self.truncate_at.is_some()
-            && let Err(error) = self.truncate_log()
-        {
-            tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
-        }
+        self.log.stop(&mut self.connection);
     }
 
     /// One transaction over as many of the jobs as it can take; what remains in `jobs` wants another.
@@ -296,12 +254,10 @@ impl Worker {
                 }
                 announce(&self.changes, head);
                 if truncate_log {
-                    self.truncate_at = Some(Instant::now());
+                    self.log.truncate_now();
                 }
                 settle(ran, None);
-                self.checkpointer.committed();
-                self.finish_checkpoint();
-                self.look_at_log();
+                self.log.committed(&mut self.connection);
             }
             Err(error) => {
                 self.roll_back();
@@ -355,73 +311,8 @@ impl Worker {
         if matches!(error, StoreError::DiskFull) {
             self.was_full = true;
             // The write-ahead log may hold much room that the file itself no longer needs.
-            self.truncate_at.get_or_insert_with(Instant::now);
+            self.log.truncate_soon();
         }
-    }
-
-    /// Brings in what was written while the checkpointer was at it, so that the log can begin again at its start.
-    fn finish_checkpoint(&self) {
-        if self.checkpointer.take_caught_up()
-            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
-        {
-            tracing::warn!(%error, "the end of the write-ahead log could not be brought into the database file");
-        }
-    }
-
-    fn look_at_log(&mut self) {
-        self.commits = self.commits.wrapping_add(1);
-        if self.commits.is_multiple_of(LOG_LOOK) {
-            self.has_large_log = std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_FILE_LIMIT);
-            if let Err(error) = self.restart_long_log() {
-                tracing::warn!(%error, "the write-ahead log could not begin again at its start; it is tried again");
-            }
-        }
-    }
-
-    /// Waits for readers that keep the log from beginning again, but not for one who still needs what was there long before.
-    fn restart_long_log(&mut self) -> rusqlite::Result<()> {
-        let log = Log::look(&self.connection)?;
-        if log.pages > LOG_LIMIT && log.is_nearly_in_the_file() {
-            self.checkpoint("RESTART")?;
-        }
-        Ok(())
-    }
-
-    fn truncate_when_due(&mut self) {
-        if self.truncate_at.is_some_and(|due| due <= Instant::now()) {
-            self.truncate_at = match self.truncate_log() {
-                Ok(true) => {
-                    self.truncate_pause = CHECKPOINT_PAUSE;
-                    self.has_large_log = false;
-                    None
-                }
-                Ok(false) => {
-                    let due = Instant::now() + self.truncate_pause;
-                    self.truncate_pause = (self.truncate_pause * 4).min(CHECKPOINT_LONGEST_PAUSE);
-                    Some(due)
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the write-ahead log could not be emptied; it is tried again");
-                    Some(Instant::now() + CHECKPOINT_FAILED_PAUSE)
-                }
-            };
-        }
-    }
-
-    /// Brings the write-ahead log into the file and empties it; false where a reader still needs it.
-    fn truncate_log(&mut self) -> rusqlite::Result<bool> {
-        self.checkpoint("TRUNCATE")
-    }
-
-    /// A checkpoint that waits for readers, but not long; whether it was done.
-    fn checkpoint(&mut self, how: &str) -> rusqlite::Result<bool> {
-        let done = self.connection.busy_timeout(CHECKPOINT_WAIT).and_then(|()| {
-            self.connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), (), |row| row.get::<_, i64>(0))
-        });
-        if let Err(error) = wait_for_locks(&mut self.connection) {
-            tracing::error!(%error, "waiting for locks could not be set up again");
-        }
-        Ok(done? == 0)
     }
 }
 
