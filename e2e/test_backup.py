@@ -267,6 +267,13 @@ def test_one_run_at_a_time(worker):
     assert [action for action, _ in worker.events()] == ["BACKUP_CREATED"]
 
 
+def test_backups_right_after_each_other_have_names_of_their_own(worker):
+    """A name says in which second a backup was begun, and a small one takes less than a second."""
+    names = [worker.now()["name"] for _ in range(4)]
+    assert len(set(names)) == len(names) and names == sorted(names)
+    assert [backup["name"] for backup in worker.list()["backups"]] == names[::-1]
+
+
 def test_wrong_settings_are_all_named(worker):
     wrong = {"WARDPOST_BACKUP_TARGET": "backups", "WARDPOST_BACKUP_SCHEDULE": "daily", "WARDPOST_BACKUP_KEEP_DAYS": "0"}
     for arguments in ([], ["now"], ["--check-config"]):

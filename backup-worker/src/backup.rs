@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
 use store::{BackupEvent, Store, StoreError, Timestamp};
@@ -20,7 +20,7 @@ use crate::name::BackupName;
 use crate::pipe::{ChunkWriter, pipe};
 use crate::progress::Watcher;
 use crate::target::{Target, TargetAddress, TargetError};
-use crate::work::WorkFolder;
+use crate::work::{WorkError, WorkFolder};
 
 /// Makes a backup and writes BACKUP_CREATED, or BACKUP_FAILED where it fails. `stop` breaks it off.
 pub async fn make(
@@ -29,16 +29,26 @@ pub async fn make(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Manifest, Failure> {
+    let work = match WorkFolder::take(&config.database) {
+        // The run that has the folder writes down how it ended.
+        Err(WorkError::Busy) => return Err(WorkError::Busy.into()),
+        work => work,
+    };
     let name = BackupName::new(Timestamp::now());
-    let made = try_make(config, &name, stop, watcher).await;
+    let made: Result<Manifest, Failure> = async {
+        let work = work?;
+        let manifest = try_make(config, &work, &name, stop, watcher).await?;
+        // Nobody else begins one while we have the folder, so no two have the same name.
+        until_second_is_over(&name).await;
+        Ok(manifest)
+    }
+    .await;
     let event = match &made {
         Ok(manifest) => BackupEvent::Created {
             name: name.to_string(),
             bytes: manifest.archive_bytes,
             sha256: manifest.archive_sha256.clone(),
         },
-        // The run that has the folder writes down how it ended.
-        Err(Failure::Work(crate::work::WorkError::Busy)) => return made,
         Err(failure) => BackupEvent::Failed {
             name: Some(name.to_string()),
             during: "backup".to_owned(),
@@ -66,12 +76,12 @@ pub(crate) fn first_of<T>(done: Result<T, Failure>, recorded: Result<(), StoreEr
 
 async fn try_make(
     config: &Config,
+    work: &WorkFolder,
     name: &BackupName,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Manifest, Failure> {
     let start = Instant::now();
-    let work = WorkFolder::take(&config.database)?;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
     target.clear_unfinished()?;
     let recipients = recipients(config)?;
@@ -171,10 +181,16 @@ async fn upload(
     }
 }
 
+/// A name says in which second its backup was begun.
+async fn until_second_is_over(name: &BackupName) {
+    let next = name.at().plus(Duration::from_secs(1));
+    tokio::time::sleep(next.since(Timestamp::now()).min(Duration::from_secs(1))).await;
+}
+
 /// Waits until `stop` turns true.
 pub(crate) async fn until_set(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

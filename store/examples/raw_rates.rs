@@ -57,7 +57,7 @@ fn commits(connection: &Connection, batch: u32, time: Duration) -> u64 {
     let at = newest("SELECT at FROM audit_log ORDER BY id DESC LIMIT 1");
     let body = "Please read this before your round. ".repeat(12);
     let mut key = [0_u8; 16];
-    getrandom::fill(&mut key).unwrap();
+    getrandom::fill(&mut key[8..]).unwrap();
     let (mut rows, started) = (0_u64, Instant::now());
     while started.elapsed() < time {
         connection.prepare_cached("BEGIN IMMEDIATE").unwrap().execute(()).unwrap();
@@ -65,7 +65,8 @@ fn commits(connection: &Connection, batch: u32, time: Duration) -> u64 {
             audit += 1;
             rows += 1;
             let person = *authors.next().expect("somebody has signed in");
-            key[..8].copy_from_slice(&rows.to_le_bytes());
+            // As the keys of forms lie in their index: each after the one before.
+            key[..8].copy_from_slice(&rows.to_be_bytes());
             let mut insert = connection
                 .prepare_cached(
                     "INSERT INTO message (author_id, sent_at, idempotency_key, salt, subject) \

@@ -82,7 +82,7 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
             5 | 6 => {
                 let length = [numbers.below(50), numbers.below(4_000), numbers.below(40_000)][numbers.below(3)];
                 let draft = Draft {
-                    key: IdempotencyKey::random(),
+                    key: IdempotencyKey::fresh(),
                     subject: String::new(),
                     body: marked('d', number, length),
                     saved_at: at(1),

@@ -60,7 +60,7 @@ pub struct ListQuery {
 /// A page of the list.
 #[derive(Clone, Debug)]
 pub struct MessageList {
-    /// Newest first.
+    /// Newest first: by number, and those of one author by time and then number, which differs where the clock was set back.
     pub messages: Vec<MessageSummary>,
     /// Whether there are older ones.
     pub older: bool,
@@ -136,7 +136,8 @@ impl Store {
         self.look_up(|connection| {
             let mut select = connection.prepare_cached(
                 "SELECT p.id, p.name, p.email FROM person p WHERE EXISTS \
-                 (SELECT 1 FROM message m WHERE m.author_id = p.id) ORDER BY p.name COLLATE NOCASE, p.id",
+                 (SELECT 1 FROM audit_log a INDEXED BY audit_log_person_action \
+                 WHERE a.person_id = p.id AND a.action = 'MESSAGE_CREATE') ORDER BY p.name COLLATE NOCASE, p.id",
             )?;
             let authors = select.query_map((), |row| Author::from_row(row, 0))?;
             Ok(authors.collect::<Result<_, _>>()?)
@@ -205,12 +206,16 @@ fn list(connection: &Connection, query: ListQuery) -> Result<MessageList, StoreE
                 messages.push(found?);
             }
         }
+        // By the rows of the audit log, which an index finds by person, and so by time and then number.
         Some(author) => {
+            let mut sent_at = snapshot.prepare_cached("SELECT sent_at FROM message WHERE id = ?1")?;
+            let sent_before = sent_at.query_row([before], |row| row.get(0)).optional()?.unwrap_or(i64::MAX);
             let mut select = snapshot.prepare_cached(summary!(
-                " FROM message m INDEXED BY message_author",
-                "WHERE m.author_id = ?3 AND m.id < ?1 ORDER BY m.id DESC LIMIT ?2"
+                " FROM audit_log a INDEXED BY audit_log_person_action CROSS JOIN message m ON m.id = a.message_id",
+                "WHERE a.person_id = ?4 AND a.action = 'MESSAGE_CREATE' AND (a.at, a.message_id) < (?1, ?2) \
+                 ORDER BY a.at DESC, a.id DESC LIMIT ?3"
             ))?;
-            for found in select.query_map((before, asked, author), summary)? {
+            for found in select.query_map((sent_before, before, asked, author), summary)? {
                 messages.push(found?);
             }
         }

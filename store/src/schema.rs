@@ -25,10 +25,11 @@ use crate::time::Timestamp;
 use crate::writer::Write;
 
 /// Migration n takes a database from schema n - 1 to n.
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_shipping.sql"),
     include_str!("../migrations/0003_emergency.sql"),
+    include_str!("../migrations/0004_fewer_leaves.sql"),
 ];
 
 /// Setgid and writable for the group.
@@ -135,7 +136,15 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Foreign keys are off meanwhile, which SQLite wants for making a table anew; they are checked before the commit.
 fn migrate(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let at_path = |error| opening(path, error);
+    connection.execute_batch("PRAGMA foreign_keys = OFF").map_err(at_path)?;
+    migrate_unkeyed(connection, path)?;
+    connection.execute_batch("PRAGMA foreign_keys = ON").map_err(at_path)
+}
+
+fn migrate_unkeyed(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let at_path = |error| opening(path, error);
     connection.execute_batch("BEGIN IMMEDIATE").map_err(at_path)?;
     let migrated = recognise(connection, path, IfMissing::Create).and_then(|found| {
@@ -145,6 +154,11 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), OpenError> {
             if index == 0 {
                 begin_chain(connection)?;
             }
+        }
+        if found < newest()
+            && connection.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists(())).map_err(at_path)?
+        {
+            return Err(StoreError::internal("rows of the older schema lack what they refer to").into());
         }
         connection.pragma_update(None, "user_version", newest()).map_err(at_path)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(at_path)?;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::DatabaseKey;
-use crate::Sent;
 use crate::error::{Kind, kind};
+use crate::schema::MIGRATIONS;
 use crate::testing::*;
+use crate::{Body, IdempotencyKey, ListQuery, NewMessage, Sent, Subject};
 
 async fn refusal(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> OpenError {
     match Store::open(path, key, if_missing).await {
@@ -78,7 +79,7 @@ async fn a_newer_schema_is_refused() {
     test.raw().pragma_update(None, "user_version", 99).unwrap();
     let (path, _directory) = test.close().await;
     let error = refusal(&path, &key(), IfMissing::Create).await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 3 }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 4 }), "{error:?}");
 }
 
 #[tokio::test]
@@ -100,20 +101,60 @@ async fn the_file_and_its_companions_are_the_groups_only_in_a_folder_made_to_be_
 #[tokio::test]
 async fn an_older_schema_is_brought_up_to_date_and_nothing_of_it_is_lost() {
     let test = TestStore::new().await;
-    let actor = staff(&test.store, "amina").await;
-    send(&test.store, actor, "s", "b").await;
+    let (amina, ben) = (staff(&test.store, "amina").await, staff(&test.store, "ben").await);
+    let sent = NewMessage {
+        subject: Subject::parse("s").unwrap(),
+        body: Body::parse("b").unwrap(),
+        key: IdempotencyKey::fresh(),
+    };
+    test.store.send_message(amina, sent.clone(), at(1)).await.unwrap();
+    let deleted = send(&test.store, amina, "s", "b").await;
+    test.store.delete_message(amina, deleted, at(2)).await.unwrap();
+    send(&test.store, ben, "s", "b").await;
     let head = test.store.audit_head().await.unwrap();
-    test.raw()
-        .execute_batch(
-            "DROP TABLE emergency_grant; DROP TABLE shipping; DROP TABLE shipping_quarantine; DROP TABLE journal_shipping; PRAGMA user_version = 1",
-        )
-        .unwrap();
-    let (path, _directory) = test.close().await;
-    let store = Store::open(&path, &key(), IfMissing::Refuse).await.unwrap();
-    assert_eq!(store.audit_head().await.unwrap(), head);
-    store.set_journal_position("a", "s=1").await.unwrap();
-    assert_sound(&store).await;
-    store.close().await;
+    let (path, directory) = test.close().await;
+    let schema = schema_of(&path);
+    for older in 1..MIGRATIONS.len() {
+        let file = directory.path().join(format!("{older}.db"));
+        write_older(&path, &file, older);
+        assert_ne!(schema_of(&file), schema);
+        let store = Store::open(&file, &key(), IfMissing::Refuse).await.unwrap();
+        assert_eq!(store.audit_head().await.unwrap(), head);
+        assert_sound(&store).await;
+        let repeated = store.send_message(amina, sent.clone(), at(3)).await.unwrap();
+        assert!(matches!(repeated, Sent::Repeated(_)), "{repeated:?}");
+        let query = ListQuery { author: Some(amina.person), before: None, limit: 10 };
+        assert_eq!(store.list_messages(query).await.unwrap().messages.len(), 2);
+        assert_eq!(send(&store, ben, "s", "b").await.get(), 4);
+        assert_sound(&store).await;
+        store.close().await;
+        assert_eq!(schema_of(&file), schema, "from schema {older}");
+    }
+}
+
+/// All tables, indexes and triggers of a closed file, and its version.
+fn schema_of(path: &Path) -> (i64, Vec<(String, Option<String>)>) {
+    let connection = open(path, &key(), Role::Reader).unwrap();
+    let mut select = connection.prepare("SELECT name, sql FROM sqlite_master ORDER BY name").unwrap();
+    let made = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    (connection.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap(), made)
+}
+
+/// A migration has foreign keys off, and must not let through what they would have refused.
+#[tokio::test]
+async fn an_older_file_with_a_row_that_refers_to_nothing_is_refused_as_it_is() {
+    let test = TestStore::new().await;
+    let amina = staff(&test.store, "amina").await;
+    send(&test.store, amina, "s", "b").await;
+    let (path, directory) = test.close().await;
+    let file = directory.path().join("older.db");
+    write_older(&path, &file, 3);
+    let raw = open(&file, &key(), Role::Writer).unwrap();
+    raw.execute_batch("PRAGMA foreign_keys = OFF; UPDATE message SET author_id = 77").unwrap();
+    drop(raw);
+    let before = schema_of(&file);
+    refusal(&file, &key(), IfMissing::Refuse).await;
+    assert_eq!(schema_of(&file), before);
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::connection::{Role, open};
+use crate::connection::{APPLICATION_ID, Role, open};
+use crate::schema::MIGRATIONS;
 use crate::*;
 
 pub(crate) const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -31,7 +32,7 @@ impl TestStore {
     }
 
     /// A store on a copy of a closed file.
-    pub(crate) async fn copy_of(file: &std::path::Path) -> TestStore {
+    pub(crate) async fn copy_of(file: &Path) -> TestStore {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("copy.db");
         std::fs::copy(file, &path).unwrap();
@@ -69,6 +70,27 @@ impl TestStore {
         self.store.close().await;
         (self.path, self.directory)
     }
+}
+
+/// Writes what is in a closed file into another of an older schema, which the migrations of then make.
+pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
+    std::fs::File::create_new(to).unwrap();
+    let older = open(to, &key(), Role::Writer).unwrap();
+    let attached = format!("ATTACH '{}' AS newest KEY \"x'{}'\"", file.display(), "0a".repeat(32));
+    older.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = OFF; {attached}")).unwrap();
+    for migration in &MIGRATIONS[..schema] {
+        older.execute_batch(migration).unwrap();
+    }
+    let tables: Vec<String> = {
+        let mut select = older.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table'").unwrap();
+        select.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert!(tables.contains(&"audit_log".to_owned()));
+    for table in tables {
+        older.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table} ORDER BY 1")).unwrap();
+    }
+    older.pragma_update(None, "user_version", i64::try_from(schema).unwrap()).unwrap();
+    older.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
 }
 
 pub(crate) fn key() -> DatabaseKey {
@@ -111,7 +133,7 @@ pub(crate) fn new_message(subject: &str, body: &str) -> NewMessage {
     NewMessage {
         subject: Subject::parse(subject).unwrap(),
         body: Body::parse(body).unwrap(),
-        key: IdempotencyKey::random(),
+        key: IdempotencyKey::fresh(),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::random::random_bytes;
+use crate::time::Timestamp;
 
 /// Whether there is anything in a text that can be seen: a link without it could not be clicked, and a name not be told
 /// from none. Unicode's default ignorable characters, and blanks that it does not count as white space, show nothing.
@@ -134,9 +135,12 @@ impl fmt::Debug for Body {
 pub struct IdempotencyKey(pub(crate) [u8; 16]);
 
 impl IdempotencyKey {
-    /// A new key.
-    pub fn random() -> Self {
-        Self(random_bytes())
+    /// A new key: the time in six bytes, so that new keys lie together in their index, and ten random ones.
+    pub fn fresh() -> Self {
+        let mut key = random_bytes();
+        // The lower six bytes of a time that is not negative hold it for the next 8,900 years.
+        key[..6].copy_from_slice(&Timestamp::now().as_millis().to_be_bytes()[2..]);
+        Self(key)
     }
 
     /// Reads the 32 hex characters that Display writes.
@@ -169,6 +173,8 @@ fn grouped(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -266,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn a_fresh_key_begins_with_its_time_and_is_the_only_one() {
+        let begun = Timestamp::now().as_millis();
+        let keys: HashSet<_> = (0..1000).map(|_| IdempotencyKey::fresh().0).collect();
+        let ended = Timestamp::now().as_millis();
+        assert_eq!(keys.len(), 1000);
+        for key in keys {
+            let time = key[..6].iter().fold(0, |time, byte| time << 8 | i64::from(*byte));
+            assert!((begun..=ended).contains(&time), "{time}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_text() {
         assert_eq!(format!("{:?}", Subject::parse("Mrs Smith").unwrap()), "Subject(9 bytes)");
         assert_eq!(format!("{:?}", Body::parse("fever").unwrap()), "Body(5 bytes)");
@@ -273,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_key_survives_its_text() {
-        let key = IdempotencyKey::random();
+        let key = IdempotencyKey::fresh();
         assert_eq!(IdempotencyKey::parse(&key.to_string()), Some(key));
         for text in ["", "00", &"0".repeat(31), &"0".repeat(33), &"g".repeat(32)] {
             assert_eq!(IdempotencyKey::parse(text), None);

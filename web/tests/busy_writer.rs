@@ -48,7 +48,7 @@ struct Sent {
 }
 
 async fn send(http: Http, csrf: String) -> Sent {
-    let subject = IdempotencyKey::random().to_string();
+    let subject = IdempotencyKey::fresh().to_string();
     let fields = [("csrf", csrf.as_str()), ("key", &subject), ("subject", &subject), ("body", "half a night's work")];
     let start = Instant::now();
     let reply = http.request(http::Method::POST, "/messages").form(&fields).send().await;

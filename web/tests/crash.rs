@@ -19,7 +19,7 @@ const SENDERS: usize = 8;
 /// public address is not the one of this run.
 async fn send_until_gone(http: Http, csrf: String, acknowledged: Arc<Mutex<HashSet<String>>>) {
     loop {
-        let subject = IdempotencyKey::random().to_string();
+        let subject = IdempotencyKey::fresh().to_string();
         let fields = [("csrf", csrf.as_str()), ("key", &subject), ("subject", &subject), ("body", "Text")];
         match http.request(http::Method::POST, "/messages").form(&fields).try_send().await {
             Ok(reply) if reply.status == 303 => {
@@ -105,7 +105,7 @@ async fn two_programs_on_one_database_never_show_that_it_is_locked() {
             let csrf = sender.csrf.clone();
             senders.spawn(async move {
                 for round in 0..40 {
-                    let key = IdempotencyKey::random().to_string();
+                    let key = IdempotencyKey::fresh().to_string();
                     let fields = [("csrf", csrf.as_str()), ("key", &key), ("subject", &key), ("body", "Text")];
                     let reply = http.request(http::Method::POST, "/messages").form(&fields).send().await;
                     assert_eq!(reply.status, 303, "sender {number}, message {round}: {}", reply.text());

@@ -79,7 +79,7 @@ async fn answers_in_flight_are_finished_streams_end_and_nobody_new_comes_in() {
     let list =
         browser(&format!("http://{}", running.address), &running.member).open_stream("/messages/updates?after=0").await;
     assert_eq!(list.status, 200);
-    let subject = IdempotencyKey::random().to_string();
+    let subject = IdempotencyKey::fresh().to_string();
     let form = format!("csrf={}&key={subject}&subject={subject}&body=Sent+while+it+stops", running.member.csrf);
     let mut sending = running.connect().await;
     let head = format!(

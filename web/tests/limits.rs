@@ -95,7 +95,7 @@ async fn scripts_and_streams_are_told_in_a_way_they_understand() {
 }
 
 async fn send(member: &SignedIn, subject: &str) -> Reply {
-    let key = IdempotencyKey::random().to_string();
+    let key = IdempotencyKey::fresh().to_string();
     let fields = [("csrf", member.csrf.as_str()), ("key", &key), ("subject", subject), ("body", "half a night's work")];
     let reply = member.http.post_form("/messages", &fields).await;
     if reply.status == 429 {
@@ -146,7 +146,7 @@ async fn a_message_from_an_address_that_asks_too_often_comes_back_whole_too() {
 async fn the_draft_of_a_session_that_ran_out_is_kept_however_often_its_address_asks() {
     let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
     let late = clinic.sign_in_ago("amina", support::IDLE + std::time::Duration::from_secs(5)).await;
-    let key = IdempotencyKey::random().to_string();
+    let key = IdempotencyKey::fresh().to_string();
     let fields = [("csrf", late.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", "half a sentence")];
     // Another computer of the ward; a look at the door would take the cookie away.
     let ward = clinic.browser();

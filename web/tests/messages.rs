@@ -15,7 +15,7 @@ async fn send(member: &SignedIn, key: &str, subject: &str, body: &str) -> Reply 
 }
 
 fn key() -> String {
-    IdempotencyKey::random().to_string()
+    IdempotencyKey::fresh().to_string()
 }
 
 /// The address of the newest message.

@@ -86,7 +86,7 @@ fn limit_refusals(limit: &str) -> String {
 }
 
 async fn send(member: &SignedIn, subject: &str) {
-    let key = IdempotencyKey::random().to_string();
+    let key = IdempotencyKey::fresh().to_string();
     let fields = [("csrf", member.csrf.as_str()), ("key", &key), ("subject", subject), ("body", "A text.")];
     member.http.post_form("/messages", &fields).await.expect_status(303);
 }
@@ -218,7 +218,7 @@ async fn limits_forged_forms_and_alerts_are_counted() {
     let amina = clinic.sign_in("amina").await;
     send(&amina, "The first").await;
     let form = |csrf: &str| {
-        let key = IdempotencyKey::random().to_string();
+        let key = IdempotencyKey::fresh().to_string();
         [("csrf", csrf.to_owned()), ("key", key), ("subject", "S".to_owned()), ("body", "B".to_owned())]
     };
     let post = async |csrf: &str, origin: &str| {

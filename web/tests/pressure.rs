@@ -393,7 +393,7 @@ async fn strangers_can_neither_make_the_site_keep_much_nor_keep_a_members_messag
     .await;
     let (_, members) = clinic.site.rooms.free();
     let large = "x".repeat(15_000);
-    let key = IdempotencyKey::random().to_string();
+    let key = IdempotencyKey::fresh().to_string();
     let form = [("csrf", amina.csrf.as_str()), ("key", &key), ("subject", "Gets through"), ("body", &large)];
     amina.http.post_form("/messages", &form).await.expect_status(303);
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
@@ -434,7 +434,7 @@ async fn forms_of_one_address_are_few_at_a_time_and_a_members_comes_through() {
         status => Err(status),
     };
     wait_until("a stranger's form is one too many", SOON, refused).await;
-    let key = IdempotencyKey::random().to_string();
+    let key = IdempotencyKey::fresh().to_string();
     let form = [("csrf", amina.csrf.as_str()), ("key", &key), ("subject", "Gets through"), ("body", "Text")];
     amina.http.post_form("/messages", &form).await.expect_status(303);
     assert!(held.iter().all(is_open));

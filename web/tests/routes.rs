@@ -67,7 +67,7 @@ async fn send(clinic: &Clinic, author: &SignedIn) -> String {
     let message = NewMessage {
         subject: Subject::parse("Handover").unwrap(),
         body: Body::parse("All quiet.").unwrap(),
-        key: IdempotencyKey::random(),
+        key: IdempotencyKey::fresh(),
     };
     match clinic.store.send_message(author.actor, message, Timestamp::now()).await.unwrap() {
         Sent::Created(id) => id.to_string(),
@@ -83,7 +83,7 @@ fn form<'a>(csrf: &'a str, key: &'a str) -> Vec<(&'a str, &'a str)> {
 fn request(member: &SignedIn, row: &Row) -> Request {
     let request = member.http.request(row.method.clone(), &row.path);
     if row.method == Method::POST {
-        let key = IdempotencyKey::random().to_string();
+        let key = IdempotencyKey::fresh().to_string();
         request.form(&form(&member.csrf, &key))
     } else {
         request
@@ -208,7 +208,7 @@ async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing()
     author.http.set_cookie(wardpost_web::access::DOOR_COOKIE, &author.csrf);
     for row in rows.iter().filter(|row| row.method == Method::POST) {
         let post = || author.http.request(Method::POST, &row.path);
-        let key = IdempotencyKey::random().to_string();
+        let key = IdempotencyKey::fresh().to_string();
         let right = form(&author.csrf, &key);
         let wrong = form("0000000000000000000000000000000000000000000000000000000000000000", &key);
         let refused = [

@@ -75,7 +75,7 @@ async fn an_open_list_is_told_of_its_end_and_does_not_wait_until_it_looks() {
 }
 
 async fn send(member: &SignedIn) {
-    let key = store::IdempotencyKey::random().to_string();
+    let key = store::IdempotencyKey::fresh().to_string();
     let fields = [("csrf", member.csrf.as_str()), ("key", &key), ("subject", "Bed 4"), ("body", "Quiet.")];
     member.http.post_form("/messages", &fields).await.expect_status(303);
 }

@@ -222,7 +222,7 @@ async fn bystander(site: String, member: Sender, over: Arc<AtomicBool>) -> Day {
         let http = browser(&site, &member);
         day.ask(|| http.request(Method::GET, "/messages"), false, 200).await;
         day.ask(|| http.request(Method::GET, "/healthz"), true, 200).await;
-        let key = IdempotencyKey::random().to_string();
+        let key = IdempotencyKey::fresh().to_string();
         let fields = [("csrf", member.csrf.as_str()), ("key", &key), ("subject", &key), ("body", "Text")];
         day.ask(|| http.request(Method::POST, "/messages").form(&fields), true, 303).await;
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -73,7 +73,7 @@ async fn main() {
             let message = NewMessage {
                 subject: Subject::parse(&format!("{subject} ({number})")).expect("a subject"),
                 body: Body::parse(&body(random_bytes)).expect("a body"),
-                key: IdempotencyKey::random(),
+                key: IdempotencyKey::fresh(),
             };
             store.send_message(actor, message, at).await.expect("sent");
         });

@@ -18,7 +18,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
         Some(draft) => {
             Typed { key: draft.key, subject: draft.subject, body: draft.body, saved: Some(draft.saved_at.into()) }
         }
-        None => Typed { key: IdempotencyKey::random(), subject: String::new(), body: String::new(), saved: None },
+        None => Typed { key: IdempotencyKey::fresh(), subject: String::new(), body: String::new(), saved: None },
     };
     form_again(&request, &member, typed, Problems::default())
 }
@@ -55,7 +55,7 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
         Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(Reply::see_other("/messages?notice=sent")),
         Ok(Sent::KeyReused(id)) => {
-            typed.key = IdempotencyKey::random();
+            typed.key = IdempotencyKey::fresh();
             (
                 StatusCode::CONFLICT,
                 format!(

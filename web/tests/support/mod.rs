@@ -272,7 +272,7 @@ pub async fn fill(database: &Path, sender: &Sender, count: usize) {
 pub async fn send_many(store: &Store, actor: Actor, count: usize) {
     for _ in 0..count / 100 {
         let sends = (0..100).map(|_| {
-            let key = IdempotencyKey::random();
+            let key = IdempotencyKey::fresh();
             let subject = Subject::parse(&format!("Filling up {key}")).expect("a subject");
             let message = NewMessage { subject, body: Body::parse("Text").expect("a text"), key };
             store.send_message(actor, message, Timestamp::now())
