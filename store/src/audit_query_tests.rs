@@ -104,10 +104,7 @@ async fn every_filter_walks_an_index_and_sorts_nothing() {
                     // A person's rows are walked action by action.
                     let action = filter.action.or(filter.person.map(|_| Action::Logout));
                     let action = action.map(|action| action.as_str().to_owned());
-                    let (sql, values) = statement(&filter, action, order, beyond, up_to, 50);
-                    let mut explain = raw.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-                    let steps = explain.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
-                    let plan = steps.map(Result::unwrap).collect::<Vec<_>>().join("; ");
+                    let plan = plan_of(&raw, &statement(&filter, action, order, beyond, up_to, 50).0);
                     assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
                     let walk = match (filter.person, filter.action) {
                         (Some(_), _) => "USING INDEX audit_log_person_action (person_id=? AND action=?",
@@ -120,7 +117,6 @@ async fn every_filter_walks_an_index_and_sorts_nothing() {
             }
         }
     }
-    let mut explain = raw.prepare(&format!("EXPLAIN QUERY PLAN {NEXT_ACTION}")).unwrap();
-    let plan: String = explain.query_row((1, ""), |row| row.get(3)).unwrap();
+    let plan = plan_of(&raw, NEXT_ACTION);
     assert_eq!(plan, "SEARCH audit_log USING COVERING INDEX audit_log_person_action (person_id=? AND action>?)");
 }

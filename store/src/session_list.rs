@@ -48,10 +48,12 @@ pub enum EndedOne {
     Unknown,
 }
 
+/// The index is named: one that begins with the person would go through all that they ever did.
 const OWN_SESSIONS: &str = "SELECT s.id, s.started_at, s.last_active_at, a.ip, json_extract(a.details, '$.user_agent'), \
      e.session_until \
      FROM session s LEFT JOIN audit_log a ON a.id = ( \
-         SELECT min(b.id) FROM audit_log b WHERE b.person_id = s.person_id AND b.at = s.started_at \
+         SELECT min(b.id) FROM audit_log b INDEXED BY audit_log_at \
+         WHERE b.person_id = s.person_id AND b.at = s.started_at \
          AND json_extract(b.details, '$.session') = s.id) \
      LEFT JOIN emergency_grant e ON e.session_id = s.id \
      WHERE s.person_id = ?1 AND s.ended_at IS NULL ORDER BY s.last_active_at DESC, s.id DESC";

@@ -112,6 +112,13 @@ async fn every_way_a_session_ends_is_heard_of() {
 }
 
 #[tokio::test]
+async fn the_sign_ins_of_sessions_are_found_by_their_time() {
+    let test = TestStore::new().await;
+    let plan = plan_of(&test.raw(), OWN_SESSIONS);
+    assert!(plan.contains("SEARCH b USING INDEX audit_log_at (at=?)"), "{plan}");
+}
+
+#[tokio::test]
 async fn old_rows_go_and_neither_live_ones_nor_the_newest_number() {
     let test = TestStore::new().await;
     let first = actor_of(&test.store, "ada", 0).await;

@@ -72,6 +72,13 @@ impl TestStore {
     }
 }
 
+/// How SQLite would go about it, step by step.
+pub(crate) fn plan_of(connection: &Connection, sql: &str) -> String {
+    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3)).map(Result::unwrap);
+    steps.collect::<Vec<_>>().join("; ")
+}
+
 /// Writes what is in a closed file into another of an older schema, which the migrations of then make.
 pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
     std::fs::File::create_new(to).unwrap();
