@@ -1,6 +1,7 @@
 """Fills a folder with what the PHP peer runs on: settings, a session, and a database with as many messages."""
 
 import getpass
+import hashlib
 import secrets
 import shutil
 import sqlite3
@@ -30,7 +31,8 @@ def prepare(folder: Path, port, messages, people, workers):
         for name, value in names.items():
             text = text.replace(f"@{name}@", str(value))
         (folder / file).write_text(text)
-    kept = OUT / "data" / f"{messages}-{people}-php.sqlite"
+    schema = hashlib.sha256((HERE / "schema.sql").read_bytes()).hexdigest()[:8]
+    kept = OUT / "data" / f"{messages}-{people}-{schema}-php.sqlite"
     if not kept.exists():
         unfinished = kept.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ CREATE TABLE message (
     subject   TEXT NOT NULL,
     body      TEXT NOT NULL
 );
-CREATE INDEX message_author ON message (author_id);
 CREATE TABLE audit_log (
     id         INTEGER PRIMARY KEY,
     at         INTEGER NOT NULL,
@@ -24,5 +23,5 @@ CREATE TABLE audit_log (
     ip         TEXT
 );
 CREATE INDEX audit_log_at ON audit_log (at);
-CREATE INDEX audit_log_person ON audit_log (person_id, at);
 CREATE INDEX audit_log_action ON audit_log (action, at);
+CREATE INDEX audit_log_person_action ON audit_log (person_id, action, at);
