@@ -28,7 +28,7 @@ def small(tmp_path_factory):
 def large(tmp_path_factory):
     """Its archive takes four parts of 8 MiB."""
     path = tmp_path_factory.mktemp("large") / "wardpost.db"
-    seed(path, 9000, random_bytes=2300)
+    seed(path, 10_000, random_bytes=2300)
     return path
 
 

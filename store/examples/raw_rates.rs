@@ -69,12 +69,13 @@ fn commits(connection: &Connection, batch: u32, time: Duration) -> u64 {
             key[..8].copy_from_slice(&rows.to_be_bytes());
             let mut insert = connection
                 .prepare_cached(
-                    "INSERT INTO message (author_id, sent_at, idempotency_key, salt, subject) \
-                     VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+                    "INSERT INTO message (author_id, sent_at, salt, subject) VALUES (?1, ?2, ?3, ?4) RETURNING id",
                 )
                 .unwrap();
-            let values = (person, at, key, key, format!("Message {rows}"));
+            let values = (person, at, key, format!("Message {rows}"));
             let message: i64 = insert.query_row(values, |row| row.get(0)).unwrap();
+            let mut insert = connection.prepare_cached("INSERT INTO message_key VALUES (?1, ?2, ?3)").unwrap();
+            insert.execute((key, person, message)).unwrap();
             let mut insert =
                 connection.prepare_cached("INSERT INTO message_body (message_id, body) VALUES (?1, ?2)").unwrap();
             insert.execute((message, &body)).unwrap();

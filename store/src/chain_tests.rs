@@ -104,7 +104,7 @@ async fn every_tampering_is_found_at_the_right_row() {
         ("UPDATE message_deletion SET at = at + 1", 8, message(2)),
         ("UPDATE message_body SET body = 'back again' WHERE message_id = 2", 8, message(2)),
         (
-            "INSERT INTO message SELECT 4, author_id, sent_at, randomblob(16), salt, subject FROM message WHERE id = 1; \
+            "INSERT INTO message SELECT 4, author_id, sent_at, salt, subject FROM message WHERE id = 1; \
           INSERT INTO message_body VALUES (4, 'never sent')",
             9,
             message(4),

@@ -139,7 +139,7 @@ fn keep(write: &mut Write<'_>, person: PersonId, ip: IpAddr, draft: &Draft, deta
     let unchanged = current(write, person)?
         .is_some_and(|kept| kept.key == draft.key && kept.subject == subject && kept.body == body);
     let mut sent =
-        write.connection.prepare_cached("SELECT 1 FROM message WHERE author_id = ?1 AND idempotency_key = ?2")?;
+        write.connection.prepare_cached("SELECT 1 FROM message_key WHERE author_id = ?1 AND idempotency_key = ?2")?;
     if unchanged || sent.exists((person, draft.key.0))? {
         return Ok(());
     }

@@ -169,9 +169,9 @@ fn record(
 /// as the same, so that a late repetition does not bring it back.
 fn sent_before(write: &Write<'_>, author: PersonId, message: &NewMessage) -> Result<Option<Sent>, StoreError> {
     let mut select = write.connection.prepare_cached(
-        "SELECT m.id, d.message_id IS NOT NULL OR (m.subject = ?3 AND b.body = ?4) FROM message m \
-         JOIN message_body b ON b.message_id = m.id LEFT JOIN message_deletion d ON d.message_id = m.id \
-         WHERE m.author_id = ?1 AND m.idempotency_key = ?2",
+        "SELECT m.id, d.message_id IS NOT NULL OR (m.subject = ?3 AND b.body = ?4) FROM message_key k \
+         JOIN message m ON m.id = k.message_id JOIN message_body b ON b.message_id = m.id \
+         LEFT JOIN message_deletion d ON d.message_id = m.id WHERE k.author_id = ?1 AND k.idempotency_key = ?2",
     )?;
     let values = (author, message.key.0, message.subject.as_str(), message.body.as_str());
     let sent = select.query_row(values, |row| {
@@ -191,10 +191,13 @@ fn insert(
     // Messages never leave their table, so the numbers SQLite gives are 1, 2, 3 without a gap; the chain's check of
     // messages against their MESSAGE_CREATE rows rests on it.
     let mut insert = write.connection.prepare_cached(
-        "INSERT INTO message (author_id, sent_at, idempotency_key, salt, subject) \
-         VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+        "INSERT INTO message (author_id, sent_at, salt, subject) VALUES (?1, ?2, ?3, ?4) RETURNING id",
     )?;
-    let id = insert.query_row((author, at, message.key.0, salt, subject), |row| row.get(0))?;
+    let id = insert.query_row((author, at, salt, subject), |row| row.get(0))?;
+    let mut insert = write
+        .connection
+        .prepare_cached("INSERT INTO message_key (idempotency_key, author_id, message_id) VALUES (?1, ?2, ?3)")?;
+    insert.execute((message.key.0, author, id))?;
     let mut insert = write.connection.prepare_cached("INSERT INTO message_body (message_id, body) VALUES (?1, ?2)")?;
     insert.execute((id, body))?;
     Ok((id, content_hash(&salt, subject, body)))

@@ -102,12 +102,17 @@ async fn the_file_and_its_companions_are_the_groups_only_in_a_folder_made_to_be_
 async fn an_older_schema_is_brought_up_to_date_and_nothing_of_it_is_lost() {
     let test = TestStore::new().await;
     let (amina, ben) = (staff(&test.store, "amina").await, staff(&test.store, "ben").await);
-    let sent = NewMessage {
+    // Keys are moved in parts: some of each, and those at the edges.
+    let mut keys: Vec<_> = (0..=255).map(|byte| [byte; 16]).collect();
+    keys.extend((1..16_u128).map(|part| (part << 124).to_be_bytes()));
+    let sent = |key: &[u8; 16]| NewMessage {
         subject: Subject::parse("s").unwrap(),
         body: Body::parse("b").unwrap(),
-        key: IdempotencyKey::fresh(),
+        key: IdempotencyKey(*key),
     };
-    test.store.send_message(amina, sent.clone(), at(1)).await.unwrap();
+    for key in &keys {
+        test.store.send_message(amina, sent(key), at(1)).await.unwrap();
+    }
     let deleted = send(&test.store, amina, "s", "b").await;
     test.store.delete_message(amina, deleted, at(2)).await.unwrap();
     send(&test.store, ben, "s", "b").await;
@@ -121,11 +126,13 @@ async fn an_older_schema_is_brought_up_to_date_and_nothing_of_it_is_lost() {
         let store = Store::open(&file, &key(), IfMissing::Refuse).await.unwrap();
         assert_eq!(store.audit_head().await.unwrap(), head);
         assert_sound(&store).await;
-        let repeated = store.send_message(amina, sent.clone(), at(3)).await.unwrap();
-        assert!(matches!(repeated, Sent::Repeated(_)), "{repeated:?}");
-        let query = ListQuery { author: Some(amina.person), before: None, limit: 10 };
-        assert_eq!(store.list_messages(query).await.unwrap().messages.len(), 2);
-        assert_eq!(send(&store, ben, "s", "b").await.get(), 4);
+        for key in &keys {
+            let repeated = store.send_message(amina, sent(key), at(3)).await.unwrap();
+            assert!(matches!(repeated, Sent::Repeated(_)), "{key:?}: {repeated:?}");
+        }
+        let query = ListQuery { author: Some(amina.person), before: None, limit: 1000 };
+        assert_eq!(store.list_messages(query).await.unwrap().messages.len(), keys.len() + 1);
+        assert_eq!(send(&store, ben, "s", "b").await.get(), 274);
         assert_sound(&store).await;
         store.close().await;
         assert_eq!(schema_of(&file), schema, "from schema {older}");

@@ -94,7 +94,14 @@ pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
     };
     assert!(tables.contains(&"audit_log".to_owned()));
     for table in tables {
-        older.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table} ORDER BY 1")).unwrap();
+        // Keys have a table of their own since schema 4.
+        let rows = if table == "message" && schema < 4 {
+            "SELECT m.id, m.author_id, m.sent_at, k.idempotency_key, m.salt, m.subject FROM newest.message m \
+             JOIN newest.message_key k ON k.message_id = m.id"
+        } else {
+            &format!("SELECT * FROM newest.{table}")
+        };
+        older.execute_batch(&format!("INSERT INTO main.{table} {rows} ORDER BY 1")).unwrap();
     }
     older.pragma_update(None, "user_version", i64::try_from(schema).unwrap()).unwrap();
     older.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
