@@ -167,7 +167,8 @@ def test_a_full_disk_changes_nothing_and_leaves_nothing(seeded, tmp_path):
     with small_disk(tmp_path / "disk", 2 * size // 1024 + 2_000) as disk:
         rekeying = Rekeying(copy_database(seeded, disk / "wardpost.db"))
         leave_a_log(rekeying.database)
-        for free in (0, 8_192, size // 2, size - 4_096):
+        # What stays beside the file until it is opened, its shared memory above all, makes room of its own.
+        for free in (0, 8_192, size // 2, size - 65_536):
             ballast = fill(disk, leave_bytes=free)
             failed = rekeying.rekey().expect(1)
             # Where there is no room even for the shared memory, opening it fails already.

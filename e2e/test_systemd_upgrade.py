@@ -1,7 +1,6 @@
 """A newer version installed over the one that is there, as docs/OPERATIONS.md has it under "Upgrade"."""
 
 import json
-import re
 
 import sqlcipher3
 
@@ -16,16 +15,23 @@ MIGRATIONS = sorted((ROOT / "store" / "migrations").glob("*.sql"))
 
 
 def leave_it_as_the_first_version_did(file, key):
-    """Takes back what later migrations made; a file of the first schema stays, with everything in it."""
-    later = "".join(path.read_text() for path in MIGRATIONS[1:])
-    assert not re.search(r"^\s*(ALTER|UPDATE|INSERT|DROP)\b", later, re.MULTILINE), "this has to learn to undo it"
-    connection = sqlcipher3.connect(str(file), isolation_level=None)
+    """Puts what is in the file into one that the first schema made, in its place."""
+    older = file.with_name("older.db")
+    connection = sqlcipher3.connect(str(older), isolation_level=None)
     connection.execute(f"PRAGMA key = \"x'{key}'\"")
-    for kind in ("TABLE", "INDEX"):
-        for name in re.findall(rf"^CREATE (?:UNIQUE )?{kind} (\w+)", later, re.MULTILINE):
-            connection.execute(f"DROP {kind} IF EXISTS {name}")
-    connection.execute("PRAGMA user_version = 1")
+    connection.executescript(MIGRATIONS[0].read_text())
+    connection.execute(f"ATTACH '{file}' AS newest KEY \"x'{key}'\"")
+    for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        columns = ", ".join(name for _, name, *_ in connection.execute(f"PRAGMA main.table_info({table})"))
+        # Keys have a table of their own since schema 4.
+        keys = " NATURAL JOIN (SELECT message_id AS id, idempotency_key FROM newest.message_key)" if table == "message" else ""
+        connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newest.{table}{keys} ORDER BY 1")
+    (application,) = connection.execute("PRAGMA newest.application_id").fetchone()
+    connection.execute(f"PRAGMA main.application_id = {application}")
+    connection.execute("PRAGMA main.user_version = 1")
     connection.close()
+    file.write_bytes(older.read_bytes())
+    older.unlink()
 
 
 def test_the_data_and_the_settings_of_the_version_before_are_taken_over(installed):

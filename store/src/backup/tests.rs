@@ -95,7 +95,11 @@ async fn a_copy_is_one_moment_of_a_database_in_use() {
         })
         .collect();
     let folder = TempDir::new().unwrap();
-    for round in 0..3 {
+    let mut proofs = 0;
+    for round in 0.. {
+        if proofs == 3 {
+            break;
+        }
         while count() < 1 + round * 20 {
             tokio::task::yield_now().await;
         }
@@ -103,7 +107,8 @@ async fn a_copy_is_one_moment_of_a_database_in_use() {
         let to = folder.path().join(format!("copy{round}.db"));
         let (from, target) = (test.path.clone(), to.clone());
         tokio::task::spawn_blocking(move || copy(&from, &target)).await.unwrap().unwrap();
-        assert!(count() > before.len(), "nobody wrote during the copy, so that it proves nothing");
+        // A copy during which nobody wrote proves nothing.
+        proofs += usize::from(count() > before.len());
         let found = inspect(&to, &key(), |_| ()).unwrap();
         assert!(found.rows["message"] >= 2_000 + before.len() as u64, "{} messages", found.rows["message"]);
         let restored = crate::connection::open(&to, &key(), crate::connection::Role::Reader).unwrap();
