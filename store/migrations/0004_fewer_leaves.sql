@@ -11,23 +11,7 @@ CREATE TABLE message_key (
     message_id      INTEGER NOT NULL REFERENCES message (id),
     PRIMARY KEY (idempotency_key, author_id)
 ) STRICT, WITHOUT ROWID;
--- In sixteen parts: SQLite sorts each in memory, of which the programs may not take much.
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key < x'10' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'10' AND idempotency_key < x'20' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'20' AND idempotency_key < x'30' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'30' AND idempotency_key < x'40' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'40' AND idempotency_key < x'50' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'50' AND idempotency_key < x'60' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'60' AND idempotency_key < x'70' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'70' AND idempotency_key < x'80' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'80' AND idempotency_key < x'90' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'90' AND idempotency_key < x'a0' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'a0' AND idempotency_key < x'b0' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'b0' AND idempotency_key < x'c0' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'c0' AND idempotency_key < x'd0' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'd0' AND idempotency_key < x'e0' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'e0' AND idempotency_key < x'f0' ORDER BY 1, 2;
-INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message WHERE idempotency_key >= x'f0' ORDER BY 1, 2;
+INSERT INTO message_key SELECT idempotency_key, author_id, id FROM message ORDER BY 1, 2;
 CREATE TRIGGER message_key_stays BEFORE DELETE ON message_key
 BEGIN SELECT RAISE(ABORT, 'a key stays, or its message could be sent twice'); END;
 
