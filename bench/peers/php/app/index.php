@@ -65,7 +65,7 @@ function show_list(PDO $pdo, array $member): void
     $before = filter_input(INPUT_GET, 'before', FILTER_VALIDATE_INT, ['options' => ['default' => PHP_INT_MAX]]);
     $author = filter_input(INPUT_GET, 'author', FILTER_VALIDATE_INT);
     [$from, $where, $order] = $author
-        ? ['audit_log a CROSS JOIN message m ON m.id = a.message_id', "a.person_id = ? AND a.action = 'MESSAGE_CREATE' AND m.id < ?", 'a.at DESC, a.id DESC']
+        ? ['audit_log a INDEXED BY audit_log_person_action CROSS JOIN message m ON m.id = a.message_id', "a.person_id = ? AND a.action = 'MESSAGE_CREATE' AND m.id < ?", 'a.at DESC, a.id DESC']
         : ['message m', 'm.id < ?', 'm.id DESC'];
     $select = $pdo->prepare(
         "SELECT m.id, m.author_id, m.sent_at, m.subject, p.name FROM $from JOIN person p ON p.id = m.author_id
@@ -76,7 +76,8 @@ function show_list(PDO $pdo, array $member): void
     $older = count($messages) > PAGE_SIZE;
     $authors = $pdo->query(
         "SELECT p.id, p.name FROM person p
-         WHERE EXISTS (SELECT 1 FROM audit_log a WHERE a.person_id = p.id AND a.action = 'MESSAGE_CREATE')
+         WHERE EXISTS (SELECT 1 FROM audit_log a INDEXED BY audit_log_person_action
+                       WHERE a.person_id = p.id AND a.action = 'MESSAGE_CREATE')
          ORDER BY p.name COLLATE NOCASE, p.id"
     )->fetchAll();
     inbox_page($member, array_slice($messages, 0, PAGE_SIZE), $authors, $author ?: null, $older);
