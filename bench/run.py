@@ -19,8 +19,15 @@ from tools import OUT, ROOT
 
 import machine
 
-# The sections, and the modules that measure them.
-SECTIONS = {"site": "serving", "backup": "backup", "shipping": "shipping", "start": "start", "growth": "growth"}
+# The sections, and what measures them.
+SECTIONS = {
+    "site": "serving.measure",
+    "backup": "backup.measure",
+    "large-backup": "backup.measure_large",
+    "shipping": "shipping.measure",
+    "start": "start.measure",
+    "growth": "growth.measure",
+}
 DOCUMENT = ROOT / "docs" / "PERFORMANCE.md"
 BEGIN, END = "<!-- written by bench/run.py: {} -->", "<!-- end of {} -->"
 
@@ -32,7 +39,7 @@ def parse():
     options.add_argument("--rounds", type=int, default=5, help="interleaved rounds; the documents want five at least")
     options.add_argument("--seconds", type=int, help="of each load")
     options.add_argument("--connections", help="with commas between them")
-    options.add_argument("--megabytes", type=lambda text: [int(size) for size in text.split(",")], help="sizes of backups, such as 4000")
+    options.add_argument("--megabytes", type=lambda text: [int(size) for size in text.split(",")], help="sizes for the section backup, such as 100,200")
     options.add_argument("--huge", action="store_true", help="growth to 10,000,000 messages")
     options.add_argument("--json", type=Path, default=OUT / "figures.json", help="where every sample is written")
     options = options.parse_args()
@@ -57,7 +64,8 @@ def main():
         started = time.monotonic()
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=OUT))
         try:
-            section = importlib.import_module(SECTIONS[name]).measure(options, folder)
+            module, function = SECTIONS[name].split(".")
+            section = getattr(importlib.import_module(module), function)(options, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         print("\n" + "\n\n".join(table.plain() for table in section.tables))
