@@ -131,6 +131,7 @@ pub(crate) fn opening(path: &Path, error: rusqlite::Error) -> OpenError {
         // SQLite says "cannot open" for both.
         Kind::Missing if path.exists() => OpenError::Permission { path },
         Kind::Missing => OpenError::Missing { path },
-        Kind::Busy | Kind::Damaged | Kind::Other => OpenError::Sqlite(Arc::new(error)),
+        Kind::Busy => OpenError::Busy,
+        Kind::Damaged | Kind::Other => OpenError::Sqlite(Arc::new(error)),
     }
 }

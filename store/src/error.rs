@@ -64,6 +64,11 @@ pub enum OpenError {
     /// No room.
     #[error("the disk that holds the database is full: free some space and start again")]
     Full,
+    /// Another program holds its lock for long.
+    #[error(
+        "another program has held the database for 10 s, as one does that brings it to a newer schema: start again in a minute"
+    )]
+    Busy,
     /// Anything else.
     #[error("the database could not be opened")]
     Sqlite(#[source] Source),
@@ -158,6 +163,7 @@ impl From<StoreError> for OpenError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::DiskFull => OpenError::Full,
+            StoreError::Busy => OpenError::Busy,
             other => OpenError::Sqlite(Arc::new(other)),
         }
     }

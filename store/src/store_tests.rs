@@ -146,6 +146,17 @@ fn schema_of(path: &Path) -> (i64, Vec<(String, Option<String>)>) {
     (connection.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap(), made)
 }
 
+#[tokio::test]
+async fn who_waits_too_long_for_anothers_migration_is_told_so() {
+    let test = TestStore::new().await;
+    let (path, directory) = test.close().await;
+    let file = directory.path().join("older.db");
+    write_older(&path, &file, 3);
+    let migrating = open(&file, &key(), Role::Writer).unwrap();
+    migrating.execute_batch("BEGIN IMMEDIATE; CREATE TABLE t (x)").unwrap();
+    assert!(matches!(refusal(&file, &key(), IfMissing::Refuse).await, OpenError::Busy));
+}
+
 /// A migration has foreign keys off, and must not let through what they would have refused.
 #[tokio::test]
 async fn an_older_file_with_a_row_that_refers_to_nothing_is_refused_as_it_is() {
