@@ -140,11 +140,11 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 fn migrate(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let at_path = |error| opening(path, error);
     connection.execute_batch("PRAGMA foreign_keys = OFF").map_err(at_path)?;
-    migrate_unkeyed(connection, path)?;
+    apply_migrations(connection, path)?;
     connection.execute_batch("PRAGMA foreign_keys = ON").map_err(at_path)
 }
 
-fn migrate_unkeyed(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+fn apply_migrations(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let at_path = |error| opening(path, error);
     connection.execute_batch("BEGIN IMMEDIATE").map_err(at_path)?;
     let migrated = recognise(connection, path, IfMissing::Create).and_then(|found| {
