@@ -51,8 +51,6 @@ def backups_of(sizes, section, options, folder):
             place.mkdir()
             database, session = data.copy(place, megabytes * 1_000_000 // MESSAGE_BYTES, random_bytes=BODY_BYTES)
             compare(options, section, place, database, session, endpoint)
-            if section.name == "backup" and megabytes == sizes[0]:
-                felt_by_the_site(options, section, place, database, session, endpoint)
             shutil.rmtree(place)
     finally:
         endpoint.stop()
@@ -99,6 +97,7 @@ def compare(options, section, folder, database, session, endpoint):
         Floor(f"archive of {name} beside gzip's", median(sizes[OURS]) / median(sizes[GZIP]), FLOOR_SIZE, "", at_most=True),
         Floor(f"memory of a backup or drill of {name}", max([one.peak_mb for one in mine] + [drill.peak_mb]), FLOOR_MB, " MB", at_most=True),
     ]
+    felt_by_the_site(options, section, name, folder, worker, database, session, middle(mine).seconds)
 
 
 def worker_of(database, target, endpoint=None):
@@ -203,46 +202,75 @@ def sender(site):
     return send
 
 
-def felt_by_the_site(options, section, folder, database, session, endpoint):
-    """The site's p99 while backups are made one after the other, and without any, in turns; long enough for more than the copy."""
-    seconds = options.seconds * 5
-    worker = worker_of(database, "s3://bucket/ours", endpoint)
-    table = Table("what the site feels of backups, 16 connections", ["load", "p99 ms alone", "p99 ms beside", "times", "requests/s alone", "requests/s beside", "backups"])
+def felt_by_the_site(options, section, name, folder, worker, database, session, alone_seconds):
+    """The site's p99 beside backups and without, in turns. A backup that takes longer than the loads is met at another part of its
+    way in each round, which `alone_seconds`, what it takes by itself, tells; the loads do not wait for its end."""
+    seconds, connections = options.seconds * 5, 16
+    kinds = {"list": "the list", "send": "sending"}
+    alone, beside, ended = defaultdict(list), defaultdict(list), 0
     with servers.site(folder, database, session) as site:
         site.settle()
-        for kind, name in (("list", "the list"), ("send", "sending")):
-            alone, beside, made = [], [], []
-            for _ in range(options.rounds):
-                alone.append(load.put(site, kind, 16, seconds))
-                with making(worker, made):
-                    beside.append(load.put(site, kind, 16, seconds))
-            slower = ratio([one.p99 for one in beside], [one.p99 for one in alone])
-            table.rows.append([name, with_spread([one.p99 for one in alone], "{:,.1f}"), with_spread([one.p99 for one in beside], "{:,.1f}"), f"{slower:.2f}",
-                               with_spread([one.rate for one in alone]), with_spread([one.rate for one in beside]), len(made)])
-            section.floors.append(Floor(f"p99 of {name} beside backups", slower, FLOOR_SLOWER, " times", at_most=True))
-            section.samples |= {f"{name} alone": [vars(one) for one in alone], f"{name} beside backups": [vars(one) for one in beside]}
+        for number in range(options.rounds):
+            order = list(kinds)[:: 1 if number % 2 == 0 else -1]
+            for kind in order:
+                alone[kind].append(load.put(site, kind, connections, seconds))
+            with backups_without_end(worker) as backups:
+                time.sleep(max(0, alone_seconds - seconds) * number / options.rounds)
+                for kind in order:
+                    beside[kind].append(load.put(site, kind, connections, seconds))
+            ended += backups.ended
+            print(f"  {name}, felt by the site: round {number + 1} of {options.rounds}", flush=True)
+        stored = load.newest_message(site)
+    table = Table(f"what the site feels of backups of {name}",
+                  ["load", "p99 ms alone", "p99 ms beside", "times", "requests/s alone", "requests/s beside", "backups ended meanwhile"])
+    for kind, words in kinds.items():
+        slower = ratio([one.p99 for one in beside[kind]], [one.p99 for one in alone[kind]])
+        table.rows.append([words, with_spread([one.p99 for one in alone[kind]], "{:,.1f}"), with_spread([one.p99 for one in beside[kind]], "{:,.1f}"),
+                           f"{slower:.2f}", with_spread([one.rate for one in alone[kind]]), with_spread([one.rate for one in beside[kind]]), ended])
+        section.floors.append(Floor(f"p99 of {words} beside backups of {name}", slower, FLOOR_SLOWER, " times", at_most=True))
+        section.samples |= {f"{name} / {words} alone": [vars(one) for one in alone[kind]], f"{name} / {words} beside": [vars(one) for one in beside[kind]]}
+    table.note = f"{connections} connections. The loads that send left {stored:,} messages at the end."
     section.tables.append(table)
 
 
-@contextmanager
-def making(worker, made):
-    """Backups, one after the other, for as long as something else is measured."""
-    stop, failed = threading.Event(), []
+class BackupsWithoutEnd:
+    """Makes one backup after the other until it is told to stop, and then breaks off the one that is under way."""
 
-    def make():
-        while not stop.is_set():
-            try:
-                made.append(run_to_end([binary("backup-worker"), "now"], worker.environment()))
-            except SystemExit as error:
-                failed.append(error)
+    def __init__(self, worker):
+        self.ended, self.failure = 0, None
+        self._worker, self._stopping = worker, threading.Event()
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._keep_on)
+        self._thread.start()
+
+    def _start(self):
+        return subprocess.Popen([binary("backup-worker"), "now"], env=self._worker.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def _keep_on(self):
+        while True:
+            complaints = self._process.communicate()[1]
+            if self._stopping.is_set():
                 return
+            if self._process.returncode:
+                self.failure = complaints.decode(errors="replace")[-2000:]
+                return
+            self.ended += 1
+            self._process = self._start()
 
-    maker = threading.Thread(target=make)
-    maker.start()
+    def stop(self):
+        self._stopping.set()
+        # Until the thread has ended: it may just have begun another one.
+        while self._thread.is_alive():
+            self._process.terminate()
+            self._thread.join(0.5)
+
+
+@contextmanager
+def backups_without_end(worker):
+    backups = BackupsWithoutEnd(worker)
     try:
-        yield
+        yield backups
     finally:
-        stop.set()
-        maker.join()
-    if failed:
-        raise failed[0]
+        backups.stop()
+    if backups.failure:
+        raise SystemExit(f"a backup beside the site failed: {backups.failure}")
