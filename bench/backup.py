@@ -30,7 +30,7 @@ BODY_BYTES, MESSAGE_BYTES = 700, 2520
 # The busy writer commits so often. Ours gets its messages through the site.
 WRITES_A_SECOND = 50
 # `sqlite3 .backup` starts over whenever somebody else commits, and may never end beside a writer.
-PATIENCE = 60
+PATIENCE = 30
 OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 
@@ -108,7 +108,7 @@ def in_clear(folder, database):
     """The same rows as an ordinary SQLite database, out of a backup; its manifest; and the worker that made it."""
     (folder / "kept").mkdir()
     at_home = worker_of(database, f"file://{folder}/kept")
-    manifest = at_home.now()
+    manifest = at_home.now(seconds=900)
     (folder / "identity").write_text(at_home.run("identity", "--print").expect(0).out)
     plain = folder / "plain.sqlite"
     unpack = f"age -d -i {folder}/identity {folder}/kept/{manifest['name']} | gunzip > {plain}"

@@ -86,7 +86,7 @@ def write(options, described, found):
     if options.quick or options.rounds < 5:
         return
     text = DOCUMENT.read_text()
-    for name, body in [("machine", machine_words(described)), *((section.name, section_words(section)) for section in found)]:
+    for name, body in [("machine", machine_words(described)), *((section.name, section_words(section, options, described)) for section in found)]:
         begin, end = BEGIN.format(name), END.format(name)
         if begin not in text or end not in text:
             raise SystemExit(f"{DOCUMENT} has no place for {name}: it wants the lines\n{begin}\n{end}")
@@ -100,10 +100,11 @@ def machine_words(described):
     return "\n".join(f"- {name}: {value}" for name, value in described.items())
 
 
-def section_words(section):
+def section_words(section, options, described):
     floors = [f"| {one.what} | {one.value:,.2f}{one.unit} | {one.bound:,.2f}{one.unit} {'at most' if one.at_most else 'at least'} "
               f"| {'held' if one.held else '**below**'} |" for one in section.floors]
-    tables = "\n\n".join(table.markdown() for table in section.tables)
+    run = f"{options.rounds} rounds, revision {described['revision']}."
+    tables = "\n\n".join([run, *(table.markdown() for table in section.tables)])
     if not floors:
         return tables
     return tables + "\n\n" + "\n".join(["| floor | measured | bound | |", "|---|---|---|---|", *floors])

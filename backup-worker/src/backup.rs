@@ -19,6 +19,7 @@ use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkWriter, pipe};
 use crate::progress::Watcher;
+use crate::scheduling::this_thread_is_for_long_work;
 use crate::target::{Target, TargetAddress, TargetError};
 use crate::work::{WorkError, WorkFolder};
 
@@ -225,14 +226,22 @@ async fn prune(config: &Config, store: &Store) {
     }
 }
 
-/// Runs `work` on a thread that may block.
+/// Runs `work` on a thread that may block, and behind the site where the command is one that lets it go first.
 pub(crate) async fn blocking<T: Send + 'static, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure>
 where
     E: Into<Failure> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
+    // A thread of its own: it stays where it stepped to, and tokio would use it again for what holds locks.
+    let (done, waiting) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("long-work".to_owned()).spawn(move || {
+        this_thread_is_for_long_work();
+        // Nobody waits any more once a run was broken off.
+        let _ = done.send(work());
+    });
+    thread.map_err(Failure::Thread)?;
+    match waiting.await {
         Ok(done) => done.map_err(|error| match error.into() {
             Failure::Database(BackupError::Stopped) | Failure::Copy(CopyFault::Unreadable(BackupError::Stopped)) => {
                 Failure::Stopped

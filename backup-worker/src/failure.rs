@@ -45,6 +45,9 @@ pub enum Failure {
     /// It was asked to stop.
     #[error("stopped before it was done; nothing was kept")]
     Stopped,
+    /// The system gives no more threads.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
     /// A part of the program failed.
     #[error("a part of the program failed: see its log")]
     Panicked,

@@ -20,5 +20,6 @@ pub mod restore;
 pub mod run;
 pub mod s3_target;
 pub mod schedule;
+pub mod scheduling;
 pub mod target;
 pub mod work;

@@ -20,6 +20,7 @@ use crate::catalogue::Wanted;
 use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::run;
+use crate::scheduling;
 
 const EXAMPLES: &str = "\
 Settings are read from the environment and from the file WARDPOST_ENV_FILE names (/run/wardpost/env).
@@ -100,10 +101,6 @@ enum Command {
     },
 }
 
-/// The site goes first: a thread of this niceness has a seventieth of the weight of one of the site's (sched(7)), and on a
-/// machine with time to spare is as fast. A restore is waited for by everybody, and is as fast as can be.
-const NICE: i32 = 19;
-
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| format!("`{text}` is not a time such as 2026-11-20T12:00:00Z"))
 }
@@ -129,10 +126,8 @@ pub async fn run(arguments: Arguments) -> Exit {
         tracing::warn!(%error, "core dumps could not be switched off");
     }
     let command = arguments.command.unwrap_or(Command::Run);
-    if matches!(command, Command::Run | Command::Now | Command::Verify { .. })
-        && let Err(error) = rustix::process::nice(NICE)
-    {
-        tracing::warn!(%error, "the site does not go before this program");
+    if matches!(command, Command::Run | Command::Now | Command::Verify { .. }) {
+        scheduling::let_the_site_go_first();
     }
     let done = match command {
         Command::Run => return run::run(config).await,

@@ -1,0 +1,76 @@
+//! The site goes first: whatever makes or proves a backup takes what the site leaves of the processors.
+//!
+//! Work on pages and archives is done under SCHED_IDLE (sched(7)): it ends its turn the moment that a thread of the site
+//! wakes, where niceness alone would let it have its slice of some milliseconds, which is longer than a list takes. All else has
+//! niceness 19, and with it a turn now and then on a machine without a moment to spare: it holds the database's write lock for
+//! each line of the record. Both are as fast as others on a machine with time to spare.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static SITE_GOES_FIRST: AtomicBool = AtomicBool::new(false);
+
+const NICENESS: i32 = 19;
+
+/// Steps behind the site, for all of the process. Call it before there are other threads, which inherit it, and not for a
+/// restore: everybody waits for that.
+pub fn let_the_site_go_first() {
+    SITE_GOES_FIRST.store(true, Ordering::Relaxed);
+    warn_of(rustix::process::nice(NICENESS).map(drop).map_err(io::Error::from));
+}
+
+/// Steps further behind, on a thread with long work and without a lock that the site waits for.
+pub(crate) fn this_thread_is_for_long_work() {
+    if SITE_GOES_FIRST.load(Ordering::Relaxed) {
+        warn_of(idle());
+    }
+}
+
+/// Puts this thread under SCHED_IDLE. No library that is kept has this call right: nix and rustix have none of it, and
+/// thread-priority sets the niceness back to 0 with it, which only root may.
+#[allow(unsafe_code)]
+fn idle() -> io::Result<()> {
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads a struct that lives through the call, and nothing else of ours.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn warn_of(stepped: io::Result<()>) {
+    if let Err(error) = stepped {
+        tracing::warn!(%error, "the site does not go before this program");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::archive::ArchiveError;
+    use crate::backup::blocking;
+
+    /// Niceness and policy of this thread: the 19th and the 41st field of its stat file (proc(5)).
+    fn standing() -> (i32, i32) {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let fields: Vec<i32> =
+            stat.rsplit_once(')').unwrap().1.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+        (fields[16], fields[38])
+    }
+
+    #[tokio::test]
+    async fn only_long_work_is_left_what_the_processors_have_to_spare() {
+        const NORMAL: i32 = 0;
+        const IDLE: i32 = 5;
+        let long_work = || blocking(|| Ok::<_, ArchiveError>(standing()));
+        let (niceness, _) = standing();
+        assert_eq!(long_work().await.unwrap(), (niceness, NORMAL), "a restore is waited for by everybody");
+
+        let_the_site_go_first();
+        assert_eq!(standing(), (19, NORMAL));
+        assert_eq!(long_work().await.unwrap(), (19, IDLE));
+        assert_eq!(tokio::task::spawn_blocking(standing).await.unwrap(), (19, NORMAL));
+        assert_eq!(std::thread::spawn(standing).join().unwrap(), (19, NORMAL), "what writes the record holds a lock");
+    }
+}
