@@ -34,12 +34,16 @@ PATIENCE = 30
 OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 
+# Sections of their own, since the larger ones take long.
+def measure_small(options, folder):
+    return backups_of([30] if options.quick else [100], Section("small-backup"), options, folder)
+
+
 def measure(options, folder):
-    return backups_of(options.megabytes or ([30] if options.quick else [100, 1_000]), Section("backup"), options, folder)
+    return backups_of(options.megabytes or ([30] if options.quick else [1_000]), Section("backup"), options, folder)
 
 
 def measure_large(options, folder):
-    """A section of its own, since it takes as long as all others."""
     return backups_of([30] if options.quick else [4_000], Section("large-backup"), options, folder)
 
 

@@ -22,6 +22,7 @@ import machine
 # The sections, and what measures them.
 SECTIONS = {
     "site": "serving.measure",
+    "small-backup": "backup.measure_small",
     "backup": "backup.measure",
     "large-backup": "backup.measure_large",
     "shipping": "shipping.measure",
