@@ -36,25 +36,30 @@ OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 # Sections of their own, since the larger ones take long.
 def measure_small(options, folder):
-    return backups_of([30] if options.quick else [100], Section("small-backup"), options, folder)
+    return each_of([30] if options.quick else [100], compare, Section("small-backup"), options, folder)
 
 
 def measure(options, folder):
-    return backups_of(options.megabytes or ([30] if options.quick else [1_000]), Section("backup"), options, folder)
+    return each_of(options.megabytes or ([30] if options.quick else [1_000]), compare, Section("backup"), options, folder)
 
 
 def measure_large(options, folder):
-    return backups_of([30] if options.quick else [4_000], Section("large-backup"), options, folder)
+    return each_of([30] if options.quick else [4_000], compare, Section("large-backup"), options, folder)
 
 
-def backups_of(sizes, section, options, folder):
+def measure_felt(options, folder):
+    """What the site feels of all of them."""
+    return each_of(options.megabytes or ([30] if options.quick else [100, 1_000, 4_000]), felt_by_the_site, Section("felt"), options, folder)
+
+
+def each_of(sizes, measure_one, section, options, folder):
     endpoint = CountingEndpoint()
     try:
         for megabytes in sizes:
             place = folder / str(megabytes)
             place.mkdir()
             database, session = data.copy(place, megabytes * 1_000_000 // MESSAGE_BYTES, random_bytes=BODY_BYTES)
-            compare(options, section, place, database, session, endpoint)
+            measure_one(options, section, place, database, session, endpoint)
             shutil.rmtree(place)
     finally:
         endpoint.stop()
@@ -101,7 +106,6 @@ def compare(options, section, folder, database, session, endpoint):
         Floor(f"archive of {name} beside gzip's", median(sizes[OURS]) / median(sizes[GZIP]), FLOOR_SIZE, "", at_most=True),
         Floor(f"memory of a backup or drill of {name}", max([one.peak_mb for one in mine] + [drill.peak_mb]), FLOOR_MB, " MB", at_most=True),
     ]
-    felt_by_the_site(options, section, name, folder, worker, database, session, middle(mine).seconds)
 
 
 def worker_of(database, target, endpoint=None):
@@ -206,9 +210,13 @@ def sender(site):
     return send
 
 
-def felt_by_the_site(options, section, name, folder, worker, database, session, alone_seconds):
+def felt_by_the_site(options, section, folder, database, session, endpoint):
     """The site's p99 beside backups and without, in turns. A backup that takes longer than the loads is met at another part of its
-    way in each round, which `alone_seconds`, what it takes by itself, tells; the loads do not wait for its end."""
+    way in each round; the loads do not wait for its end."""
+    worker = worker_of(database, "s3://bucket/ours", endpoint)
+    start = time.monotonic()
+    name = f"{worker.now(seconds=900)['database_bytes'] / 1e6:,.0f} MB"
+    by_itself = time.monotonic() - start
     seconds, connections = options.seconds * 5, 16
     kinds = {"list": "the list", "send": "sending"}
     alone, beside, ended = defaultdict(list), defaultdict(list), 0
@@ -219,7 +227,7 @@ def felt_by_the_site(options, section, name, folder, worker, database, session, 
             for kind in order:
                 alone[kind].append(load.put(site, kind, connections, seconds))
             with backups_without_end(worker) as backups:
-                time.sleep(max(0, alone_seconds - seconds) * number / options.rounds)
+                time.sleep(max(0, by_itself - seconds) * number / options.rounds)
                 for kind in order:
                     beside[kind].append(load.put(site, kind, connections, seconds))
             ended += backups.ended

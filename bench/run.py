@@ -25,6 +25,7 @@ SECTIONS = {
     "small-backup": "backup.measure_small",
     "backup": "backup.measure",
     "large-backup": "backup.measure_large",
+    "felt": "backup.measure_felt",
     "shipping": "shipping.measure",
     "start": "start.measure",
     "growth": "growth.measure",
@@ -40,7 +41,7 @@ def parse():
     options.add_argument("--rounds", type=int, default=5, help="interleaved rounds; the documents want five at least")
     options.add_argument("--seconds", type=int, help="of each load")
     options.add_argument("--connections", help="with commas between them")
-    options.add_argument("--megabytes", type=lambda text: [int(size) for size in text.split(",")], help="sizes for the section backup, such as 100,200")
+    options.add_argument("--megabytes", type=lambda text: [int(size) for size in text.split(",")], help="sizes for the sections backup and felt, such as 100,200")
     options.add_argument("--huge", action="store_true", help="growth to 10,000,000 messages")
     options.add_argument("--json", type=Path, default=OUT / "figures.json", help="where every sample is written")
     options = options.parse_args()
