@@ -83,7 +83,8 @@ def compare(options, section, folder, database, session, endpoint):
                 runs[way, busy].append(took)
                 if took:
                     sizes[way].append(size)
-        print(f"  {name}: round {number + 1} of {options.rounds}", flush=True)
+                words = f"{took.seconds:.1f} s, {took.cpu_seconds:.1f} s of CPU, {took.peak_mb:.1f} MB" if took else "not done"
+                print(f"  {name}, round {number + 1} of {options.rounds}, {way}{', beside a writer' if busy else ''}: {words}", flush=True)
     drill = run_to_end([binary("backup-worker"), "verify"], at_home.environment())
     table = Table(f"a backup of {name}", ["what", "writer", "seconds", "CPU s", "memory MB", "upload MB", "time beside ours"])
     for (way, busy), took in runs.items():
