@@ -26,8 +26,8 @@ pub(crate) fn this_thread_is_for_long_work() {
     }
 }
 
-/// Puts this thread under SCHED_IDLE. No library that is kept has this call right: nix and rustix have none of it, and
-/// thread-priority sets the niceness back to 0 with it, which only root may.
+/// Puts this thread under SCHED_IDLE. nix and rustix do not have this call, and thread-priority 3.1 sets the niceness back to 0
+/// with it, which only root may.
 #[allow(unsafe_code)]
 fn idle() -> io::Result<()> {
     let none = libc::sched_param { sched_priority: 0 };
@@ -61,16 +61,15 @@ mod tests {
 
     #[tokio::test]
     async fn only_long_work_is_left_what_the_processors_have_to_spare() {
-        const NORMAL: i32 = 0;
-        const IDLE: i32 = 5;
         let long_work = || blocking(|| Ok::<_, ArchiveError>(standing()));
-        let (niceness, _) = standing();
-        assert_eq!(long_work().await.unwrap(), (niceness, NORMAL), "a restore is waited for by everybody");
+        let before = standing();
+        assert_eq!(long_work().await.unwrap(), before, "a restore is waited for by everybody");
 
         let_the_site_go_first();
-        assert_eq!(standing(), (19, NORMAL));
-        assert_eq!(long_work().await.unwrap(), (19, IDLE));
-        assert_eq!(tokio::task::spawn_blocking(standing).await.unwrap(), (19, NORMAL));
-        assert_eq!(std::thread::spawn(standing).join().unwrap(), (19, NORMAL), "what writes the record holds a lock");
+        let behind = (NICENESS, before.1);
+        assert_eq!(standing(), behind);
+        assert_eq!(long_work().await.unwrap(), (NICENESS, libc::SCHED_IDLE));
+        assert_eq!(tokio::task::spawn_blocking(standing).await.unwrap(), behind);
+        assert_eq!(std::thread::spawn(standing).join().unwrap(), behind, "what writes the record holds a lock");
     }
 }
