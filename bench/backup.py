@@ -36,23 +36,23 @@ OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 # Sections of their own, since the larger ones take long.
 def measure_small(options, folder):
-    return each_of([30] if options.quick else [100], compare, Section("small-backup"), options, folder)
+    return at_each_size([30] if options.quick else [100], compare, Section("small-backup"), options, folder)
 
 
 def measure(options, folder):
-    return each_of(options.megabytes or ([30] if options.quick else [1_000]), compare, Section("backup"), options, folder)
+    return at_each_size(options.megabytes or ([30] if options.quick else [1_000]), compare, Section("backup"), options, folder)
 
 
 def measure_large(options, folder):
-    return each_of([30] if options.quick else [4_000], compare, Section("large-backup"), options, folder)
+    return at_each_size([30] if options.quick else [4_000], compare, Section("large-backup"), options, folder)
 
 
 def measure_felt(options, folder):
     """What the site feels of all of them."""
-    return each_of(options.megabytes or ([30] if options.quick else [100, 1_000, 4_000]), felt_by_the_site, Section("felt"), options, folder)
+    return at_each_size(options.megabytes or ([30] if options.quick else [100, 1_000, 4_000]), felt_by_the_site, Section("felt"), options, folder)
 
 
-def each_of(sizes, measure_one, section, options, folder):
+def at_each_size(sizes, measure_one, section, options, folder):
     endpoint = CountingEndpoint()
     try:
         for megabytes in sizes:

@@ -18,8 +18,8 @@ use crate::identity::{BackupIdentity, BackupRecipient};
 use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkWriter, pipe};
+use crate::priority::this_thread_is_for_long_work;
 use crate::progress::Watcher;
-use crate::scheduling::this_thread_is_for_long_work;
 use crate::target::{Target, TargetAddress, TargetError};
 use crate::work::{WorkError, WorkFolder};
 

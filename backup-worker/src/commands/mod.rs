@@ -19,8 +19,8 @@ use store::{IfMissing, Store, Timestamp};
 use crate::catalogue::Wanted;
 use crate::config::{self, Config};
 use crate::failure::Failure;
+use crate::priority;
 use crate::run;
-use crate::scheduling;
 
 const EXAMPLES: &str = "\
 Settings are read from the environment and from the file WARDPOST_ENV_FILE names (/run/wardpost/env).
@@ -127,7 +127,7 @@ pub async fn run(arguments: Arguments) -> Exit {
     }
     let command = arguments.command.unwrap_or(Command::Run);
     if matches!(command, Command::Run | Command::Now | Command::Verify { .. }) {
-        scheduling::let_the_site_go_first();
+        priority::let_the_site_go_first();
     }
     let done = match command {
         Command::Run => return run::run(config).await,

@@ -1,9 +1,9 @@
 //! The site goes first: whatever makes or proves a backup takes what the site leaves of the processors.
 //!
 //! Work on pages and archives is done under SCHED_IDLE (sched(7)): it ends its turn the moment that a thread of the site
-//! wakes, where niceness alone would let it have its slice of some milliseconds, which is longer than a list takes. All else has
-//! niceness 19, and with it a turn now and then on a machine without a moment to spare: it holds the database's write lock for
-//! each line of the record. Both are as fast as others on a machine with time to spare.
+//! wakes, where niceness alone would let it have its slice of some milliseconds, which is longer than a list takes. All
+//! else has niceness 19, with more of a turn on a machine without a moment to spare: it holds the database's write lock for
+//! each line of the record. On a machine with time to spare both are as fast as others.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
