@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::audit::{Action, Entry};
 use crate::emergency::end_with_session;
 use crate::error::StoreError;
-use crate::id::{PersonId, SessionId};
+use crate::id::{AuditId, PersonId, SessionId};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::token::{SessionToken, TokenHash};
@@ -73,6 +73,8 @@ pub struct Session {
     pub last_active_at: Timestamp,
     /// Until when it may last, where an operator let the person in without the identity provider.
     pub emergency_until: Option<Timestamp>,
+    /// The newest audit row at the moment when this was read.
+    pub as_of: AuditId,
 }
 
 /// Why a session ended.
@@ -186,8 +188,8 @@ pub(crate) struct StoredSession {
 }
 
 const STORED_SESSION: &str = "SELECT s.id, s.person_id, p.name, p.email, s.csrf_token, s.started_at, s.last_active_at, \
-     s.end_reason, s.ended_at, p.disabled_at IS NOT NULL, e.session_until \
-     FROM session s JOIN person p ON p.id = s.person_id LEFT JOIN emergency_grant e ON e.session_id = s.id \
+     s.end_reason, s.ended_at, p.disabled_at IS NOT NULL, e.session_until, \
+     (SELECT id FROM audit_head) FROM session s JOIN person p ON p.id = s.person_id LEFT JOIN emergency_grant e ON e.session_id = s.id \
      WHERE s.token_hash = ?1";
 
 fn stored_session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
@@ -200,6 +202,7 @@ fn stored_session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         started_at: row.get(5)?,
         last_active_at: row.get(6)?,
         emergency_until: row.get(10)?,
+        as_of: row.get(11)?,
     };
     let ended = match (row.get(7)?, row.get(8)?) {
         (Some(reason), Some(at)) => Some((reason, at)),

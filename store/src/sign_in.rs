@@ -228,6 +228,7 @@ pub(crate) fn start_session(
         started_at: at,
         last_active_at: at,
         emergency_until: None,
+        as_of: write.head.id,
     })
 }
 

@@ -18,7 +18,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
     let before: Option<MessageId> = optional(&request, "before", "The page number in the address is not one of ours.")?;
     let author: Option<PersonId> = optional(&request, "author", "The author in the address is not a number of ours.")?;
     let query = ListQuery { before, author, limit: PAGE_SIZE };
-    let (list, newest) = request.site.lists.list(&request.site.store, query).await?;
+    let (list, newest) = request.site.lists.list(&request.site.store, member.session().as_of, query).await?;
     let first_page = before.is_none() && author.is_none();
     Reply::page(&InboxPage {
         frame: Frame::of(&member, &request).with_notice(notice(request.query.get("notice"))),

@@ -1,8 +1,8 @@
 //! The lists that are asked for most, rendered once for all readers, and never shown once they are out of date.
 //!
 //! Every change of a message or a person has its audit row, so the audit log says whether a list that was read before is
-//! still right. It is asked at every request, since another process may have written: one look at the newest row's number,
-//! and at the rows since. Each row is looked at once, however many ask.
+//! still right. It is asked at every request, since another process may have written: the look-up of the session tells the
+//! newest row's number, and only where that has moved are the rows since looked at, once, however many ask.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,10 +36,14 @@ impl Default for Kept {
 }
 
 impl ListCache {
-    /// The list as it is now.
-    pub async fn list(&self, store: &Store, query: ListQuery) -> Result<Listed, PageError> {
+    /// The list as it was when `as_of` was the newest audit row, or later.
+    pub async fn list(&self, store: &Store, as_of: AuditId, query: ListQuery) -> Result<Listed, PageError> {
         let seen = self.lock().seen;
-        let state = store.lists_since(seen).await?;
+        let state = if as_of <= seen {
+            ListState { newest: seen, unchanged: true }
+        } else {
+            store.lists_since(seen).await?
+        };
         if let Some(found) = self.lock().find(state, &query) {
             return Ok(found);
         }
