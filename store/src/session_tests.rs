@@ -21,6 +21,19 @@ async fn a_session_is_what_its_token_says() {
 }
 
 #[tokio::test]
+async fn a_session_is_found_with_the_newest_audit_row_whoever_wrote_it() {
+    let test = TestStore::new().await;
+    let other = test.another().await;
+    let (token, _) = sign_in(&test.store, "ada", at(0)).await;
+    for name in ["ben", "cleo"] {
+        sign_in(&other, name, at(1)).await;
+        let found = state(&test.store, &token, 2).await.unwrap();
+        assert_eq!(found.as_of, test.store.audit_head().await.unwrap().id);
+    }
+    other.close().await;
+}
+
+#[tokio::test]
 async fn the_idle_limit_ends_a_session_on_its_very_millisecond() {
     let test = TestStore::new().await;
     let (token, session) = sign_in(&test.store, "ada", at(0)).await;

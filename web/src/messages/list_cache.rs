@@ -39,11 +39,8 @@ impl ListCache {
     /// The list as it was when `as_of` was the newest audit row, or later.
     pub async fn list(&self, store: &Store, as_of: AuditId, query: ListQuery) -> Result<Listed, PageError> {
         let seen = self.lock().seen;
-        let state = if as_of <= seen {
-            ListState { newest: seen, unchanged: true }
-        } else {
-            store.lists_since(seen).await?
-        };
+        let state =
+            if as_of <= seen { ListState { newest: seen, unchanged: true } } else { store.lists_since(seen).await? };
         if let Some(found) = self.lock().find(state, &query) {
             return Ok(found);
         }
