@@ -73,7 +73,7 @@ pub struct Session {
     pub last_active_at: Timestamp,
     /// Until when it may last, where an operator let the person in without the identity provider.
     pub emergency_until: Option<Timestamp>,
-    /// The newest audit row at the moment when this was read.
+    /// The newest audit row at the moment when this was read; later ones are not known to who keeps this.
     pub as_of: AuditId,
 }
 
@@ -189,7 +189,8 @@ pub(crate) struct StoredSession {
 
 const STORED_SESSION: &str = "SELECT s.id, s.person_id, p.name, p.email, s.csrf_token, s.started_at, s.last_active_at, \
      s.end_reason, s.ended_at, p.disabled_at IS NOT NULL, e.session_until, \
-     (SELECT id FROM audit_head) FROM session s JOIN person p ON p.id = s.person_id LEFT JOIN emergency_grant e ON e.session_id = s.id \
+     (SELECT id FROM audit_head) \
+     FROM session s JOIN person p ON p.id = s.person_id LEFT JOIN emergency_grant e ON e.session_id = s.id \
      WHERE s.token_hash = ?1";
 
 fn stored_session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {

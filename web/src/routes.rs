@@ -16,7 +16,8 @@ use crate::route::{Route, get, post, post_that_keeps, probe};
 use crate::site::Site;
 use crate::{assets, audit, emergency, health, help, messages, session_time, sessions, sign_in};
 
-/// All routes, in the order in which a request is held against them. Literal paths stand before those with a `{}` that would match them too.
+/// All routes, in the order in which a request is held against them. Literal paths stand before those with a `{}` that would
+/// match them too.
 pub fn table(s: &Arc<Site>) -> Vec<Route> {
     vec![
         // What is asked for most: each row before it costs a request some.
