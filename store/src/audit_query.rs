@@ -2,7 +2,8 @@
 //!
 //! The whole log is ordered by its numbers. A filtered view is ordered by time and then number, which is the same order
 //! unless the clock was set back, and lets every filter walk an index: a page costs the same in a log of ten rows and of
-//! ten million. A person's acts are merged from the walks of each of their actions, which saves every commit an index. Looking is an act too: its row is durable before anything is shown.
+//! ten million. A person's acts are merged from the walks of each of their actions, which saves every commit an index; only
+//! then are the rows read. Looking is an act too: its row is durable before anything is shown.
 
 use std::cmp::Reverse;
 
@@ -219,23 +220,29 @@ fn select(
         (_, action) => vec![action.map(|action| action.as_str().to_owned())],
     };
     let merging = actions.len() > 1;
-    let mut rows = Vec::new();
+    let mut found: Vec<(Timestamp, AuditId)> = Vec::new();
     for action in actions {
-        let (sql, values) = statement(filter, action, order, beyond, up_to, limit);
-        let mut statement = connection.prepare_cached(&sql)?;
-        for row in statement.query_map(params_from_iter(values), audit_row)? {
-            rows.push(row?);
+        let (sql, values) = walk(filter, action, order, beyond, up_to, limit);
+        let mut walk = connection.prepare_cached(&sql)?;
+        for place in walk.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))? {
+            found.push(place?);
         }
     }
     if merging {
         match order {
-            Order::NewestFirst => rows.sort_unstable_by_key(|row| Reverse((row.at, row.id))),
-            Order::OldestFirst => rows.sort_unstable_by_key(|row| (row.at, row.id)),
+            Order::NewestFirst => found.sort_unstable_by_key(|place| Reverse(*place)),
+            Order::OldestFirst => found.sort_unstable(),
         }
-        rows.truncate(limit as usize);
+        found.truncate(limit as usize);
     }
-    Ok(rows)
+    let mut row = connection.prepare_cached(ROW)?;
+    found.into_iter().map(|(_, id)| Ok(row.query_row([id], audit_row)?)).collect()
 }
+
+const ROW: &str = "SELECT a.id, a.at, a.person_id, p.name, p.email, a.action, a.message_id, \
+     CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash \
+     FROM audit_log a LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
+     LEFT JOIN message_deletion d ON d.message_id = a.message_id WHERE a.id = ?1";
 
 /// Each action that somebody has a row of, as stored. Steps from one to the next, past all rows between.
 const NEXT_ACTION: &str = "SELECT min(action) FROM audit_log WHERE person_id = ?1 AND action > ?2";
@@ -252,9 +259,10 @@ fn actions_of(connection: &Connection, person: PersonId) -> Result<Vec<String>, 
     }
 }
 
-/// The walk through the rows of `filter` that are of one action, or of every action where none is given: with a person,
-/// `action` is always given. The SQL is put together from these fixed parts alone; every value is a parameter.
-fn statement(
+/// The walk along the times and numbers of the rows of `filter` that are of one action, or of every action where none is
+/// given: with a person, `action` is always given. A filtered walk reads an index alone. The SQL is put together from these
+/// fixed parts alone; every value is a parameter.
+fn walk(
     filter: &AuditFilter,
     action: Option<String>,
     order: Order,
@@ -270,50 +278,42 @@ fn statement(
         (None, None) if filtered => " INDEXED BY audit_log_at",
         (None, None) => "",
     };
-    let mut sql = format!(
-        "SELECT a.id, a.at, a.person_id, p.name, p.email, a.action, a.message_id, \
-         CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash \
-         FROM audit_log a{index} LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
-         LEFT JOIN message_deletion d ON d.message_id = a.message_id WHERE true",
-    );
+    let mut sql = format!("SELECT at, id FROM audit_log{index} WHERE true");
     let mut values = Vec::new();
     let mut and = |condition: &str, value: Value| {
         sql.push_str(condition);
         values.push(value);
     };
     if let Some(person) = filter.person {
-        and(" AND a.person_id = ?", person.get().into());
+        and(" AND person_id = ?", person.get().into());
     }
     if let Some(action) = action {
-        and(" AND a.action = ?", action.into());
+        and(" AND action = ?", action.into());
     }
     if let Some(from) = filter.from {
-        and(" AND a.at >= ?", from.as_millis().into());
+        and(" AND at >= ?", from.as_millis().into());
     }
     if let Some(to) = filter.to {
-        and(" AND a.at < ?", to.as_millis().into());
+        and(" AND at < ?", to.as_millis().into());
     }
     if let Some(up_to) = up_to {
         // The plus keeps this from choosing the walk: the filter's index does.
-        and(if filtered { " AND +a.id <= ?" } else { " AND a.id <= ?" }, up_to.get().into());
+        and(if filtered { " AND +id <= ?" } else { " AND id <= ?" }, up_to.get().into());
     }
     let newest_first = order == Order::NewestFirst;
     if let Some((at, id)) = beyond {
         if filtered {
-            and(
-                if newest_first { " AND (a.at, a.id) < (?," } else { " AND (a.at, a.id) > (?," },
-                at.as_millis().into(),
-            );
+            and(if newest_first { " AND (at, id) < (?," } else { " AND (at, id) > (?," }, at.as_millis().into());
             and(" ?)", id.get().into());
         } else {
-            and(if newest_first { " AND a.id < ?" } else { " AND a.id > ?" }, id.get().into());
+            and(if newest_first { " AND id < ?" } else { " AND id > ?" }, id.get().into());
         }
     }
     let tail = match (filtered, newest_first) {
-        (true, true) => " ORDER BY a.at DESC, a.id DESC LIMIT ?",
-        (true, false) => " ORDER BY a.at, a.id LIMIT ?",
-        (false, true) => " ORDER BY a.id DESC LIMIT ?",
-        (false, false) => " ORDER BY a.id LIMIT ?",
+        (true, true) => " ORDER BY at DESC, id DESC LIMIT ?",
+        (true, false) => " ORDER BY at, id LIMIT ?",
+        (false, true) => " ORDER BY id DESC LIMIT ?",
+        (false, false) => " ORDER BY id LIMIT ?",
     };
     and(tail, i64::from(limit).into());
     (sql, values)

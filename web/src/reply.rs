@@ -7,13 +7,17 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::page_error::PageError;
 
+/// Most pages are shorter, and need not move while they grow.
+const PAGE_BYTES: usize = 24 * 1024;
+
 /// An answer.
 pub struct Reply(warp::reply::Response);
 
 impl Reply {
     /// A page of this site. It is personal: nothing keeps it.
     pub fn page(template: &impl Template) -> Result<Self, PageError> {
-        let html = template.render().map_err(PageError::Template)?;
+        let mut html = String::with_capacity(PAGE_BYTES);
+        template.render_into(&mut html).map_err(PageError::Template)?;
         Ok(Self::text("text/html; charset=utf-8", html))
     }
 

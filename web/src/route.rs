@@ -75,8 +75,7 @@ where
     H: Fn(Request, A::Proof) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
-    let filter = matched(site, path)
-        .and(warp::get())
+    let filter = matched(site, path, warp::get().boxed())
         .then(move |request: Request| {
             let handler = handler.clone();
             async move {
@@ -121,8 +120,7 @@ where
     H: Fn(Request, A::Proof, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
-    let filter = matched(site, path)
-        .and(warp::post())
+    let filter = matched(site, path, warp::post().boxed())
         .and(warp::body::stream())
         .then(move |mut request: Request, body| {
             let handler = handler.clone();
@@ -149,10 +147,11 @@ where
     Route { method: Method::POST, path, access: A::NAME, filter }
 }
 
-/// Matches the path and collects what handlers need.
+/// Matches the path and then the method, and collects what handlers need.
 fn matched(
     site: &Arc<Site>,
     pattern: &'static str,
+    method: BoxedFilter<()>,
 ) -> impl Filter<Extract = (Request,), Error = Rejection> + Clone + Send + Sync + 'static {
     let site = Arc::clone(site);
     warp::path::full()
@@ -160,6 +159,8 @@ fn matched(
             let argument = path_argument(pattern, path.as_str()).map(str::to_owned);
             async move { argument.ok_or_else(warp::reject::not_found) }
         })
+        // Before anything is copied: two rows may share a path.
+        .and(method)
         .and(warp::path::full())
         .and(warp::method())
         .and(warp::filters::query::raw().or(warp::any().map(String::new)).unify())

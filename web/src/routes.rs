@@ -22,6 +22,7 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
     vec![
         // What is asked for most: each row before it costs a request some.
         get(s, "/messages", SignedIn, messages::list::show),
+        post_that_keeps(s, "/messages", SignedIn, messages::compose::send),
         // Signing in and out.
         get(s, "/", Anyone, sign_in::page),
         get(s, "/sign-in/start", Anyone, sign_in::start),
@@ -35,8 +36,7 @@ pub fn table(s: &Arc<Site>) -> Vec<Route> {
         // Coming in while the identity provider is down.
         get(s, emergency::PATH, Anyone, emergency::page),
         post(s, emergency::PATH, AtTheDoor, emergency::enter),
-        // Messages.
-        post_that_keeps(s, "/messages", SignedIn, messages::compose::send),
+        // One message, and writing one.
         get(s, "/messages/new", SignedIn, messages::compose::show),
         get(s, "/messages/updates", Watching, messages::updates::stream),
         get(s, "/messages/{}", SignedIn, messages::view::show),
