@@ -110,19 +110,22 @@ def tables(options, samples, raw, sizes):
 
 
 def floors(samples, raw):
-    """At FLOORS_AT connections, or the nearest that were measured."""
-    connections = min(raw, key=lambda count: abs(count - FLOORS_AT))
-    at = f" at {connections} connections"
+    """Rates at FLOORS_AT connections, or the nearest that were measured; shares of a limit at every number of connections."""
+    nearest = min(raw, key=lambda count: abs(count - FLOORS_AT))
+    at = f" at {nearest} connections"
 
-    def rates(page, who="ours"):
+    def rates(page, who="ours", connections=nearest):
         return [one.rate for one in samples[page, who, connections]]
+
+    def least(page, limit):
+        return min(ratio(rates(page, "ours", connections), limit(connections)) for connections in raw)
 
     most = max(one.memory for (_, who, _), runs in samples.items() if who == "ours" for one in runs)
     return [
         Floor("list of 50" + at, median(rates("list")), 10_000, "/s"),
-        Floor("list of 50 beside the fixed reply" + at, ratio(rates("list"), rates("list", "fixed")), 0.5),
+        Floor("list of 50 beside the fixed reply, the least", least("list", lambda count: rates("list", "fixed", count)), 0.5),
         Floor("sending" + at, median(rates("send")), 5_000, "/s"),
-        Floor("sending beside raw commits" + at, ratio(rates("send"), raw[connections]), 0.5),
+        Floor("sending beside raw commits, the least", least("send", raw.get), 0.5),
         Floor("opening a message" + at, median(rates("open")), 3_000, "/s"),
         Floor("memory of the site, all loads", most, 64, " MB", at_most=True),
     ]
