@@ -36,7 +36,7 @@ OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 # Sections of their own, since the larger ones take long.
 def measure_small(options, folder):
-    return at_each_size([30] if options.quick else [100], compare, Section("small-backup"), options, folder)
+    return at_each_size([100], compare, Section("small-backup"), options, folder)
 
 
 def measure(options, folder):
@@ -44,7 +44,7 @@ def measure(options, folder):
 
 
 def measure_large(options, folder):
-    return at_each_size([30] if options.quick else [4_000], compare, Section("large-backup"), options, folder)
+    return at_each_size([4_000], compare, Section("large-backup"), options, folder)
 
 
 def measure_felt(options, folder):

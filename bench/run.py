@@ -1,7 +1,7 @@
 """All that is measured, in one run: see README.md here.
 
     make bench                            everything, two hours or so; rewrites the tables in docs/PERFORMANCE.md
-    make bench ARGS='--quick'             a few minutes, to see whether something moved; writes no documents
+    make bench ARGS='--quick'             ten minutes or so, to see whether something moved; writes no documents
     make bench ARGS='--only site,start'   some sections
 """
 
@@ -30,6 +30,8 @@ SECTIONS = {
     "start": "start.measure",
     "growth": "growth.measure",
 }
+# What a quick run leaves out: its one size of backup is in the section `backup`.
+NOT_QUICK = ("small-backup", "large-backup")
 DOCUMENT = ROOT / "docs" / "PERFORMANCE.md"
 BEGIN, END = "<!-- written by bench/run.py: {} -->", "<!-- end of {} -->"
 
@@ -37,7 +39,7 @@ BEGIN, END = "<!-- written by bench/run.py: {} -->", "<!-- end of {} -->"
 def parse():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="short loads, fewer connections, small databases")
-    options.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between them")
+    options.add_argument("--only", help="sections, with commas between them")
     options.add_argument("--rounds", type=int, default=5, help="interleaved rounds; the documents want five at least")
     options.add_argument("--seconds", type=int, help="of each load")
     options.add_argument("--connections", help="with commas between them")
@@ -45,7 +47,8 @@ def parse():
     options.add_argument("--huge", action="store_true", help="growth to 10,000,000 messages")
     options.add_argument("--json", type=Path, default=OUT / "figures.json", help="where every sample is written")
     options = options.parse_args()
-    options.sections = options.only.split(",")
+    usual = [name for name in SECTIONS if not (options.quick and name in NOT_QUICK)]
+    options.sections = options.only.split(",") if options.only else usual
     if unknown := set(options.sections) - set(SECTIONS):
         raise SystemExit(f"there is no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     options.seconds = options.seconds or (1 if options.quick else 2)
