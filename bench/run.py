@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -60,6 +61,8 @@ def parse():
 
 def main():
     options = parse()
+    # A run that is told to stop stops its servers, too, and clears up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     OUT.mkdir(parents=True, exist_ok=True)
     described = machine.describe(OUT)
     print("\n".join(f"{name}: {value}" for name, value in described.items()), flush=True)
