@@ -223,8 +223,8 @@ fn select(
     let mut found: Vec<(Timestamp, AuditId)> = Vec::new();
     for action in actions {
         let (sql, values) = walk(filter, action, order, beyond, up_to, limit);
-        let mut walk = connection.prepare_cached(&sql)?;
-        for place in walk.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))? {
+        let mut statement = connection.prepare_cached(&sql)?;
+        for place in statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))? {
             found.push(place?);
         }
     }
@@ -239,6 +239,7 @@ fn select(
     found.into_iter().map(|(_, id)| Ok(row.query_row([id], audit_row)?)).collect()
 }
 
+/// The row of a number, with what a reader wants to see beside it.
 const ROW: &str = "SELECT a.id, a.at, a.person_id, p.name, p.email, a.action, a.message_id, \
      CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash \
      FROM audit_log a LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
