@@ -1,6 +1,6 @@
 # The few commands this project is worked with; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench unit e2e setup install uninstall
+.PHONY: help demo test check bench build unit e2e setup install uninstall
 
 # cargo-nextest runs the tests in parallel processes; a machine without it has plain `cargo test`.
 CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo test)
@@ -15,20 +15,29 @@ demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--hel
 	cargo build $(PROGRAMS)
 	cargo run --quiet --bin demo -- $(ARGS)
 
-test: setup check unit e2e ## Install what the tests need, then run all of them
+test: ## Install what the tests need, run all of them, and tell what took how long
+	e2e/run_parts.py setup build check unit e2e
 
 check: setup ## Formatting, lints, dependencies, scripts, secrets: warnings denied
 	cargo fmt --all -- --check
 	checks/run
 	cargo clippy --workspace --all-targets -- -D warnings
 
+build: ## Compile programs and tests, each crate once for all that is run below
+	cargo build --workspace --all-targets
+
 unit: ## The tests written in Rust
 	cargo $(CARGO_TEST) --workspace
 
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
-e2e: setup ## The tests in a real browser
-	cargo build $(PROGRAMS) --bin seed --bin provider
-	.venv/bin/python -m pytest e2e $(ARGS)
+# Most tests wait for something, so more run at once than there are cores. Those that measure how long something takes, or
+# look at work that leaves the processors to everything else, are marked `alone` and come after them.
+PYTEST := .venv/bin/python -m pytest e2e
+e2e: setup build ## The tests in a real browser
+	$(PYTEST) -m 'not alone' --numprocesses=4 --no-loadscope-reorder --junitxml=target/e2e-report.xml $(ARGS) $(NONE_IS_FINE)
+	$(PYTEST) -m alone --junitxml=target/e2e-report-alone.xml $(ARGS) $(NONE_IS_FINE)
+# pytest ends with 5 where ARGS leaves no test.
+NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 
 setup: ## Install what the tests need
 	e2e/setup

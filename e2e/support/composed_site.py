@@ -43,11 +43,10 @@ class ComposedSite:
         self.secret = good_secret()
         self._start_aws()
         # The way in, before anything is up: its port is part of the site's address.
-        edge = self.carry(lambda: connect(("127.0.0.1", 443), host.pid))
+        edge = self.carry(lambda: connect(("127.0.0.1", 443), self.host.pid))
         self.address = f"https://localhost:{edge.port}"
         self._start_provider()
         self._write_project()
-        self._started.callback(self.compose, "down", "--volumes", "--timeout", "5", check=False)
         self.compose("build", seconds=300)
         self.up()
 
