@@ -72,6 +72,11 @@ impl PublicUrl {
     }
 
     /// As browsers write it into an Origin header.
+    /// Whether it is https; if not, it is http on a loopback address.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -290,6 +295,13 @@ mod tests {
         assert!(parse_networks("10.0.0.0/40").is_err());
     }
 
+            "http://localhost.clinic.example",
+            "http://clinic.localhost",
+            "http://127.0.0.1.clinic.example",
+            "http://192.168.1.20:8080",
+            "http://0.0.0.0:8080",
+            "http://[::]:8080",
+            "http://[fe80::1]",
     fn settings(more: &[(&str, &str)]) -> Settings {
         let secret = "0".repeat(64);
         let least = [
