@@ -5,6 +5,7 @@ pub mod attempt;
 pub mod fault;
 pub mod provider;
 pub mod session_end;
+pub mod staff_list;
 pub mod staff_rule;
 pub mod transport;
 
@@ -17,8 +18,8 @@ use self::fault::SignInFault;
 use self::provider::VerifiedAccount;
 use self::staff_rule::Account;
 use crate::access::Member;
-use crate::form::{self, Form};
 use crate::cookies::Cookie;
+use crate::form::{self, Form};
 use crate::metrics::labels::SignInEnd;
 use crate::page_error::PageError;
 use crate::pages::{Frame, RefusedPage, Shown, SignInPage};
