@@ -14,7 +14,7 @@ from support.composed_site import PROGRAMS, UP_SECONDS
 from support.namespaces import connect
 from support.processes import ROOT
 from support.secrets_init import parse_env
-from support.visitor import SESSION_COOKIE
+from support.visitor import TLS_SESSION_COOKIE
 from support.waiting import wait_until
 
 # What a container with a health check goes through before it counts as healthy, on two busy cores.
@@ -73,7 +73,7 @@ def half_a_message(composed, subject):
     body = f"csrf={amina.csrf}&key={'0' * 31}1&subject={subject}&body=Sent+in+two+halves".encode()
     head = (
         f"POST /messages HTTP/1.1\r\nHost: {urlsplit(composed.address).netloc}\r\n"
-        f"Cookie: {SESSION_COOKIE}={amina.cookies[SESSION_COOKIE]}\r\nOrigin: {composed.address}\r\n"
+        f"Cookie: {TLS_SESSION_COOKIE}={amina.cookies[TLS_SESSION_COOKIE]}\r\nOrigin: {composed.address}\r\n"
         "Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )

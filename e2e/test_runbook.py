@@ -73,6 +73,11 @@ def test_an_alarm_is_found_at_the_top_of_the_runbook(alarm):
     assert rows and all("](#" in row for row in rows), f"{alarm} has no row that says where to go"
 
 
+def test_the_way_to_restore_a_backup_comes_first():
+    (first,) = re.findall(r"^## What happened\?\n\|.*\n\|[-|]+\n(.*)", RUNBOOK, re.MULTILINE)
+    assert first.endswith("| [Restore a backup](#restore-a-backup) |")
+
+
 def test_every_line_at_error_is_in_the_runbook():
     assert [line for line in loud_lines() if plain(line.split(": ", 1)[1]) not in plain(RUNBOOK)] == []
 

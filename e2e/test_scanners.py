@@ -15,12 +15,18 @@ from support.site import Site
 from support.visitor import Visitor
 
 # What wapiti may say of this site, by (kind, path, parameter), and why it is no fault: docs/SECURITY.md says the same.
-EXPLAINED = {}
+EXPLAINED = {
+    ("Secure Flag cookie", "/", ""): "at http on loopback no cookie asks for TLS, since WebKit would keep none; behind TLS: test_headers.py",
+}
 # What drHEADer may say of a reply, by its rule, and why that is no fault: docs/SECURITY.md says the same.
 EXPLAINED_HEADERS = {
     "Cache-Control": "it wants max-age=0 beside no-store, which keeps nothing that could have an age; static files are kept on purpose",
     "Referrer-Policy": "same-origin tells nobody else anything, and `no-referrer` would make forms come from the origin null",
     "X-XSS-Protection": "for browsers of before 2020, where it made holes of its own",
+    **{
+        f"Set-Cookie - {name}": "not Secure at http on loopback, where WebKit would keep none; behind TLS: test_headers.py"
+        for name in ("wardpost", "wardpost-signin", "wardpost-door")
+    },
     "Cross-Origin-Embedder-Policy": "the content security policy lets nothing of others in; no page asks for isolation",
 }
 

@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use crate::limits::{self, LimitSettings};
 use crate::metrics;
+use crate::sign_in::staff_list;
 use crate::sign_in::staff_rule::StaffRule;
 
 /// Everything the site needs to run.
@@ -69,6 +70,11 @@ impl PublicUrl {
             return Err("must not name a user or password".to_owned());
         }
         Ok(Self(url))
+    }
+
+    /// Whether it is https; if not, it is http on a loopback address.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
     }
 
     /// As browsers write it into an Origin header.
@@ -185,8 +191,8 @@ fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
     let client_secret = settings.secret("GOOGLE_CLIENT_SECRET", |text| Ok(SecretString::from(text)));
     let app_secret = settings.secret("APP_SECRET", parse_app_secret);
     let previous_app_secret = settings.optional("WARDPOST_APP_SECRET_PREVIOUS", parse_app_secret);
-    let domains = settings.optional("WARDPOST_STAFF_DOMAINS", parse_names);
-    let emails = settings.optional("WARDPOST_STAFF_EMAILS", parse_names);
+    let domains = settings.optional("WARDPOST_STAFF_DOMAINS", |text| parse_each(text, staff_list::domain));
+    let emails = settings.optional("WARDPOST_STAFF_EMAILS", |text| parse_each(text, staff_list::address));
     let (domains, emails) = (domains?.unwrap_or_default(), emails?.unwrap_or_default());
     let staff = StaffRule::new(domains, emails);
     if staff.is_none() {
@@ -247,6 +253,18 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
         .collect()
 }
 
+/// A comma-separated list, all of whose faults are told.
+fn parse_each(text: &str, parse: impl Fn(String) -> Result<String, String>) -> Result<Vec<String>, String> {
+    let (mut names, mut faults) = (Vec::new(), Vec::new());
+    for entry in parse_names(text)? {
+        match parse(entry) {
+            Ok(name) => names.push(name),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(names) } else { Err(faults.join("; ")) }
+}
+
 /// A comma-separated list; names are compared in lower case.
 fn parse_names(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<_> = text.split(',').map(|name| name.trim().to_lowercase()).collect();
@@ -277,6 +295,13 @@ mod tests {
             "https://a.example/b",
             "https://a.example/?x",
             "https://me@a.example",
+            "http://localhost.clinic.example",
+            "http://clinic.localhost",
+            "http://127.0.0.1.clinic.example",
+            "http://192.168.1.20:8080",
+            "http://0.0.0.0:8080",
+            "http://[::]:8080",
+            "http://[fe80::1]",
         ] {
             assert!(PublicUrl::parse(bad).is_err(), "{bad}");
         }

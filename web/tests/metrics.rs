@@ -178,7 +178,7 @@ async fn every_end_of_a_sign_in_is_counted_as_what_it_was() {
     };
     let http = clinic.browser();
     http.get("/emergency-access").await;
-    let door = http.cookie(wardpost_web::access::DOOR_COOKIE).unwrap();
+    let door = http.cookie(support::DOOR_COOKIE).unwrap();
     for (code, status) in [("nonsense", 403), (code.reveal().as_str(), 303)] {
         http.post_form("/emergency-access", &[("csrf", &door), ("code", code)]).await.expect_status(status);
     }
