@@ -8,7 +8,7 @@ import pytest
 from support.processes import ROOT
 
 RUNBOOK = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
-PROGRAMS = ("backup-worker", "log-shipper", "process", "secrets-init", "store", "web")
+PROGRAMS = ("backup-worker", "database", "log-shipper", "process", "secrets-init", "store", "web")
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 
 

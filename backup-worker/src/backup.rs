@@ -30,7 +30,7 @@ pub async fn make(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Manifest, Failure> {
-    let work = match WorkFolder::take(&config.database) {
+    let work = match WorkFolder::take(&config.database.path) {
         // The run that has the folder writes down how it ended.
         Err(WorkError::Busy) => return Err(WorkError::Busy.into()),
         work => work,
@@ -88,7 +88,7 @@ async fn try_make(
     let recipients = recipients(config)?;
     let copy = work.file("copy.db");
 
-    let (from, to, key) = (config.database.clone(), copy.clone(), config.database_key.duplicate());
+    let (from, to, key) = (config.database.path.clone(), copy.clone(), config.database.key.duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     blocking(move || copy_database(&from, &to, &key, &stopped, |done, all| told.pages("copying", done, all))).await?;
 
@@ -129,7 +129,7 @@ async fn inspect_copy(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Inspection, Failure> {
-    let (copy, key) = (copy.to_owned(), config.database_key.duplicate());
+    let (copy, key) = (copy.to_owned(), config.database.key.duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let inspection =
         blocking(move || inspect_content(&copy, &key, &stopped, |stage| told.stage(&stage.to_string()))).await?;
@@ -152,7 +152,7 @@ async fn upload(
     watcher: &Watcher,
 ) -> Result<(Sums, u64), Failure> {
     let (sender, receiver) = pipe();
-    let (copy, key, recipients) = (copy.to_owned(), config.database_key.duplicate(), recipients.to_vec());
+    let (copy, key, recipients) = (copy.to_owned(), config.database.key.duplicate(), recipients.to_vec());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let packing = blocking(move || {
         let out = ChunkWriter::new(sender);
@@ -199,7 +199,7 @@ pub(crate) async fn until_set(stop: &AtomicBool) {
 fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
     let mut recipients = config.recipients.clone();
     if !config.offline_only {
-        recipients.push(BackupIdentity::derive(&config.database_key)?.recipient());
+        recipients.push(BackupIdentity::derive(&config.database.key)?.recipient());
     }
     Ok(recipients)
 }

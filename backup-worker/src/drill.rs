@@ -57,10 +57,10 @@ pub async fn drill(
         _ => None,
     };
     let proof = async {
-        let work = WorkFolder::take(&config.database)?;
+        let work = WorkFolder::take(&config.database.path)?;
         let target = Target::open(&config.target, config.encryption.clone()).await?;
         let name = name.insert(wanted.find(&target, Timestamp::now()).await?);
-        let key = config.database_key.duplicate();
+        let key = config.database.key.duplicate();
         prove(&target, name, identities, &work.file("restored.db"), &key, stop, watcher).await
     }
     .await;
@@ -139,6 +139,6 @@ async fn or_stopped<T>(asked: impl Future<Output = Result<T, TargetError>>, stop
 /// What can open a backup here: what a file holds, and the key derived from the database key.
 pub fn identities(config: &Config, file: Option<&Path>) -> Result<Arc<[BackupIdentity]>, Failure> {
     let mut identities = file.map(BackupIdentity::read_file).transpose()?.unwrap_or_default();
-    identities.push(BackupIdentity::derive(&config.database_key)?);
+    identities.push(BackupIdentity::derive(&config.database.key)?);
     Ok(identities.into())
 }

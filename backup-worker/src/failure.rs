@@ -58,9 +58,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Target(TargetError::Unavailable(_)) => Exit::Unavailable,
-            Failure::Open(OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. }) => {
-                Exit::Configuration
-            }
+            Failure::Open(error) => database::exit_of(error),
             _ => Exit::Failed,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use process::{Exit, Shutdown, ready};
-use store::{BackupEvent, IfMissing, OpenError, Store, Timestamp};
+use store::{BackupEvent, Store, Timestamp};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Instant;
 
@@ -29,10 +29,6 @@ const BREAK_OFF: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked whether anything was proved of late.
 const ALARM_LOOK: Duration = Duration::from_secs(60 * 60);
-/// How long to wait before looking again for a database that is not there yet.
-const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-/// How often that is said.
-const DATABASE_LOUD: u32 = 30;
 
 /// Runs for as long as the program does.
 pub async fn run(config: Config) -> Exit {
@@ -43,11 +39,11 @@ pub async fn run(config: Config) -> Exit {
             return Exit::Failed;
         }
     };
-    let store = match wait_for_database(&config, &shutdown).await {
+    let store = match config.database.open_when_created(&shutdown).await {
         Some(Ok(store)) => store,
         Some(Err(error)) => {
             tracing::error!(%error, "the database cannot be opened");
-            return Failure::Open(error).exit();
+            return database::exit_of(&error);
         }
         None => return Exit::Done,
     };
@@ -55,23 +51,6 @@ pub async fn run(config: Config) -> Exit {
     store.close().await;
     tracing::info!("stopped");
     exit
-}
-
-async fn wait_for_database(config: &Config, shutdown: &Shutdown) -> Option<Result<Store, OpenError>> {
-    for look in 0.. {
-        match Store::open(&config.database, &config.database_key, IfMissing::Refuse).await {
-            Err(error @ (OpenError::Missing { .. } | OpenError::NoDirectory { .. })) if look % DATABASE_LOUD == 0 => {
-                tracing::warn!(%error, "there is no database yet; waiting for the site to make it");
-            }
-            Err(OpenError::Missing { .. } | OpenError::NoDirectory { .. }) => {}
-            opened => return Some(opened),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(DATABASE_PAUSE) => {}
-            _ = shutdown.requested() => return None,
-        }
-    }
-    None
 }
 
 async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
@@ -118,7 +97,7 @@ async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
 
 /// What a killed run has left goes now, and not only with the next run.
 fn clear_work_folder(config: &Config) {
-    match WorkFolder::take(&config.database) {
+    match WorkFolder::take(&config.database.path) {
         // By hand or by a timer, a run is at it.
         Ok(_) | Err(WorkError::Busy) => {}
         Err(error) => tracing::warn!(%error, "what a run may have left could not be removed"),

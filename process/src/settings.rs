@@ -44,8 +44,9 @@ pub struct Settings {
 
 impl Settings {
     /// Reads this process's environment, and the env file that WARDPOST_ENV_FILE names. A default file that does not
-    /// exist is fine, since everything may come from the environment; one that was named must exist.
-    pub fn load() -> Result<Settings, ConfigFaults> {
+    /// exist is fine, since everything may come from the environment; one that was named must exist. Secrets come into
+    /// memory here, so that [`crate::program`] alone calls it, when everything stands that keeps them from getting out.
+    pub(crate) fn load() -> Result<Settings, ConfigFaults> {
         Settings::load_from(std::env::vars_os().collect(), Path::new(DEFAULT_ENV_FILE))
     }
 

@@ -20,8 +20,6 @@ pub(crate) struct Config {
     pub(crate) keys: Option<Vec<String>>,
     /// How long to wait for the secret, all in all.
     pub(crate) deadline: Duration,
-    /// What is logged.
-    pub(crate) log: String,
 }
 
 /// A user and a group that exist on this machine.
@@ -38,16 +36,8 @@ pub(crate) fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), C
     let owner = settings.optional("WARDPOST_ENV_OWNER", parse_owner);
     let keys = settings.optional("WARDPOST_ENV_KEYS", parse_keys);
     let deadline = settings.or_default("WARDPOST_SECRET_DEADLINE_SECONDS", "120", parse_deadline);
-    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
-        Some(Config {
-            source: source?,
-            env_file: env_file?,
-            owner: owner?,
-            keys: keys?,
-            deadline: deadline?,
-            log: log?,
-        })
+        Some(Config { source: source?, env_file: env_file?, owner: owner?, keys: keys?, deadline: deadline? })
     })
 }
 

@@ -1,9 +1,9 @@
 //! The site's settings: raw text becomes one checked struct before anything is served.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use database::DatabaseSettings;
 use ipnet::IpNet;
 use process::settings::{ConfigFaults, Effective, Settings};
 use secrecy::SecretString;
@@ -22,9 +22,7 @@ pub struct Config {
     /// Where to tell numbers about the site; nowhere unless set.
     pub metrics_listen: Option<SocketAddr>,
     /// The database file.
-    pub database: PathBuf,
-    /// Opens the database file.
-    pub database_key: DatabaseKey,
+    pub database: DatabaseSettings,
     /// What people type into their browsers.
     pub public_url: PublicUrl,
     /// Idle and absolute limits of a session.
@@ -35,8 +33,6 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Who may sign in, and through whom.
     pub sign_in: SignInConfig,
-    /// What is logged: a level, or levels by module.
-    pub log: String,
 }
 
 /// How people prove who they are.
@@ -101,7 +97,7 @@ impl PublicUrl {
 
 /// The `web` program's settings and where each came from, or every fault at once.
 pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+    let database = DatabaseSettings::read(&mut settings);
     let listen = listen(&mut settings);
     let metrics_listen = settings.optional("WARDPOST_METRICS_LISTEN", metrics::listener::parse_address);
     let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
@@ -114,56 +110,44 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
     let trusted_proxies = settings.or_default("WARDPOST_TRUSTED_PROXIES", "127.0.0.1/32,::1/128", parse_networks);
     let limits = limits::settings::read(&mut settings);
     let sign_in = read_sign_in(&mut settings);
-    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
-        let (database, database_key) = database?;
         Some(Config {
             listen: listen?,
             metrics_listen: metrics_listen?,
-            database,
-            database_key,
+            database: database?,
             public_url: public_url?,
             session_limits: SessionLimits { idle: idle?, absolute: absolute? },
             trusted_proxies: trusted_proxies?,
             limits: limits?,
             sign_in: sign_in?,
-            log: log?,
         })
     })
 }
 
 /// The settings of the commands that need the database and nothing else.
-pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+pub fn read_database(mut settings: Settings) -> Result<(DatabaseSettings, Vec<Effective>), ConfigFaults> {
+    let database = DatabaseSettings::read(&mut settings);
     settings.finish(move || database)
 }
 
-/// The database, its key, and where the site is.
-pub type EmergencySettings = (PathBuf, DatabaseKey, Option<PublicUrl>);
-
 /// The settings of `web emergency-access grant`: the database, and the site that the link leads to, where it is known: on
 /// a bad day a shell without the service's settings must do.
-pub fn read_emergency(mut settings: Settings) -> Result<(EmergencySettings, Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+pub fn read_emergency(
+    mut settings: Settings,
+) -> Result<((DatabaseSettings, Option<PublicUrl>), Vec<Effective>), ConfigFaults> {
+    let database = DatabaseSettings::read(&mut settings);
     let public_url = settings.optional("WARDPOST_PUBLIC_URL", PublicUrl::parse);
-    settings.finish(move || {
-        let (path, key) = database?;
-        Some((path, key, public_url?))
-    })
+    settings.finish(move || Some((database?, public_url?)))
 }
 
-/// The database, its key, and the one it is to have.
-pub type RekeySettings = (PathBuf, DatabaseKey, Option<DatabaseKey>);
-
-/// The settings of `web rekey`.
-pub fn read_rekey(mut settings: Settings) -> Result<(RekeySettings, Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+/// The settings of `web rekey`: the database, and the key it is to have.
+pub fn read_rekey(
+    mut settings: Settings,
+) -> Result<((DatabaseSettings, Option<DatabaseKey>), Vec<Effective>), ConfigFaults> {
+    let database = DatabaseSettings::read(&mut settings);
     let new = settings
         .optional("DB_ENCRYPTION_KEY_NEW", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
-    settings.finish(move || {
-        let (path, key) = database?;
-        Some((path, key, new?))
-    })
+    settings.finish(move || Some((database?, new?)))
 }
 
 /// The one setting of the health check.
@@ -176,13 +160,6 @@ fn listen(settings: &mut Settings) -> Option<SocketAddr> {
     settings.or_default("WARDPOST_LISTEN", "127.0.0.1:8080", |text| {
         text.parse().map_err(|_| format!("`{text}` is not an address and port such as 127.0.0.1:8080"))
     })
-}
-
-fn database(settings: &mut Settings) -> Option<(PathBuf, DatabaseKey)> {
-    let path = settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
-    let key =
-        settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
-    Some((path?, key?))
 }
 
 fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
@@ -346,7 +323,7 @@ mod tests {
         fn whatever_is_set_is_taken_or_refused_by_name(
             name in proptest::sample::select(vec![
                 "WARDPOST_PUBLIC_URL", "WARDPOST_LISTEN", "WARDPOST_OIDC_ISSUER", "WARDPOST_STAFF_DOMAINS",
-                "WARDPOST_TRUSTED_PROXIES", "WARDPOST_SESSION_IDLE_MINUTES", "WARDPOST_LIMIT_SEND_PER_MINUTE", "WARDPOST_LOG",
+                "WARDPOST_TRUSTED_PROXIES", "WARDPOST_SESSION_IDLE_MINUTES", "WARDPOST_LIMIT_SEND_PER_MINUTE",
                 "APP_SECRET", "DB_ENCRYPTION_KEY", "WARDPOST_APP_SECRET_PREVIOUS",
             ]),
             value in "(https?|ftp|javascript)://(localhost|127\\.0\\.0\\.1|\\[::1\\]|a\\.example|\\PC{0,6})(:[0-9]{1,6})?/?|[0-9./,:]{1,20}|\\PC{1,40}|(.|\\n){1,20}",

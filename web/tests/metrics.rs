@@ -260,7 +260,7 @@ async fn what_is_looked_at_is_as_the_site_has_it() {
     assert_eq!(all, head, "every row is counted once");
     assert_eq!(numbers.of("wardpost_audit_chain{state=\"broken\"}"), 0.0);
     assert!(numbers.of("wardpost_audit_chain_verified_row") <= head);
-    let database = clinic.site.config.database.clone();
+    let database = clinic.site.config.database.path.clone();
     assert_eq!(numbers.of("wardpost_database_bytes"), std::fs::metadata(&database).unwrap().len() as f64);
     assert!(numbers.of("wardpost_wal_bytes") > 0.0);
     assert!(numbers.of("wardpost_disk_free_bytes") <= numbers.of("wardpost_disk_size_bytes"));

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use process::console::{complain, say};
-use process::settings::{ConfigFaults, Settings};
-use process::{Exit, Shutdown, aws, hardening, logs, print_effective};
+use process::console::complain;
+use process::{Exit, Shutdown, Started};
 use store::{IfMissing, Store, Timestamp};
 
 use crate::catalogue::Wanted;
@@ -106,26 +105,15 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Runs what was asked for.
-pub async fn run(arguments: Arguments) -> Exit {
-    let (config, effective) = match Settings::load().and_then(config::read) {
-        Ok(settings) => settings,
-        Err(faults) => return refuse_settings(&faults),
-    };
+pub fn run(arguments: Arguments, started: Started) -> Exit {
     let json = arguments.json;
     if arguments.check_config {
-        say(&print_effective(&effective, json));
-        return Exit::Done;
+        return started.check_config(config::read, json);
     }
-    // The scheduler tells of its own insides; whoever wants that can still ask for it.
-    let filter = aws::quiet_filter(&format!("tokio_cron_scheduler=warn,{}", config.log));
-    if let Err(error) = logs::start("backup-worker", &filter) {
-        complain(&format!("backup-worker: {error}"));
-        return Exit::Configuration;
-    }
-    if let Err(error) = hardening::no_core_dumps() {
-        tracing::warn!(%error, "core dumps could not be switched off");
-    }
-    let command = arguments.command.unwrap_or(Command::Run);
+    started.run(config::read, async |config| carry_out(arguments.command.unwrap_or(Command::Run), config, json).await)
+}
+
+async fn carry_out(command: Command, config: Config, json: bool) -> Exit {
     if matches!(command, Command::Run | Command::Now | Command::Verify { .. }) {
         priority::let_the_site_go_first();
     }
@@ -149,19 +137,14 @@ pub async fn run(arguments: Arguments) -> Exit {
     }
 }
 
-fn refuse_settings(faults: &ConfigFaults) -> Exit {
-    complain(&format!("backup-worker: the settings are wrong:\n{faults}"));
-    Exit::Configuration
-}
-
 /// The database of this machine, which must be there.
 async fn open(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::open(&config.database, &config.database_key, IfMissing::Refuse).await?)
+    Ok(config.database.open(IfMissing::Refuse).await?)
 }
 
 /// The same where there may be none: another machine than the one that made the backups.
 async fn open_if_there(config: &Config) -> Result<Option<Store>, Failure> {
-    match config.database.try_exists() {
+    match config.database.path.try_exists() {
         Ok(false) => Ok(None),
         _ => open(config).await.map(Some),
     }

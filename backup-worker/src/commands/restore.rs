@@ -33,7 +33,7 @@ pub(super) async fn run(
         may_replace(to, &name.to_string())?;
     }
     let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
-    let restored = restore(&target, &name, &identities, to, &config.database_key, &stop, &watcher).await?;
+    let restored = restore(&target, &name, &identities, to, &config.database.key, &stop, &watcher).await?;
     say(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
     Ok(Exit::Done)
 }
