@@ -256,7 +256,7 @@ def test_why_it_failed_is_told_also_where_it_cannot_be_written_down(worker):
 
 def test_one_run_at_a_time(worker):
     seed(worker.database, 4000, random_bytes=2000)
-    child = subprocess.Popen([binary("backup-worker"), "now"], env=worker.environment(), stdout=subprocess.DEVNULL)
+    child = subprocess.Popen([binary("backup-worker"), "now"], env=worker.environment(), stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_until("it is at work", lambda: worker.left_over())
         worker.run("now").expect(1, "another backup or drill is running")

@@ -35,6 +35,9 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log_file,
+            # The kernel shares processors out by session (autogroup): backup-worker, which leaves them to everybody in its
+            # own, still gets its part beside other tests.
+            start_new_session=True,
             **({"preexec_fn": lambda: os.dup2(handed_over.fileno(), 3), "close_fds": False} if handed_over else {}),
         )
         RUNNING.add(self)
