@@ -2,7 +2,7 @@
 
 use database::DatabaseSettings;
 use process::names::SECRET_VERSION;
-use process::settings::{ConfigFaults, Effective, Settings};
+use process::settings::{Read, Settings};
 
 use crate::identity::BackupRecipient;
 use crate::schedule::Schedule;
@@ -31,7 +31,7 @@ pub struct Config {
 }
 
 /// The settings and where each came from, or every fault at once.
-pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+pub fn read(mut settings: Settings) -> Read<Config> {
     let database = DatabaseSettings::read(&mut settings);
     let target = settings.required("WARDPOST_BACKUP_TARGET", TargetAddress::parse);
     let kms_key = settings.optional("WARDPOST_BACKUP_KMS_KEY", |text| Ok(text.to_owned()));

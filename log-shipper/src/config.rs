@@ -1,7 +1,7 @@
 //! The settings.
 
 use database::DatabaseSettings;
-use process::settings::{ConfigFaults, Effective, Settings};
+use process::settings::{Read, Settings};
 
 use crate::sink::SinkAddress;
 
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// The settings and where each came from, or every fault at once.
-pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+pub fn read(mut settings: Settings) -> Read<Config> {
     let database_path = database::path(&mut settings);
     let database = DatabaseSettings::read(&mut settings);
     let audit_sink = settings.or_default("WARDPOST_AUDIT_SINK", "cloudwatch://wardpost/audit", SinkAddress::parse);

@@ -21,7 +21,7 @@ pub use crate::exit::Exit;
 use crate::hardening;
 use crate::logs::{self, Log};
 use crate::names;
-use crate::settings::{ConfigFaults, Effective, Settings, print_effective};
+use crate::settings::{ConfigFaults, Effective, Read, Settings, print_effective};
 
 /// What is logged where nothing else is said.
 const DEFAULT_FILTER: &str = "info";
@@ -65,9 +65,6 @@ pub struct Started {
     program: Program,
     log: Log,
 }
-
-/// What a configuration's reader gives: the settings and where each came from, or every fault.
-type Read<T> = Result<(T, Vec<Effective>), ConfigFaults>;
 
 /// The life of a program, from the beginning of `main` to the exit code that `main` gives back. `command` does what the
 /// command line asks for. Call it once in a process.

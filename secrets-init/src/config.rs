@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User};
-use process::settings::{ConfigFaults, Effective, Settings};
+use process::settings::{Read, Settings};
 
 use crate::source::Address;
 
@@ -30,7 +30,7 @@ pub(crate) struct Owner {
 }
 
 /// The settings and where each came from, or every fault at once.
-pub(crate) fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+pub(crate) fn read(mut settings: Settings) -> Read<Config> {
     let source = settings.or_default("WARDPOST_SECRET", "aws-secretsmanager://wardpost/app-secrets", Address::parse);
     let env_file = settings.or_default("WARDPOST_ENV_FILE", "/run/wardpost/env", parse_path);
     let owner = settings.optional("WARDPOST_ENV_OWNER", parse_owner);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use database::DatabaseSettings;
 use ipnet::IpNet;
-use process::settings::{ConfigFaults, Effective, Settings};
+use process::settings::{Read, Settings};
 use secrecy::SecretString;
 use store::{DatabaseKey, SessionLimits};
 use url::{Host, Url};
@@ -96,7 +96,7 @@ impl PublicUrl {
 }
 
 /// The `web` program's settings and where each came from, or every fault at once.
-pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+pub fn read(mut settings: Settings) -> Read<Config> {
     let database = DatabaseSettings::read(&mut settings);
     let listen = listen(&mut settings);
     let metrics_listen = settings.optional("WARDPOST_METRICS_LISTEN", metrics::listener::parse_address);
@@ -125,25 +125,21 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
 }
 
 /// The settings of the commands that need the database and nothing else.
-pub fn read_database(mut settings: Settings) -> Result<(DatabaseSettings, Vec<Effective>), ConfigFaults> {
+pub fn read_database(mut settings: Settings) -> Read<DatabaseSettings> {
     let database = DatabaseSettings::read(&mut settings);
     settings.finish(move || database)
 }
 
 /// The settings of `web emergency-access grant`: the database, and the site that the link leads to, where it is known: on
 /// a bad day a shell without the service's settings must do.
-pub fn read_emergency(
-    mut settings: Settings,
-) -> Result<((DatabaseSettings, Option<PublicUrl>), Vec<Effective>), ConfigFaults> {
+pub fn read_emergency(mut settings: Settings) -> Read<(DatabaseSettings, Option<PublicUrl>)> {
     let database = DatabaseSettings::read(&mut settings);
     let public_url = settings.optional("WARDPOST_PUBLIC_URL", PublicUrl::parse);
     settings.finish(move || Some((database?, public_url?)))
 }
 
 /// The settings of `web rekey`: the database, and the key it is to have.
-pub fn read_rekey(
-    mut settings: Settings,
-) -> Result<((DatabaseSettings, Option<DatabaseKey>), Vec<Effective>), ConfigFaults> {
+pub fn read_rekey(mut settings: Settings) -> Read<(DatabaseSettings, Option<DatabaseKey>)> {
     let database = DatabaseSettings::read(&mut settings);
     let new = settings
         .optional("DB_ENCRYPTION_KEY_NEW", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
@@ -151,7 +147,7 @@ pub fn read_rekey(
 }
 
 /// The one setting of the health check.
-pub fn read_listen(mut settings: Settings) -> Result<(SocketAddr, Vec<Effective>), ConfigFaults> {
+pub fn read_listen(mut settings: Settings) -> Read<SocketAddr> {
     let listen = listen(&mut settings);
     settings.finish(move || listen)
 }
