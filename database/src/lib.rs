@@ -93,8 +93,7 @@ mod tests {
             biased;
             _ = &mut waiting => panic!("there is none to open"),
             made = async {
-                let early = creating.open(IfMissing::Refuse).await.err().unwrap();
-                assert_eq!(exit_of(&early), Exit::Failed);
+                assert_eq!(exit_of(&creating.open(IfMissing::Refuse).await.err().unwrap()), Exit::Configuration);
                 std::fs::create_dir(path.parent().unwrap()).unwrap();
                 assert_eq!(exit_of(&creating.open(IfMissing::Refuse).await.err().unwrap()), Exit::Configuration);
                 creating.open(IfMissing::Create).await.unwrap()
