@@ -28,10 +28,11 @@ struct Arguments {
 
 /// Runs `the_program` of this very test binary.
 fn run(act: &str, filter: &str, configure: impl FnOnce(&mut Command)) -> Output {
-    run_with_env_file(act, filter, "", configure)
+    run_with_env_file(act, Some(filter), "", configure)
 }
 
-fn run_with_env_file(act: &str, filter: &str, text: &str, configure: impl FnOnce(&mut Command)) -> Output {
+/// `filter` is what the environment says of WARDPOST_LOG, `text` what stands in the env file.
+fn run_with_env_file(act: &str, filter: Option<&str>, text: &str, configure: impl FnOnce(&mut Command)) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let env_file = folder.path().join("env");
     fs::write(&env_file, text).unwrap();
@@ -41,7 +42,7 @@ fn run_with_env_file(act: &str, filter: &str, text: &str, configure: impl FnOnce
         .args(["--ignored", "--exact", "the_program", "--nocapture"])
         .env_clear()
         .env(ACT, act)
-        .env("WARDPOST_LOG", filter)
+        .envs(filter.map(|filter| ("WARDPOST_LOG", filter)))
         .env("WARDPOST_ENV_FILE", env_file)
         .stdin(Stdio::null());
     configure(&mut command);
@@ -152,9 +153,9 @@ fn a_filter_of_the_environment_holds_from_the_start_and_one_of_the_env_file_once
     let output = run("speak", "debug", |_| ());
     assert_eq!(messages(&output), ["before the settings", "hello", "details", "panic"]);
     let of_the_file = "WARDPOST_LOG=\"debug\"\n";
-    let output = run_with_env_file("speak", "", of_the_file, |_| ());
+    let output = run_with_env_file("speak", None, of_the_file, |_| ());
     assert_eq!(messages(&output), ["hello", "details", "panic"]);
-    let output = run_with_env_file("speak", "info", of_the_file, |_| ());
+    let output = run_with_env_file("speak", Some("info"), of_the_file, |_| ());
     assert_eq!(messages(&output), ["hello", "panic"]);
 }
 

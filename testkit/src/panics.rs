@@ -155,9 +155,9 @@ mod tests {
                 "--json",
                 "list",
                 "list --json",
+                "restore --at 1",
                 "restore 1",
                 "restore 1 --json",
-                "restore --at 1",
                 "staff grant amina@clinic.example --minutes 1",
                 "staff grant amina@clinic.example --minutes 1 --json",
             ]
