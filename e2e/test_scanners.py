@@ -31,11 +31,11 @@ EXPLAINED_HEADERS = {
 }
 
 
-def unexplained(scan):
+def unexplained(scan, explained=EXPLAINED):
     return sorted(
         f"{found.kind} {found.path} {found.parameter}: {found.words}"
         for found in scan.findings()
-        if found.level > INFORMATIONAL and (found.kind, found.path, found.parameter) not in EXPLAINED
+        if found.level > INFORMATIONAL and (found.kind, found.path, found.parameter) not in explained
     )
 
 
@@ -108,7 +108,8 @@ def test_a_scanner_finds_holes_where_there_are_some(tmp_path):
         "Reflected Cross Site Scripting", "Open Redirect", "CRLF Injection", "Cross Site Request Forgery",
         "Content Security Policy Configuration", "Secure Flag cookie", "HttpOnly Flag cookie",
     }, kinds
-    assert len(unexplained(scan)) >= len(kinds)
+    # What is explained of our site is a fault of this one.
+    assert len(unexplained(scan, explained={})) >= len(kinds)
 
 
 # ---- Headers ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ from .waiting import wait_until
 
 TOOLS = ROOT / "target" / "e2e-tools"
 # How long the driver goes on looking for an element, and how long it may take over anything. Two cores are busy.
-FIND_SECONDS = 20
+FIND_SECONDS = 30
+# One look takes some ms.
+LOOK_SECONDS = 8
 COMMAND_SECONDS = 60
 # The protocol's own name for a reference to an element.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
@@ -129,7 +131,7 @@ class Window:
             session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
             self._session = f"/session/{session['sessionId']}"
             self.version = "{browserName} {browserVersion}".format(**session["capabilities"])
-            self._command("POST", "/timeouts", {"implicit": FIND_SECONDS * 1000, "pageLoad": COMMAND_SECONDS * 1000})
+            self._command("POST", "/timeouts", {"implicit": 0, "pageLoad": COMMAND_SECONDS * 1000})
         except BaseException:
             self.close()
             raise
@@ -141,14 +143,14 @@ class Window:
         except requests.RequestException:
             return False
 
-    def _ask(self, method, path, body=None):
-        reply = self._http.request(method, self._address + path, json=body, timeout=2 * COMMAND_SECONDS)
+    def _ask(self, method, path, body=None, seconds=2 * COMMAND_SECONDS):
+        reply = self._http.request(method, self._address + path, json=body, timeout=seconds)
         value = reply.json()["value"]
         assert reply.ok, f"{method} {path}: {value.get('error')}: {value.get('message')}; {self._log.read_text()[-2000:]}"
         return value
 
-    def _command(self, method, path, body=None):
-        return self._ask(method, self._session + path, body)
+    def _command(self, method, path, body=None, **options):
+        return self._ask(method, self._session + path, body, **options)
 
     def open(self, address):
         """Goes there, and waits until the page is loaded."""
@@ -161,11 +163,22 @@ class Window:
     def find(self, xpath):
         """The element, once it is there."""
         try:
-            found = self._command("POST", "/element", {"using": "xpath", "value": xpath})
+            found = wait_until(f"{xpath} is there", lambda: self._look(xpath), FIND_SECONDS)
         except AssertionError as error:
             text = self.run("return document.body ? document.body.innerText : ''")
             raise AssertionError(f"{error}\non the page {self.address()}:\n{text[:2000]}") from None
         return f"/element/{found[ELEMENT]}"
+
+    def _look(self, xpath):
+        """One look: WebKit never answers a search whose page goes meanwhile."""
+        try:
+            return self._command("POST", "/element", {"using": "xpath", "value": xpath}, seconds=LOOK_SECONDS)
+        except requests.Timeout:
+            return None
+        except AssertionError as error:
+            if "no such element" in str(error) or "before the unload event" in str(error):
+                return None
+            raise
 
     def click(self, xpath):
         """A click, as with a mouse."""
