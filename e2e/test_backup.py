@@ -144,6 +144,8 @@ def test_another_machine_can_prove_it_and_says_that_nothing_was_written_down(wor
 
 def test_a_restore_needs_a_word_keeps_the_old_file_and_says_what_was_given_up(worker, tmp_path):
     manifest = worker.now()
+    shipper = Shipper(worker.database, f"file://{tmp_path}/audit.jsonl")
+    shipper.run("once").expect(0)
     seed(worker.database, 5)
     worker.run("restore", "latest", "--to", worker.database).expect(1, "--replace")
     done = worker.run("restore", "latest", "--to", worker.database, "--replace", "--json").expect(0).json
@@ -157,7 +159,6 @@ def test_a_restore_needs_a_word_keeps_the_old_file_and_says_what_was_given_up(wo
     replaced = Shipper(tmp_path / done["replaced"], f"file://{tmp_path}/old.jsonl")
     assert replaced.status()["newest"] == done["given_up_row"]
     # The log goes on under a name of its own, so that what was given up and what comes meet nowhere.
-    shipper = Shipper(worker.database, f"file://{tmp_path}/audit.jsonl")
     shipper.run("once").expect(0)
     assert f"/restored-{MESSAGES + 3}-" in shipper.status()["stream"]
     shipper.run("verify").expect(0)

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{AuditEvent, AuditId, Hash, HashedFields, PersonId, Timestamp, chain_hash};
+use store::{
+    Action, AuditEvent, AuditId, BackupEvent, ChainPosition, Hash, HashedFields, PersonId, RestoreRecord, Timestamp,
+    chain_hash,
+};
 
 /// The version of this format.
 const SCHEMA: u32 = 1;
@@ -184,6 +187,30 @@ pub struct ShippedEvent {
     pub hash: Hash,
     /// What its own fields hash to.
     pub recomputed: Hash,
+    /// What it says that `verify` needs to know.
+    pub about: Option<Box<About>>,
+}
+
+/// What a few rows say of the log itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// DATABASE_RESTORED.
+    Restored(RestoreRecord),
+    /// BACKUP_CREATED.
+    Backup(RecordedBackup),
+    /// AUDIT_ROW_QUARANTINED: this row is in no copy.
+    GivenUpOn(AuditId),
+}
+
+/// A backup as the log recorded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedBackup {
+    /// The row that says so.
+    pub row: AuditId,
+    /// The archive's name.
+    pub name: String,
+    /// The end of the log in it; versions before this field did not write it down.
+    pub head: Option<ChainPosition>,
 }
 
 /// A part of an event that was read back.
@@ -250,8 +277,49 @@ pub fn parse(line: &str) -> Option<Parsed> {
         details: read.details?.get(),
         ip: read.ip_address.as_deref(),
     };
-    let recomputed = chain_hash(&Hash::parse(&read.previous_hash?)?, &fields);
-    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed })))
+    let previous_hash = Hash::parse(&read.previous_hash?)?;
+    let recomputed = chain_hash(&previous_hash, &fields);
+    let about = about(&fields, previous_hash, recomputed).map(Box::new);
+    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed, about })))
+}
+
+/// The stream that a line names; none where it is not of this format.
+pub fn stream_of(line: &str) -> Option<String> {
+    Some(match parse(line)? {
+        Parsed::Whole(event) => event.stream,
+        Parsed::Part(part) => part.stream,
+    })
+}
+
+fn about(fields: &HashedFields<'_>, previous_hash: Hash, hash: Hash) -> Option<About> {
+    #[derive(Deserialize)]
+    struct Quarantined {
+        row: i64,
+    }
+    match Action::parse(fields.action)? {
+        Action::DatabaseRestored => Some(About::Restored(RestoreRecord {
+            id: fields.id,
+            at: Timestamp::parse_rfc3339(fields.at)?,
+            previous_hash,
+            hash,
+            details: serde_json::from_str(fields.details).unwrap_or_default(),
+        })),
+        Action::BackupCreated => match serde_json::from_str(fields.details).ok()? {
+            BackupEvent::Created { name, head, .. } => {
+                let head = match head {
+                    None => None,
+                    Some(head) => Some(head.position()?),
+                };
+                Some(About::Backup(RecordedBackup { row: fields.id, name, head }))
+            }
+            _ => None,
+        },
+        Action::AuditRowQuarantined => {
+            let told: Quarantined = serde_json::from_str(fields.details).ok()?;
+            AuditId::new(told.row).map(About::GivenUpOn)
+        }
+        _ => None,
+    }
 }
 
 /// Puts the parts of oversize events together again, in whatever order and however often they come.
@@ -263,6 +331,7 @@ pub struct Assembly {
 /// One way in which a row was cut: sent again under another time, its parts are others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cut {
+    stream: String,
     row: AuditId,
     hash: String,
     parts: usize,
@@ -271,9 +340,9 @@ struct Cut {
 
 impl Assembly {
     /// Takes a part; gives the event once its last part is there. Parts that make no event give an error.
-    pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, AuditId> {
+    pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, (String, AuditId)> {
         let (id, parts) = (part.id, part.parts);
-        let key = Cut { row: id, hash: part.hash.to_string(), parts, shipped_at: part.shipped_at };
+        let key = Cut { stream: part.stream, row: id, hash: part.hash.to_string(), parts, shipped_at: part.shipped_at };
         let collected = self.waiting.entry(key.clone()).or_default();
         collected.insert(part.part, part.text);
         if collected.len() < parts {
@@ -282,14 +351,14 @@ impl Assembly {
         let line: String = collected.values().map(String::as_str).collect();
         self.waiting.remove(&key);
         match parse(&line) {
-            Some(Parsed::Whole(event)) if event.id == id => Ok(Some(*event)),
-            _ => Err(id),
+            Some(Parsed::Whole(event)) if event.id == id && event.stream == key.stream => Ok(Some(*event)),
+            _ => Err((key.stream, id)),
         }
     }
 
-    /// The rows of which parts are left that make no whole; the row may have come whole beside them.
-    pub fn incomplete(&self) -> impl Iterator<Item = AuditId> + '_ {
-        self.waiting.keys().map(|cut| cut.row)
+    /// The streams and rows of which parts are left that make no whole; the row may have come whole beside them.
+    pub fn incomplete(&self) -> impl Iterator<Item = (&str, AuditId)> + '_ {
+        self.waiting.keys().map(|cut| (cut.stream.as_str(), cut.row))
     }
 }
 

@@ -139,7 +139,7 @@ fn parts_that_do_not_fit_together_are_refused() {
     };
     let mut assembly = Assembly::default();
     assert_eq!(assembly.add(part(&parts[0])), Ok(None));
-    assert_eq!(assembly.incomplete().collect::<Vec<_>>(), [row.id]);
+    assert_eq!(assembly.incomplete().collect::<Vec<_>>(), [(log().stream.as_str(), row.id)]);
     let mut other_count = part(&parts[1]);
     other_count.parts += 1;
     assert_eq!(assembly.add(other_count), Ok(None));

@@ -1,17 +1,19 @@
-//! `log-shipper verify`: reads the copy back, whole, and compares it with the local log.
+//! `log-shipper verify`: reads all that there is in the place back, and compares it with the local log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use process::Exit;
 use process::console::{Progress, complain, say};
-use store::{AuditCopy, AuditId, Hash, Store, StoreError, Timestamp, chain_hash};
+use store::{AuditCopy, AuditId, Hash, RestoreRecord, Store, StoreError, Timestamp, chain_hash};
 
 use super::open;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
+use crate::comparison::{Background, Comparison, Range};
 use crate::event::ShippedEvent;
+use crate::lineage::{LocalRestore, Place, Proof};
 use crate::sink::{Retention, SendError, Sink};
-use crate::verify::{Bound, Comparison, Range, Report};
+use crate::verify::{Bound, Report, StreamReport};
 
 /// Local rows that are read at once, and bytes of their details.
 const ROWS: u32 = 5_000;
@@ -94,33 +96,88 @@ async fn compare(
     from: Option<Bound>,
     to: Option<Bound>,
 ) -> Result<Report, Trouble> {
-    let range = range(store, copy, sink, from, to).await?;
-    let mut comparison = Comparison::new(range, &copy.stream);
-    let mut progress = Progress::start();
-    let (mut page, mut read) = (None, 0_u64);
+    let retention = sink.retention().await?;
+    let background = background(store, retention).await?;
+    let range = range(store, copy, &background, from, to).await?;
+    let mut comparison = Comparison::new(range.clone(), background.clone(), BTreeMap::new());
+    let mut watched = comparison.watches();
     loop {
-        let lines = sink.read_back(page).await?;
-        read += lines.texts.len() as u64;
-        let events = comparison.read(&lines.texts);
-        let local = local_hashes(store, &events).await?;
-        comparison.compare(&events, &local);
-        progress.show(|| format!("compared {read} events"));
-        match lines.next {
-            Some(next) => page = Some(next),
-            None => return Ok(comparison.finish()),
+        comparison = Comparison::new(range.clone(), background.clone(), watched.clone());
+        read_all(store, sink, &mut comparison).await?;
+        // A stream that is not the local log's may tell of restores that nobody knew of before it was read.
+        let wanted = comparison.watches();
+        if wanted == watched {
+            return Ok(comparison.finish());
+        }
+        watched = wanted;
+    }
+}
+
+async fn read_all(store: &Store, sink: &mut Sink, comparison: &mut Comparison) -> Result<(), Trouble> {
+    let mut progress = Progress::start();
+    let mut read = 0_u64;
+    for section in sink.sections().await? {
+        if let Some(stream) = &section.stream {
+            comparison.found(stream, section.created);
+        }
+        let mut page = None;
+        loop {
+            let lines = sink.read_back(&section, page).await?;
+            read += lines.texts.len() as u64;
+            let events = comparison.read(&lines.texts);
+            let local = local_hashes(store, &events).await?;
+            comparison.compare(&events, &local);
+            progress.show(|| format!("compared {read} events"));
+            match lines.next {
+                Some(next) => page = Some(next),
+                None => break,
+            }
         }
     }
+    Ok(())
+}
+
+async fn background(store: &Store, retention: Retention) -> Result<Background, StoreError> {
+    let mut restores = Vec::new();
+    for record in store.restores().await? {
+        let head_at = row_before(store, &record).await?;
+        restores.push(LocalRestore { record, head_at });
+    }
+    Ok(Background {
+        database_id: store.database_id().to_owned(),
+        restores,
+        retention_days: match retention {
+            Retention::Days(days) => Some(days),
+            Retention::Forever | Retention::Untold => None,
+        },
+        wanted_days: AUDIT_RETENTION_DAYS,
+        now: Timestamp::now(),
+    })
+}
+
+/// When the row before a restore was written.
+async fn row_before(store: &Store, record: &RestoreRecord) -> Result<Option<Timestamp>, StoreError> {
+    let after = AuditId::new(record.id.get() - 2).unwrap_or(AuditId::ZERO);
+    let rows = store.audit_events(after, 1, 0).await?;
+    Ok(rows.first().filter(|row| row.id < record.id).map(|row| row.at))
 }
 
 async fn range(
     store: &Store,
     copy: &AuditCopy,
-    sink: &mut Sink,
+    background: &Background,
     from: Option<Bound>,
     to: Option<Bound>,
 ) -> Result<Range, StoreError> {
     // The books before the copy is read: what is shipped meanwhile may be in it or not.
-    let cursor = store.shipping_state(copy).await?.cursor;
+    let (mut cursors, mut all_quarantined) = (BTreeMap::new(), BTreeMap::new());
+    let names = background.restores.iter().map(|restore| restore.record.stream(&background.database_id));
+    for stream in std::iter::once(background.database_id.clone()).chain(names) {
+        let copy = AuditCopy { sink: copy.sink.clone(), stream: stream.clone() };
+        cursors.insert(stream.clone(), store.shipping_state(&copy).await?.cursor);
+        let quarantined: BTreeSet<_> = store.quarantined(&copy).await?.into_iter().map(|row| row.id).collect();
+        all_quarantined.insert(stream, quarantined);
+    }
     let head = store.audit_head().await?.id;
     let first_row = AuditId::ZERO.next();
     let first = match from {
@@ -138,17 +195,18 @@ async fn range(
         }
     };
     let last = until.map_or(head, |row| row.min(head));
-    let quarantined: BTreeSet<_> =
-        store.quarantined(copy).await?.into_iter().map(|row| row.id).filter(|id| (first..=last).contains(id)).collect();
-    let kept_from = match sink.retention().await {
-        Retention::Days(days) => {
+    for quarantined in all_quarantined.values_mut() {
+        quarantined.retain(|id| (first..=last).contains(id));
+    }
+    let kept_from = match background.retention_days {
+        Some(days) => {
             let days = u64::from(days.unsigned_abs());
-            let oldest = Timestamp::now().minus(Duration::from_secs(days * SECONDS_A_DAY));
+            let oldest = background.now.minus(Duration::from_secs(days * SECONDS_A_DAY));
             store.first_audit_row_at(oldest).await?.unwrap_or(head.next())
         }
-        Retention::Forever | Retention::Untold => first_row,
+        None => first_row,
     };
-    Ok(Range { first, last, until, cursor, quarantined, kept_from })
+    Ok(Range { first, last, until, cursors, quarantined: all_quarantined, kept_from })
 }
 
 /// What the local rows of these events hash to: their content, whatever hash stands beside it.
@@ -196,5 +254,39 @@ fn to_text(report: &Report, copy: &AuditCopy) -> String {
             text.push_str(&format!("{count} rows {what}.\n"));
         }
     }
+    if report.streams.len() > 1 {
+        text.push_str("Streams of the copy, from the oldest on:\n");
+        for stream in &report.streams {
+            text.push_str(&format!("  {}\n", stream_in_words(stream)));
+        }
+    }
     text
+}
+
+fn stream_in_words(stream: &StreamReport) -> String {
+    let place = match stream.place {
+        Place::Current => "the local log",
+        Place::Before => "the local log before a restore",
+        Place::GivenUp => "given up by a restore",
+        Place::PastRetention => "older than the copy keeps rows",
+        Place::Unexplained => "NOT EXPLAINED",
+        Place::NotAsked => "not asked for",
+    };
+    let mut words = format!("{}: {place}; {} rows agree", stream.name, stream.checked);
+    if let Some(rows) = &stream.given_up {
+        words.push_str(&format!("; given up: {} rows, {} to {}", rows.rows, rows.from, rows.to));
+    }
+    if let Some(restore) = &stream.restore {
+        let proof = match restore.proof {
+            Proof::Proved => "the stream before it recorded that backup",
+            Proof::ByNameOnly => {
+                "the stream before it recorded that backup, by an earlier version, which did not say where its log ended"
+            }
+            Proof::PastRetention => "what would prove it is older than the copy keeps rows",
+            Proof::NotAsked => "not asked for",
+            Proof::StreamMissing | Proof::HeadUnknown | Proof::BackupUnknown => "NOT PROVED",
+        };
+        words.push_str(&format!("; begun by row {}, from backup {}: {proof}", restore.row, restore.backup));
+    }
+    words
 }
