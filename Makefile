@@ -1,6 +1,14 @@
 # The few commands this project is worked with; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench unit e2e setup install uninstall
+.PHONY: help demo test check bench build unit e2e setup install uninstall
+
+# What is set on make's command line is meant for this file. make would hand it down to every make below, also to that of a
+# build script: OpenSSL's installs itself below DESTDIR, where its crate does not look. What compilers are to know belongs in
+# the environment, which goes on as it is.
+unexport $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+unexport ARGS MAKEFLAGS MFLAGS MAKEOVERRIDES GNUMAKEFLAGS
+# make exports this one whatever it is told.
+CARGO := env -u MAKELEVEL cargo
 
 # cargo-nextest runs the tests in parallel processes; a machine without it has plain `cargo test`.
 CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo test)
@@ -12,31 +20,40 @@ help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--help tells what it can do
-	cargo build $(PROGRAMS)
-	cargo run --quiet --bin demo -- $(ARGS)
+	$(CARGO) build $(PROGRAMS)
+	$(CARGO) run --quiet --bin demo -- $(ARGS)
 
-test: setup check unit e2e ## Install what the tests need, then run all of them
+test: ## Install what the tests need, run all of them, and tell what took how long
+	e2e/run_parts.py setup build check unit e2e
 
 check: setup ## Formatting, lints, dependencies, scripts, secrets: warnings denied
-	cargo fmt --all -- --check
+	$(CARGO) fmt --all -- --check
 	checks/run
-	cargo clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+build: ## Compile programs and tests, each crate once for all that is run below
+	$(CARGO) build --workspace --all-targets
 
 unit: ## The tests written in Rust
-	cargo $(CARGO_TEST) --workspace
+	$(CARGO) $(CARGO_TEST) --workspace
 
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
-e2e: setup ## The tests in a real browser
-	cargo build $(PROGRAMS) --bin seed --bin provider
-	.venv/bin/python -m pytest e2e $(ARGS)
+# Most tests wait for something, so more run at once than there are cores. Those that measure how long something takes, or
+# look at work that leaves the processors to everything else, are marked `alone` and come after them.
+PYTEST := .venv/bin/python -m pytest e2e
+e2e: setup build ## The tests in a real browser
+	$(PYTEST) -m 'not alone' --numprocesses=4 --no-loadscope-reorder --junitxml=target/e2e-report.xml $(ARGS) $(NONE_IS_FINE)
+	$(PYTEST) -m alone --junitxml=target/e2e-report-alone.xml $(ARGS) $(NONE_IS_FINE)
+# pytest ends with 5 where ARGS leaves no test.
+NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 
 setup: ## Install what the tests need
 	e2e/setup
 
 bench: ## Measure a release build, beside others
-	cargo build --release --locked $(addprefix --bin ,$(RELEASED) seed)
-	cargo build --release --locked --package wardpost-store --example raw_rates
-	cargo build --release --locked --package wardpost-web --example fixed_reply
+	$(CARGO) build --release --locked $(addprefix --bin ,$(RELEASED) seed)
+	$(CARGO) build --release --locked --package wardpost-store --example raw_rates
+	$(CARGO) build --release --locked --package wardpost-web --example fixed_reply
 	bench/setup
 	target/bench/tools/venv/bin/python bench/run.py $(ARGS)
 
@@ -44,6 +61,8 @@ bench: ## Measure a release build, beside others
 PREFIX ?= /usr/local
 # The folder of programs to install; without it, a release is built.
 BINARIES ?= target/release
+# Nor are these handed down where they come from the environment. (Named any earlier, they would count as set.)
+unexport DESTDIR PREFIX BINARIES
 RELEASED := web secrets-init log-shipper backup-worker
 LIBRARY := $(DESTDIR)$(PREFIX)/lib
 UNITS := $(notdir $(wildcard systemd/units/*.service systemd/units/*.socket systemd/units/*.target systemd/units/*.timer))
@@ -54,7 +73,7 @@ PLACE := sed 's|/usr/local/|$(PREFIX)/|g'
 install: ## Install programs and systemd units under PREFIX (/usr/local), below DESTDIR; BINARIES=target/debug needs no release
 ifeq ($(BINARIES),target/release)
 # One by one: built together, each would have the features that any of them asks for.
-	for program in $(RELEASED); do cargo build --release --locked --package wardpost-$$program || exit; done
+	for program in $(RELEASED); do $(CARGO) build --release --locked --package wardpost-$$program || exit; done
 endif
 	install -d $(LIBRARY)/wardpost $(LIBRARY)/systemd/system/wardpost-.service.d $(LIBRARY)/sysusers.d $(LIBRARY)/tmpfiles.d
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/wardpost $(DESTDIR)/etc/wardpost

@@ -1,18 +1,48 @@
 """Fixtures: the browser, windows, and a site for each test module."""
 
 import re
+from contextlib import ExitStack
+from itertools import count
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from support import leftovers, shared, workers
 from support.backups import BackupWorker
 from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
-from support.composed_site import ComposedSite
-from support.container_host import ContainerHost
 from support.database_program import copy_database, seed
-from support.installed_site import InstalledSite
 from support.site import Site
 from support.visitor import Visitor
+
+
+def pytest_collection_modifyitems(items):
+    workers.sort(items)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return workers.Scheduling(config, log)
+
+
+def _is_worker(config):
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config):
+    if not _is_worker(config):
+        leftovers.adopt_orphans()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session):
+    yield
+    if _is_worker(session.config):
+        return
+    left = leftovers.find()
+    leftovers.end(left)
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        for number, command in left.items():
+            print(f"\nSTILL RUNNING after the tests, and ended now: {number} {command}")
 
 
 @pytest.fixture(scope="session")
@@ -55,16 +85,15 @@ def site(tmp_path_factory):
 @pytest.fixture
 def own_site(tmp_path):
     """Starts a site for one test alone, with settings of its own."""
-    started = []
+    with ExitStack() as started:
+        numbers = count()
 
-    def start(**options):
-        site = Site(tmp_path / f"demo-{len(started)}", **options)
-        started.append(site)
-        return site
+        def start(**options):
+            site = Site(tmp_path / f"demo-{next(numbers)}", **options)
+            started.callback(site.stop)
+            return site
 
-    yield start
-    for site in started:
-        site.stop()
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -101,59 +130,19 @@ def visitor(site):
     return lambda person=None: Visitor(site, person)
 
 
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """The site on a machine of its own, booted once: whoever changes it puts it right again."""
-    installed = InstalledSite(tmp_path_factory.mktemp("installed"))
-    yield installed
-    installed.stop()
-
-
-class Composed:
-    """One engine and one project for all tests that use them. They cost most of a minute, and cores while they are up:
-    started for the first of those tests, and stopped after the last in a row."""
-
-    def __init__(self):
-        self._site = self._why_skipped = self._why_failed = None
-
-    def site(self, folder):
-        # Nobody waits for the same refusal once for each test.
-        if self._why_skipped:
-            pytest.skip(self._why_skipped)
-        if self._why_failed:
-            pytest.fail(f"the site under compose did not start before: {self._why_failed}")
-        if not self._site:
-            try:
-                host = ContainerHost()
-            except pytest.skip.Exception as skipped:
-                self._why_skipped = str(skipped)
-                raise
-            try:
-                self._site = ComposedSite(host, folder())
-            except BaseException as error:
-                self._why_failed = str(error)[-2000:]
-                host.remove()
-                raise
-        return self._site
-
-    def stop(self):
-        if self._site:
-            self._site.stop()
-            self._site.host.remove()
-            self._site = None
-
-
-_composed = Composed()
-
-
 @pytest.fixture
 def composed(tmp_path_factory):
     """The site as `compose/` runs it."""
-    return _composed.site(lambda: tmp_path_factory.mktemp("composed"))
+    return shared.COMPOSED.get(tmp_path_factory)
+
+
+@pytest.fixture
+def installed(tmp_path_factory):
+    """The site on a machine of its own, booted once: a test that changes it puts it right again."""
+    return shared.INSTALLED.get(tmp_path_factory)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     yield
-    if "composed" in item.fixturenames and "composed" not in getattr(nextitem, "fixturenames", ()):
-        _composed.stop()
+    shared.stop_what_is_done(item, nextitem)

@@ -87,7 +87,7 @@ def small(tmp_path):
 
 def killed_at(worker, call, number, *arguments, paths=()):
     command = [*kill_at(worker.folder / "calls", call, number, paths), binary("backup-worker"), *arguments]
-    run = subprocess.run([str(part) for part in command], env=worker.environment(), capture_output=True, text=True, timeout=60)
+    run = subprocess.run([str(part) for part in command], env=worker.environment(), capture_output=True, text=True, timeout=60, start_new_session=True)
     assert run.returncode == -signal.SIGKILL, f"not killed at {call} number {number}, but ended with {run.returncode}: {run.stderr}"
 
 

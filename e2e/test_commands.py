@@ -52,6 +52,24 @@ def test_every_fault_of_the_settings_is_told_at_once_and_nothing_starts(site):
     assert "WARDPOST_TRUSTED_PROXIES" in result.stderr, "a mistyped name is told the right one"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("WARDPOST_STAFF_DOMAINS", "@clinic.example,mail.example", "write clinic.example"),
+        ("WARDPOST_STAFF_DOMAINS", "@clinic", "is not a domain such as clinic.example"),
+        ("WARDPOST_STAFF_EMAILS", "@clinic.example", "write clinic.example into WARDPOST_STAFF_DOMAINS"),
+        # Its cookies would cross a network in plaintext.
+        ("WARDPOST_PUBLIC_URL", "http://messages.clinic.example", "must begin with https://"),
+        ("WARDPOST_PUBLIC_URL", "http://192.168.1.20:8080", "must begin with https://"),
+    ],
+)
+def test_what_would_let_nobody_in_or_anybody_listen_is_refused_before_the_start(site, name, value, advice):
+    for arguments in (["--check-config"], []):
+        result = web(*arguments, **settings_of(site, **{name: value}))
+        assert result.returncode == 78, result.stdout + result.stderr
+        assert f"{name}: " in result.stderr and advice in result.stderr, result.stderr
+
+
 def test_an_env_file_that_others_may_read_is_refused(site, tmp_path):
     copy = tmp_path / "env"
     copy.write_text((site.data / "env").read_text())

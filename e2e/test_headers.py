@@ -10,6 +10,7 @@ import requests
 from playwright.sync_api import expect
 
 from support.browser import begin_sign_in, sign_in
+from support.outside_checkers import judge_headers
 from support.visitor import Visitor
 
 POLICY = {
@@ -30,7 +31,7 @@ def policy(headers):
     return {name: value for name, value in directives}
 
 
-def check(reply, what):
+def check(reply, what, *, behind_tls=False):
     """The headers of controls A7, C2, C3 and D6, and no word about what is inside."""
     headers = reply.headers
     assert policy(headers) == POLICY, what
@@ -44,8 +45,10 @@ def check(reply, what):
     assert "access-control-allow-origin" not in headers, what
     assert not {"server", "x-powered-by"} & {name.lower() for name in headers}, what
     for line in reply.raw.headers.getlist("set-cookie"):
-        assert line.startswith("__Host-"), f"{what}: {line}"
-        for attribute in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
+        # At http on loopback neither: WebKit would keep no such cookie.
+        assert line.startswith("__Host-") == behind_tls, f"{what}: {line}"
+        assert ("; Secure" in line) == behind_tls, f"{what}: {line}"
+        for attribute in ("HttpOnly", "SameSite=Lax", "Path=/"):
             assert attribute in line, f"{what}: {line}"
         assert "domain" not in line.lower(), f"{what}: {line}"
 
@@ -88,6 +91,17 @@ def test_replies_to_a_stranger(method, path, status, site):
     private(reply, f"{method} {path}")
     if status == 405:
         assert reply.headers["allow"]
+
+
+def test_behind_tls_every_cookie_is_secure_and_of_one_host(own_site):
+    site = own_site(web_environment={"WARDPOST_PUBLIC_URL": "https://messages.clinic.example"})
+    set_by = ["/sign-in/start", "/sign-in/callback?code=x&state=y", "/emergency-access"]
+    for path in set_by:
+        reply = Visitor(site).get(path, headers={"Host": "messages.clinic.example"})
+        check(reply, path, behind_tls=True)
+        assert reply.raw.headers.getlist("set-cookie"), path
+        (judged,) = judge_headers([reply])
+        assert not [found for found in judged if found[0].startswith("Set-Cookie")], judged
 
 
 def test_replies_to_a_member(visitor):

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import expect
@@ -14,10 +15,10 @@ from support.waiting import wait_until
 @pytest.fixture
 def estate(tmp_path):
     estate = Estate(tmp_path / "estate")
-    estate.secrets_init()
-    estate.start()
-    yield estate
-    estate.close()
+    with closing(estate):
+        estate.secrets_init()
+        estate.start()
+        yield estate
 
 
 def begin(page):

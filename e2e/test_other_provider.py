@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,20 +31,21 @@ def site(tmp_path_factory):
         "redirect_uri": f"http://127.0.0.1:{port}/sign-in/callback",
     }
     command = ["node", ROOT / "e2e/other-provider/server.mjs", json.dumps(client)]
-    process = Process(command, log=folder / "provider.log")
-    issuer = process.announced()["issuer"]
-    web = BareWeb(
-        folder / "web",
-        port=port,
-        client_id=client["client_id"],
-        client_secret=client["client_secret"],
-        issuer=issuer,
-        WARDPOST_STAFF_DOMAINS="clinic.example",
-    )
-    web.provider = RunningProvider(issuer)
-    yield web
-    web.stop()
-    process.stop()
+    with ExitStack() as started:
+        process = Process(command, log=folder / "provider.log")
+        started.callback(process.stop)
+        issuer = process.announced()["issuer"]
+        web = BareWeb(
+            folder / "web",
+            port=port,
+            client_id=client["client_id"],
+            client_secret=client["client_secret"],
+            issuer=issuer,
+            WARDPOST_STAFF_DOMAINS="clinic.example",
+        )
+        started.callback(web.stop)
+        web.provider = RunningProvider(issuer)
+        yield web
 
 
 def sign_in_as(page, name):

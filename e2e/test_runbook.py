@@ -8,7 +8,7 @@ import pytest
 from support.processes import ROOT
 
 RUNBOOK = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
-PROGRAMS = ("backup-worker", "log-shipper", "process", "secrets-init", "store", "web")
+PROGRAMS = ("backup-worker", "database", "log-shipper", "process", "secrets-init", "store", "web")
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 
 
@@ -71,6 +71,11 @@ def test_an_alarm_is_found_at_the_top_of_the_runbook(alarm):
     (table,) = re.findall(r"^## What happened\?\n(.*?)^## ", RUNBOOK, re.DOTALL | re.MULTILINE)
     rows = [line for line in table.splitlines() if f"`{alarm}`" in line]
     assert rows and all("](#" in row for row in rows), f"{alarm} has no row that says where to go"
+
+
+def test_the_way_to_restore_a_backup_comes_first():
+    (first,) = re.findall(r"^## What happened\?\n\|.*\n\|[-|]+\n(.*)", RUNBOOK, re.MULTILINE)
+    assert first.endswith("| [Restore a backup](#restore-a-backup) |")
 
 
 def test_every_line_at_error_is_in_the_runbook():

@@ -15,21 +15,27 @@ from support.site import Site
 from support.visitor import Visitor
 
 # What wapiti may say of this site, by (kind, path, parameter), and why it is no fault: docs/SECURITY.md says the same.
-EXPLAINED = {}
+EXPLAINED = {
+    ("Secure Flag cookie", "/", ""): "at http on loopback no cookie asks for TLS, since WebKit would keep none; behind TLS: test_headers.py",
+}
 # What drHEADer may say of a reply, by its rule, and why that is no fault: docs/SECURITY.md says the same.
 EXPLAINED_HEADERS = {
     "Cache-Control": "it wants max-age=0 beside no-store, which keeps nothing that could have an age; static files are kept on purpose",
     "Referrer-Policy": "same-origin tells nobody else anything, and `no-referrer` would make forms come from the origin null",
     "X-XSS-Protection": "for browsers of before 2020, where it made holes of its own",
+    **{
+        f"Set-Cookie - {name}": "not Secure at http on loopback, where WebKit would keep none; behind TLS: test_headers.py"
+        for name in ("wardpost", "wardpost-signin", "wardpost-door")
+    },
     "Cross-Origin-Embedder-Policy": "the content security policy lets nothing of others in; no page asks for isolation",
 }
 
 
-def unexplained(scan):
+def unexplained(scan, explained=EXPLAINED):
     return sorted(
         f"{found.kind} {found.path} {found.parameter}: {found.words}"
         for found in scan.findings()
-        if found.level > INFORMATIONAL and (found.kind, found.path, found.parameter) not in EXPLAINED
+        if found.level > INFORMATIONAL and (found.kind, found.path, found.parameter) not in explained
     )
 
 
@@ -102,7 +108,8 @@ def test_a_scanner_finds_holes_where_there_are_some(tmp_path):
         "Reflected Cross Site Scripting", "Open Redirect", "CRLF Injection", "Cross Site Request Forgery",
         "Content Security Policy Configuration", "Secure Flag cookie", "HttpOnly Flag cookie",
     }, kinds
-    assert len(unexplained(scan)) >= len(kinds)
+    # What is explained of our site is a fault of this one.
+    assert len(unexplained(scan, explained={})) >= len(kinds)
 
 
 # ---- Headers ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """`make install` into a folder, as a packager would, with the programs of the debug build."""
 
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -58,3 +60,35 @@ def test_a_release_is_built_program_by_program_unless_others_are_named(tmp_path)
     built = make("install", tmp_path, "--dry-run")
     assert "cargo build --release --locked --package wardpost-$program" in built
     assert "cargo build" not in make("install", tmp_path, f"BINARIES={BINARIES}", "--dry-run")
+
+
+@pytest.mark.parametrize("target", ["install", "demo", "unit", "check", "e2e", "bench"])
+def test_what_make_is_told_does_not_reach_cargo(tmp_path, target):
+    """It would reach the make of OpenSSL's build script, which installs itself below a DESTDIR of ours and is not found."""
+    tree, record = tmp_path / "tree", tmp_path / "environments"
+    for folder in ("systemd", "docs"):
+        shutil.copytree(ROOT / folder, tree / folder)
+    for file in ("Makefile", "README.md"):
+        shutil.copy(ROOT / file, tree)
+    # The least that stands for a build and for what the targets call beside it.
+    programs = " ".join(PROGRAMS)
+    for script, does in {
+        tmp_path / "bin" / "cargo": f'env -0 >>{record}; mkdir -p target/release; cd target/release; touch {programs}',
+        **{tree / name: "" for name in ("e2e/setup", "checks/run", "bench/setup", ".venv/bin/python",
+                                        "target/bench/tools/venv/bin/python")},
+    }.items():
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(f"#!/bin/sh\n{does}\n")
+        script.chmod(0o755)
+    set_here = {"DESTDIR": tmp_path / "image", "PREFIX": "/usr", "BINARIES": "target/release", "INSTALL": "install -p", "V": "1", "ARGS": ""}
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "DESTDIR": "/elsewhere", "CFLAGS": "-O2"}
+    command = ["make", "--keep-going", target, *(f"{name}={value}" for name, value in set_here.items())]
+    made = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    variables = [entry.partition("=") for entry in record.read_text().split("\0") if entry]
+    reached = {name for name, _, _ in variables}
+    assert not reached & {*set_here, "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "GNUMAKEFLAGS"}
+    assert ("CFLAGS", "=", "-O2") in variables, "what is set for compilers goes on"
+    if target == "install":
+        assert (tmp_path / "image/usr/lib/wardpost/web").exists()

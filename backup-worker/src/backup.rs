@@ -30,7 +30,7 @@ pub async fn make(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Manifest, Failure> {
-    let work = match WorkFolder::take(&config.database) {
+    let work = match WorkFolder::take(&config.database.path) {
         // The run that has the folder writes down how it ended.
         Err(WorkError::Busy) => return Err(WorkError::Busy.into()),
         work => work,
@@ -49,6 +49,8 @@ pub async fn make(
             name: name.to_string(),
             bytes: manifest.archive_bytes,
             sha256: manifest.archive_sha256.clone(),
+            head: manifest.to_record().head,
+            content: manifest.to_record().content,
         },
         Err(failure) => BackupEvent::Failed {
             name: Some(name.to_string()),
@@ -88,7 +90,7 @@ async fn try_make(
     let recipients = recipients(config)?;
     let copy = work.file("copy.db");
 
-    let (from, to, key) = (config.database.clone(), copy.clone(), config.database_key.duplicate());
+    let (from, to, key) = (config.database.path.clone(), copy.clone(), config.database.key.duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     blocking(move || copy_database(&from, &to, &key, &stopped, |done, all| told.pages("copying", done, all))).await?;
 
@@ -110,7 +112,8 @@ async fn try_make(
             secret_version: config.secret_version.clone(),
             seconds: (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             ..Manifest::new(name.clone(), &inspection, &sums)
-        };
+        }
+        .authenticate(&BackupIdentity::derive(&config.database.key)?);
         target.put_manifest(name, manifest.to_json()).await?;
         Ok(manifest)
     }
@@ -129,7 +132,7 @@ async fn inspect_copy(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Inspection, Failure> {
-    let (copy, key) = (copy.to_owned(), config.database_key.duplicate());
+    let (copy, key) = (copy.to_owned(), config.database.key.duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let inspection =
         blocking(move || inspect_content(&copy, &key, &stopped, |stage| told.stage(&stage.to_string()))).await?;
@@ -152,7 +155,7 @@ async fn upload(
     watcher: &Watcher,
 ) -> Result<(Sums, u64), Failure> {
     let (sender, receiver) = pipe();
-    let (copy, key, recipients) = (copy.to_owned(), config.database_key.duplicate(), recipients.to_vec());
+    let (copy, key, recipients) = (copy.to_owned(), config.database.key.duplicate(), recipients.to_vec());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let packing = blocking(move || {
         let out = ChunkWriter::new(sender);
@@ -199,7 +202,7 @@ pub(crate) async fn until_set(stop: &AtomicBool) {
 fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
     let mut recipients = config.recipients.clone();
     if !config.offline_only {
-        recipients.push(BackupIdentity::derive(&config.database_key)?.recipient());
+        recipients.push(BackupIdentity::derive(&config.database.key)?.recipient());
     }
     Ok(recipients)
 }
@@ -212,7 +215,7 @@ async fn prune(config: &Config, store: &Store) {
     }
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let (entries, now) = (catalogue::entries(&target, &catalogue::proofs(store).await?).await?, Timestamp::now());
+        let (entries, now) = (catalogue::entries(&target, &catalogue::log(store).await?).await?, Timestamp::now());
         let keep = catalogue::newest_verified(&entries, now).map(|entry| &entry.listed.name);
         Ok::<_, Failure>(target.prune(config.keep_days, keep, now)?)
     };

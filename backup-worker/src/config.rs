@@ -1,10 +1,8 @@
 //! The settings.
 
-use std::path::PathBuf;
-
+use database::DatabaseSettings;
 use process::names::SECRET_VERSION;
-use process::settings::{ConfigFaults, Effective, Settings};
-use store::DatabaseKey;
+use process::settings::{Read, Settings};
 
 use crate::identity::BackupRecipient;
 use crate::schedule::Schedule;
@@ -13,9 +11,7 @@ use crate::target::{ServerEncryption, TargetAddress};
 /// Everything this program needs to run.
 pub struct Config {
     /// The database.
-    pub database: PathBuf,
-    /// Its key.
-    pub database_key: DatabaseKey,
+    pub database: DatabaseSettings,
     /// Where backups are kept.
     pub target: TargetAddress,
     /// How S3 encrypts.
@@ -32,15 +28,11 @@ pub struct Config {
     pub keep_days: u32,
     /// Which version of the secret this machine runs with, where the secret has versions.
     pub secret_version: Option<String>,
-    /// What is logged.
-    pub log: String,
 }
 
 /// The settings and where each came from, or every fault at once.
-pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
-    let database = settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
-    let database_key =
-        settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
+pub fn read(mut settings: Settings) -> Read<Config> {
+    let database = DatabaseSettings::read(&mut settings);
     let target = settings.required("WARDPOST_BACKUP_TARGET", TargetAddress::parse);
     let kms_key = settings.optional("WARDPOST_BACKUP_KMS_KEY", |text| Ok(text.to_owned()));
     let recipients = settings.optional("WARDPOST_BACKUP_RECIPIENTS", |text| {
@@ -67,11 +59,9 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
         _ => Err(format!("`{text}` is not a whole number of days from 1 to 3650")),
     });
     let secret_version = settings.optional(SECRET_VERSION, parse_secret_version);
-    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
         Some(Config {
             database: database?,
-            database_key: database_key?,
             target: target?,
             encryption: kms_key?.map_or(ServerEncryption::Aes256, |key| ServerEncryption::Kms { key }),
             recipients: recipients?.unwrap_or_default(),
@@ -80,7 +70,6 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
             drill_schedule: drill_schedule?,
             keep_days: keep_days?,
             secret_version: secret_version?,
-            log: log?,
         })
     })
 }

@@ -24,6 +24,9 @@ pub enum Failure {
     /// The manifest, or what differs from it.
     #[error("{0}")]
     Manifest(String),
+    /// Nobody vouches for the backup.
+    #[error("{0}")]
+    Untrusted(String),
     /// The database could not be copied.
     #[error(transparent)]
     Database(#[from] BackupError),
@@ -58,9 +61,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Target(TargetError::Unavailable(_)) => Exit::Unavailable,
-            Failure::Open(OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. }) => {
-                Exit::Configuration
-            }
+            Failure::Open(error) => database::exit_of(error),
             _ => Exit::Failed,
         }
     }

@@ -17,6 +17,7 @@ pub mod name;
 pub mod pipe;
 pub mod priority;
 pub mod progress;
+pub mod provenance;
 pub mod restore;
 pub mod run;
 pub mod s3_target;

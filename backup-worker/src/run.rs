@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use process::{Exit, Shutdown, ready};
-use store::{BackupEvent, IfMissing, OpenError, Store, Timestamp};
+use store::{BackupEvent, Store, Timestamp};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Instant;
 
 use crate::backup::{self, first_of};
-use crate::catalogue::{self, Entry, Proofs, Wanted};
+use crate::catalogue::{self, Entry, Log, Wanted};
 use crate::config::Config;
-use crate::drill;
+use crate::drill::{self, Request};
 use crate::failure::Failure;
 use crate::progress::Watcher;
 use crate::schedule::{self, Schedule, Task};
@@ -29,10 +29,6 @@ const BREAK_OFF: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked whether anything was proved of late.
 const ALARM_LOOK: Duration = Duration::from_secs(60 * 60);
-/// How long to wait before looking again for a database that is not there yet.
-const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-/// How often that is said.
-const DATABASE_LOUD: u32 = 30;
 
 /// Runs for as long as the program does.
 pub async fn run(config: Config) -> Exit {
@@ -43,11 +39,11 @@ pub async fn run(config: Config) -> Exit {
             return Exit::Failed;
         }
     };
-    let store = match wait_for_database(&config, &shutdown).await {
+    let store = match config.database.open_when_created(&shutdown).await {
         Some(Ok(store)) => store,
         Some(Err(error)) => {
             tracing::error!(%error, "the database cannot be opened");
-            return Failure::Open(error).exit();
+            return database::exit_of(&error);
         }
         None => return Exit::Done,
     };
@@ -55,23 +51,6 @@ pub async fn run(config: Config) -> Exit {
     store.close().await;
     tracing::info!("stopped");
     exit
-}
-
-async fn wait_for_database(config: &Config, shutdown: &Shutdown) -> Option<Result<Store, OpenError>> {
-    for look in 0.. {
-        match Store::open(&config.database, &config.database_key, IfMissing::Refuse).await {
-            Err(error @ (OpenError::Missing { .. } | OpenError::NoDirectory { .. })) if look % DATABASE_LOUD == 0 => {
-                tracing::warn!(%error, "there is no database yet; waiting for the site to make it");
-            }
-            Err(OpenError::Missing { .. } | OpenError::NoDirectory { .. }) => {}
-            opened => return Some(opened),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(DATABASE_PAUSE) => {}
-            _ = shutdown.requested() => return None,
-        }
-    }
-    None
 }
 
 async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
@@ -118,7 +97,7 @@ async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
 
 /// What a killed run has left goes now, and not only with the next run.
 fn clear_work_folder(config: &Config) {
-    match WorkFolder::take(&config.database) {
+    match WorkFolder::take(&config.database.path) {
         // By hand or by a timer, a run is at it.
         Ok(_) | Err(WorkError::Busy) => {}
         Err(error) => tracing::warn!(%error, "what a run may have left could not be removed"),
@@ -258,7 +237,7 @@ impl Worker<'_> {
             }
             Task::Drill => {
                 let identities = drill::identities(self.config, None)?;
-                let (latest, watcher) = (Wanted::Latest, Watcher::silent());
+                let (latest, watcher) = (Request::of(Wanted::Latest), Watcher::silent());
                 let drill = drill::drill(self.config, Some(self.store), &latest, &identities, stop, &watcher).await;
                 let proof = first_of(drill.proof, drill.recorded.map(|_| ()))?;
                 let name = &proof.manifest.name;
@@ -270,15 +249,15 @@ impl Worker<'_> {
     }
 
     async fn raise_alarm(&self) {
-        let proofs = match catalogue::proofs(self.store).await {
-            Ok(proofs) => proofs,
+        let log = match catalogue::log(self.store).await {
+            Ok(log) => log,
             Err(error) => {
                 tracing::error!(%error, "the audit log does not tell what was proved");
                 return;
             }
         };
         let now = Timestamp::now();
-        let newest = match self.entries(&proofs).await {
+        let newest = match self.entries(&log).await {
             Ok(entries) => {
                 if let Some(entry) = entries.iter().find(|entry| catalogue::is_of_the_future(&entry.listed.name, now)) {
                     let name = &entry.listed.name;
@@ -289,7 +268,7 @@ impl Worker<'_> {
             Err(error) => {
                 // What it had is better than nothing.
                 tracing::warn!(%error, "the target does not tell which backups it has; the audit log is asked alone");
-                proofs.into_keys().filter(|name| !catalogue::is_of_the_future(name, now)).max()
+                log.proofs.into_keys().filter(|name| !catalogue::is_of_the_future(name, now)).max()
             }
         };
         if catalogue::is_alarming(newest.as_ref(), now) {
@@ -302,8 +281,8 @@ impl Worker<'_> {
         }
     }
 
-    async fn entries(&self, proofs: &Proofs) -> Result<Vec<Entry>, TargetError> {
+    async fn entries(&self, log: &Log) -> Result<Vec<Entry>, TargetError> {
         let target = Target::open(&self.config.target, self.config.encryption.clone()).await?;
-        catalogue::entries(&target, proofs).await
+        catalogue::entries(&target, log).await
     }
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import requests
 
 from .limits import HIGH_LIMITS
-from .processes import Process, binary, clean_environment
+from .processes import START_SECONDS, Process, binary, clean_environment
 from .waiting import wait_until
 
 
@@ -16,6 +16,23 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_until_ready(process, address):
+    """Waits until the site answers that it is ready; stops the program if it does not."""
+
+    def is_ready():
+        assert process.running(), f"web ended; it said:\n{process.log_text()[-4000:]}"
+        try:
+            return requests.get(f"{address}/readyz", timeout=5).status_code == 200
+        except (requests.ConnectionError, requests.Timeout):
+            return False
+
+    try:
+        wait_until("web is ready", is_ready, seconds=START_SECONDS)
+    except BaseException:
+        process.stop()
+        raise
 
 
 class BareWeb:
@@ -42,14 +59,7 @@ class BareWeb:
             **HIGH_LIMITS | settings,
         )
         self._process = Process([binary("web")], log=folder / "web.log", env=environment)
-        wait_until("web is ready", self._ready, seconds=90)
-
-    def _ready(self):
-        assert self._process.running(), f"web ended; it said:\n{self._process.log_text()[-4000:]}"
-        try:
-            return requests.get(f"{self.address}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
-            return False
+        wait_until_ready(self._process, self.address)
 
     def stop(self):
         code = self._process.stop()

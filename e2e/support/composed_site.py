@@ -5,6 +5,7 @@ import json
 import shutil
 import ssl
 import subprocess
+from contextlib import ExitStack
 
 from .container_host import BASE, EDGE_BASE, GATEWAY, ContainerHost
 from .limits import HIGH_LIMITS
@@ -25,19 +26,24 @@ UP_SECONDS = 180
 
 
 class ComposedSite:
-    """The whole project, up and healthy."""
+    """The whole project, up and healthy. The engine ends with it."""
 
     def __init__(self, host: ContainerHost, folder):
         self.host = host
         self.folder = folder
-        self._carriers = []
         self._ways_out = []
         self._members = {}
+        with ExitStack() as self._started:
+            self._started.callback(host.remove)
+            self._start()
+            self._started = self._started.pop_all()
+
+    def _start(self):
         self._make_certificates()
         self.secret = good_secret()
         self._start_aws()
         # The way in, before anything is up: its port is part of the site's address.
-        edge = self.carry(lambda: connect(("127.0.0.1", 443), host.pid))
+        edge = self.carry(lambda: connect(("127.0.0.1", 443), self.host.pid))
         self.address = f"https://localhost:{edge.port}"
         self._start_provider()
         self._write_project()
@@ -46,12 +52,12 @@ class ComposedSite:
 
     def carry(self, connect, **options):
         carrier = Carrier(connect, **options)
-        self._carriers.append(carrier)
+        self._started.callback(carrier.stop)
         return carrier
 
     def _from_containers(self, connect, **options):
         """A way from every container to the tests, as long as the engine's network lives."""
-        carrier = Carrier(connect, listen=("0.0.0.0", 0), pid=self.host.pid, **options)
+        carrier = self.carry(connect, listen=("0.0.0.0", 0), pid=self.host.pid, **options)
         self._ways_out.append((carrier, connect, options))
         return carrier
 
@@ -92,6 +98,7 @@ class ComposedSite:
 
     def _start_aws(self):
         self.aws = MotoServer()
+        self._started.callback(self.aws.stop)
         port = int(self.aws.address.rsplit(":", 1)[1])
         carrier = self._from_containers(lambda: connect(("127.0.0.1", port)))
         # By number: moto would take the first part of a name for a bucket.
@@ -119,8 +126,9 @@ class ComposedSite:
         secret.write_text(json.dumps(self.secret))
         callback = f"{self.address}/sign-in/callback"
         command = [binary("provider"), "--issuer", self.issuer, "--redirect-uri", callback, "--secret", secret]
-        self._provider = Process(command, log=self.folder / "provider.log", env=clean_environment())
-        ports.append(int(self._provider.announced()["provider"].rsplit(":", 1)[1]))
+        provider = Process(command, log=self.folder / "provider.log", env=clean_environment())
+        self._started.callback(provider.stop)
+        ports.append(int(provider.announced()["provider"].rsplit(":", 1)[1]))
         # As a browser sees it that takes one name for another: `browser_rule`.
         self.provider = Provider(self.issuer)
         self.browser_rule = f"--host-resolver-rules=MAP {PROVIDER_HOST}:{for_containers.port} 127.0.0.1:{for_browsers.port}"
@@ -205,6 +213,10 @@ class ComposedSite:
             self._members[person] = EdgeVisitor(self, person)
         return self._members[person]
 
+    def forget_members(self):
+        """Who is asked for from now on signs in again."""
+        self._members.clear()
+
     def stranger(self):
         return EdgeVisitor(self)
 
@@ -213,11 +225,7 @@ class ComposedSite:
         return self.host.docker("logs", f"wardpost-{service}-1").stdout
 
     def stop(self):
-        self.compose("down", "--volumes", "--timeout", "5", check=False)
-        self._provider.stop()
-        self.aws.stop()
-        for carrier in [*self._carriers, *(way[0] for way in self._ways_out)]:
-            carrier.stop()
+        self._started.close()
 
 
 class EdgeVisitor(Visitor):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import ROOT
+from .processes import ENDS_WITH_US, ROOT
 from .waiting import wait_until
 
 # Put there by e2e/setup where the machine has no compose of its own.
@@ -48,6 +48,7 @@ class ContainerEngine:
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
                 [
+                    *ENDS_WITH_US,
                     "dockerd",
                     f"--host={self._environment['DOCKER_HOST']}",
                     f"--data-root={self._folder}/data",
@@ -62,12 +63,14 @@ class ContainerEngine:
                 stdout=log,
                 stderr=log,
             )
-        wait_until("the engine answers or ends", lambda: self._ended() or self._answers(), seconds=60)
-        if self._ended():
-            reason = self._log.read_text(errors="replace")[-300:]
+        try:
+            wait_until("the engine answers or ends", lambda: self._ended() or self._answers(), seconds=60)
+            if self._ended():
+                pytest.skip(f"no container engine runs here: {self._log.read_text(errors='replace')[-300:]}")
+            self._make_image()
+        except BaseException:
             self.stop()
-            pytest.skip(f"no container engine runs here: {reason}")
-        self._make_image()
+            raise
 
     def _ended(self):
         return self._child.poll() is not None

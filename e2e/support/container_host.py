@@ -41,7 +41,11 @@ class ContainerHost:
         self._child = None
         self._has_run = False
         self.start()
-        self._import_bases()
+        try:
+            self._import_bases()
+        except BaseException:
+            self.remove()
+            raise
 
     def start(self):
         """Starts the engine; it knows again what it knew when it was stopped."""
@@ -52,7 +56,7 @@ class ContainerHost:
             f"--exec-root={self.folder}/exec",
             f"--pidfile={self.folder}/pid",
         ]
-        alone = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        alone = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         script = 'ip link set lo up && rm -f "$1"/pid "$1"/exec/containerd/containerd.pid && shift && exec "$@"'
         self._log = self.folder / "log"
         with self._log.open("ab") as log:

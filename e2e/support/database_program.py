@@ -102,6 +102,8 @@ class DatabaseProgram:
             capture_output=True,
             text=True,
             timeout=seconds,
+            # As in `Process`.
+            start_new_session=True,
         )
         for text in (ended.stdout, ended.stderr):
             check_silence(text)

@@ -5,13 +5,11 @@ import json
 import os
 import secrets
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
-import requests
-
-from .bare_web import free_port
+from .bare_web import free_port, wait_until_ready
 from .processes import ROOT, Process, binary, clean_environment
-from .waiting import wait_until
 
 CLIENT = "wardpost"
 
@@ -101,15 +99,7 @@ class Estate:
             environment = clean_environment(HOME=str(self.folder), **self._settings)
             self._running[name] = Process([binary(name)], log=log, env=environment)
         if "web" in (names or self.SERVICES):
-            wait_until("web is ready", self._ready, seconds=90)
-
-    def _ready(self):
-        web = self._running["web"]
-        assert web.running(), f"web ended; it said:\n{web.log_text()[-4000:]}"
-        try:
-            return requests.get(f"{self.address}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
-            return False
+            wait_until_ready(self._running["web"], self.address)
 
     def stop(self, *names):
         for name in names or [name for name in self.SERVICES if name in self._running]:
@@ -123,7 +113,8 @@ class Estate:
         self.start(*names)
 
     def close(self):
-        try:
-            self.stop()
-        finally:
-            self.provider.stop()
+        """Stops everything that runs, also when one of them does not end well."""
+        with ExitStack() as started:
+            started.callback(self.provider.stop)
+            for name in list(self._running):
+                started.callback(self.stop, name)

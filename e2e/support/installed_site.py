@@ -1,6 +1,7 @@
 """The site on a machine of its own, installed and configured as an operator would, with moto for AWS and the demo's provider."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import requests
@@ -31,13 +32,10 @@ class InstalledSite:
     """`machine`, `moto` and `provider`, and the site at `address` with its `metrics`."""
 
     def __init__(self, folder: Path):
-        self._undo = []
         self._folder = folder
-        try:
+        with ExitStack() as self._started:
             self._start()
-        except BaseException:
-            self.stop()
-            raise
+            self._started = self._started.pop_all()
 
     def _start(self):
         self.machine = self._later(Machine())
@@ -64,7 +62,7 @@ class InstalledSite:
             self.machine.wait_for(unit, "active")
 
     def _later(self, started):
-        self._undo.append(started)
+        self._started.callback(started.stop)
         return started
 
     def _configure(self):
@@ -117,8 +115,7 @@ class InstalledSite:
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     def stop(self):
-        while self._undo:
-            self._undo.pop().stop()
+        self._started.close()
 
 
 def _lines(settings):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .booted_systemd import TREE, require_systemd
-from .processes import BINARIES, ROOT
+from .processes import BINARIES, ENDS_WITH_US, ROOT
 from .waiting import wait_until
 
 BOOT_SECONDS = 120
@@ -28,9 +28,13 @@ class Machine:
         self._nspawn = None
         self._leader = None
         self._has_booted = False
-        self._make_disk()
-        self.install()
-        self._here("systemctl", f"--root={self.root}", "enable", "wardpost.target")
+        try:
+            self._make_disk()
+            self.install()
+            self._here("systemctl", f"--root={self.root}", "enable", "wardpost.target")
+        except BaseException:
+            self.stop()
+            raise
 
     def _make_disk(self):
         """An overlay in memory over the tree that all machines share."""
@@ -47,7 +51,6 @@ class Machine:
     def _mount(self, kind, where, options, what):
         mounted = subprocess.run(["mount", "-t", kind, "-o", options, what, where], capture_output=True, text=True)
         if mounted.returncode != 0:
-            self.stop()
             pytest.skip(f"{kind} cannot be mounted here: {mounted.stderr}")
 
     def install(self):
@@ -85,6 +88,7 @@ class Machine:
     def boot(self):
         """Switches it on, and comes back when systemd takes commands."""
         command = [
+            *ENDS_WITH_US,
             "systemd-nspawn",
             "--quiet",
             "--boot",
@@ -107,7 +111,6 @@ class Machine:
             said = self.console()
             # A machine that has been up before lacks nothing: a later boot that fails is a failure.
             if "Operation not permitted" in said and not self._has_booted:
-                self.stop()
                 pytest.skip(f"booting a systemd is not permitted here: {said[-300:]}")
             raise AssertionError(f"the container ended with {self._nspawn.returncode}:\n{said}")
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()

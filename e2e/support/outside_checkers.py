@@ -43,7 +43,7 @@ class Scan:
         # Its log4shell module looks this name up even if it is not to run.
         command += ["--dns-endpoint", "127.0.0.1"]
         if cookies:
-            # As a header: its own jar would keep Secure cookies from http://127.0.0.1.
+            # As a header: its own jar would take over what the pages set.
             command += ["--header", "Cookie: " + "; ".join(f"{name}={value}" for name, value in cookies.items())]
         # Another token is always refused, whatever else a form holds: that has tests of its own, and costs a third of the time.
         command += ["--skip", "csrf"]

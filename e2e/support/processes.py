@@ -13,6 +13,10 @@ BINARIES = ROOT / "target" / os.environ.get("E2E_PROFILE", "debug")
 # A debug build under load, on two cores.
 START_SECONDS = 90
 STOP_SECONDS = 30
+# Before a command: it is asked to end when the tests are killed that started it.
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+# Every `Process` that was started and not yet stopped.
+RUNNING = set()
 
 
 class Process:
@@ -23,15 +27,20 @@ class Process:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log_file = log.open("wb")
+        self._command = [str(part) for part in command]
         self._child = subprocess.Popen(
-            [str(part) for part in command],
+            [*ENDS_WITH_US, *self._command],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log_file,
+            # The kernel shares processors out by session (autogroup): backup-worker, which leaves them to everybody in its
+            # own, still gets its part beside other tests.
+            start_new_session=True,
             **({"preexec_fn": lambda: os.dup2(handed_over.fileno(), 3), "close_fds": False} if handed_over else {}),
         )
+        RUNNING.add(self)
         self._lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -50,9 +59,11 @@ class Process:
             problem = "ended before it served"
         except queue.Empty:
             problem = f"did not serve within {START_SECONDS} s"
-        command = " ".join(map(str, self._child.args))
         self.stop()
-        raise AssertionError(f"`{command}` {problem}; it said:\n{self.log_text()[-4000:]}")
+        raise AssertionError(f"`{self}` {problem}; it said:\n{self.log_text()[-4000:]}")
+
+    def __str__(self):
+        return " ".join(self._command)
 
     @property
     def pid(self):
@@ -66,16 +77,25 @@ class Process:
 
     def stop(self):
         """Asks it to end, and gives its exit code."""
+        RUNNING.discard(self)
         if self.running():
             self._child.terminate()
         try:
             return self._child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._child.kill()
-            raise AssertionError(f"{self._child.args[0]} did not end {STOP_SECONDS} s after SIGTERM") from None
+            raise AssertionError(f"{self._command[0]} did not end {STOP_SECONDS} s after SIGTERM") from None
         finally:
             self._child.wait()
             self._log_file.close()
+
+
+def stop_running(kept=frozenset()):
+    """Stops whatever runs, but for `kept`; fails naming what should have been stopped before."""
+    left = sorted(map(str, RUNNING - kept))
+    for process in RUNNING - kept:
+        process.stop()
+    assert not left, "a test or a fixture left running: " + "; ".join(left)
 
 
 def binary(name):

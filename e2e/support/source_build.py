@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .container_engine import find_compose
 from .container_host import DEBIAN
-from .processes import ROOT
+from .processes import ENDS_WITH_US, ROOT
 from .waiting import wait_until
 
 SECONDS = 2 * 60 * 60
@@ -37,14 +37,18 @@ class SourceBuild:
             "DOCKER_BUILDKIT": "1",
         }
         self._child = subprocess.Popen(
-            ["nice", "dockerd", f"--host=unix://{self.folder}/socket", f"--data-root={self.folder}/data"]
+            [*ENDS_WITH_US, "nice", "dockerd", f"--host=unix://{self.folder}/socket", f"--data-root={self.folder}/data"]
             + [f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid"]
             + ["--bridge=none", "--iptables=false", "--ip6tables=false"],
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until("the engine answers", lambda: self.run("docker", "version", check=False).returncode == 0, 60)
+        try:
+            wait_until("the engine answers", lambda: self.run("docker", "version", check=False).returncode == 0, 60)
+        except BaseException:
+            self.stop()
+            raise
 
     def run(self, *command, check=True, cwd=None, **options):
         done = subprocess.run(

@@ -10,13 +10,16 @@ import requests
 from .people import PEOPLE
 from .site import Site, parse_json_lines
 
-SESSION_COOKIE = "__Host-wardpost"
+# At http on loopback, where sites of tests are.
+SESSION_COOKIE = "wardpost"
+# Behind an edge that speaks TLS.
+TLS_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 # How long a stream of updates may say nothing while a test waits for the next one.
 QUIET_SECONDS = 30
 
 
 class Visitor:
-    """Keeps cookies by hand, since `requests` sends no Secure cookie to http://127.0.0.1, and follows no redirect."""
+    """Keeps cookies by hand, since `requests` shares them between the ports of a host, and follows no redirect."""
 
     def __init__(self, site: Site, person=None):
         self.site = site

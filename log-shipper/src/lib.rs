@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod event;
 pub mod journal;
+pub mod recorded;
 pub mod run;
 pub mod shipper;
 pub mod sink;

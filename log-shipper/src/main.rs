@@ -1,31 +1,16 @@
 //! The `log-shipper` program: see the library beside it.
 
-use std::process::ExitCode;
+use log_shipper::commands;
+use process::aws;
+use process::program::{self, Exit, Origin, Program, Runtime};
 
-use clap::Parser;
-use clap::error::ErrorKind;
-use log_shipper::commands::{self, Arguments};
-use process::Exit;
-use process::console::complain;
-
-fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Standard output or error may be closed; there is nowhere else to say it.
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
-                _ => Exit::Usage.into(),
-            };
-        }
+fn main() -> Exit {
+    let log_shipper = Program {
+        name: "log-shipper",
+        settings: Origin::EnvFile,
+        // One thread moves the rows; the database and the files have threads of their own.
+        runtime: Runtime::OneThread,
+        log_filter: aws::quiet_filter,
     };
-    // One thread moves the rows; the database and the files have threads of their own.
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::run(arguments)).into(),
-        Err(error) => {
-            complain(&format!("log-shipper: the runtime cannot start: {error}"));
-            Exit::Failed.into()
-        }
-    }
+    program::run(log_shipper, commands::run)
 }

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use process::{Exit, Shutdown, ready};
-use store::{AuditCopy, IfMissing, OpenError, Store, Timestamp};
+use store::{AuditCopy, Store, Timestamp};
 
-use crate::commands::exit_of;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::journal;
 use crate::shipper::{ShipError, Shipper, Step};
@@ -18,8 +17,6 @@ use crate::trouble::{LOUD, Loud, Trouble};
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a step may still take once the program was asked to stop.
 const LAST_STEP: Duration = Duration::from_secs(10);
-/// How long the program waits before it looks again for a database that is not there yet.
-const DATABASE_PAUSE: Duration = Duration::from_secs(2);
 /// A row that waits this long is an alarm: the service takes nothing older than 14 days under its own time.
 const ALARM_AGE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 /// How often the alarm is repeated.
@@ -36,12 +33,12 @@ pub async fn run(config: Config) -> Exit {
             return Exit::Failed;
         }
     };
-    let Some(opened) = wait_for_database(&config, &shutdown).await else { return Exit::Done };
+    let Some(opened) = config.database.open_when_created(&shutdown).await else { return Exit::Done };
     let store = match opened {
         Ok(store) => store,
         Err(error) => {
             tracing::error!(%error, "the database cannot be opened");
-            return exit_of(&error);
+            return database::exit_of(&error);
         }
     };
     let journal = config
@@ -83,25 +80,6 @@ async fn start(config: &Config, store: &Store) -> Result<Shipper, store::StoreEr
     let copy = AuditCopy { sink: config.audit_sink.to_string(), stream: store.audit_stream().await? };
     let sink = Sink::open(&config.audit_sink, &copy.stream, AUDIT_RETENTION_DAYS).await;
     Shipper::new(store.clone(), sink, copy).await
-}
-
-/// The site makes the database; on a new machine it may not have yet. None when asked to stop before.
-async fn wait_for_database(config: &Config, shutdown: &Shutdown) -> Option<Result<Store, OpenError>> {
-    let mut loud = Loud::default();
-    loop {
-        match Store::open(&config.database, &config.database_key, IfMissing::Refuse).await {
-            Err(error @ (OpenError::Missing { .. } | OpenError::NoDirectory { .. })) => {
-                if loud.may_speak(Instant::now(), LOUD) {
-                    tracing::warn!(%error, "there is no database yet; waiting for the site to make it");
-                }
-            }
-            opened => return Some(opened),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(DATABASE_PAUSE) => {}
-            _ = shutdown.requested() => return None,
-        }
-    }
 }
 
 struct Loop {

@@ -7,7 +7,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 
 /// Makes a crash leave no core file, not even through a dump handler of the system, and keeps other processes of the same
-/// user from reading this one's memory. Call it first in `main`, before a secret is read.
+/// user from reading this one's memory. [`crate::program::run`] calls it before anything else.
 pub fn no_core_dumps() -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     // A limit of zero does not hold for a handler that core_pattern pipes to; this does.

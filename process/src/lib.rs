@@ -1,5 +1,6 @@
 //! What every Wardpost program needs to be a good service: its settings read and checked as a whole, a log a machine can
-//! read, readiness told to systemd, a clean stop, and no core dump with patients' messages in it.
+//! read, readiness told to systemd, a clean stop, and no core dump with patients' messages in it. [`program::run`] is the
+//! life of a program, from its first instruction to its exit code.
 //!
 //! Nothing here knows a database, a page or a message, so that every program can use it, and the tests of each part
 //! need nothing but this crate.
@@ -17,6 +18,7 @@ pub mod legible;
 pub mod logs;
 pub mod names;
 pub mod open_files;
+pub mod program;
 pub mod ready;
 pub mod settings;
 pub mod shutdown;
@@ -24,5 +26,6 @@ pub mod shutdown;
 pub use env_file::EnvFile;
 pub use exit::Exit;
 pub use names::{KNOWN_NAMES, SECRET_NAMES};
+pub use program::{Program, Started};
 pub use settings::{ConfigFaults, Effective, Settings, Source, print_effective};
 pub use shutdown::{Shutdown, Signal};

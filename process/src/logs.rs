@@ -14,16 +14,17 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::legible;
+use crate::{console, legible};
 
 /// The members every line has. A field of an event may not pretend to be one of them.
 const ENVELOPE: [&str; 5] = ["timestamp", "level", "program", "target", "message"];
@@ -39,19 +40,38 @@ pub enum LogsError {
     Started,
 }
 
-/// Starts the log of this process, and lets panics go there. `program` is its name; `filter` says what is logged, see
-/// [`check_filter`].
-pub fn start(program: &'static str, filter: &str) -> Result<(), LogsError> {
-    let filter = parse_filter(filter).map_err(LogsError::Filter)?;
+/// The log of this process, once it stands.
+pub struct Log {
+    filter: reload::Handle<Targets, Registry>,
+}
+
+/// Starts the log of this process. `program` is its name; `filter` says what is logged, see [`check_filter`].
+pub fn start(program: &'static str, filter: &str) -> Result<Log, LogsError> {
+    let (layer, filter) = reload::Layer::new(parse_filter(filter).map_err(LogsError::Filter)?);
     let terminal = io::stderr().is_terminal();
     let (human, machine) = if terminal {
         (Some(tracing_subscriber::fmt::layer().fmt_fields(HumanFields).with_writer(io::stderr)), None)
     } else {
         (None, Some(JsonLines::new(program, io::stderr())))
     };
-    tracing_subscriber::registry().with(filter).with(human).with(machine).try_init().map_err(|_| LogsError::Started)?;
-    std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    tracing_subscriber::registry().with(layer).with(human).with(machine).try_init().map_err(|_| LogsError::Started)?;
+    Ok(Log { filter })
+}
+
+impl Log {
+    /// From now on logs what another filter says.
+    pub fn follow(&self, filter: &str) -> Result<(), LogsError> {
+        let filter = parse_filter(filter).map_err(LogsError::Filter)?;
+        // The log lives as long as the process, and so does what the handle leads to.
+        let _ = self.filter.reload(filter);
+        Ok(())
+    }
+}
+
+/// From now on a panic leaves one line, with its place and nothing that it might quote: in the log, or on stderr where
+/// there is no log yet or the log is off.
+pub fn panics_quote_nothing(program: &'static str) {
+    std::panic::set_hook(Box::new(move |panic| log_panic(program, panic)));
 }
 
 /// Checks a text such as `info` or `info,wardpost_web=debug`: a level for all, and levels for modules and what is inside
@@ -89,11 +109,16 @@ fn parse_level(text: &str) -> Option<LevelFilter> {
 }
 
 /// Logs where a panic happened. Its words are kept only when they stand in the program text as they are.
-fn log_panic(panic: &PanicHookInfo<'_>) {
+fn log_panic(program: &'static str, panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(not shown)");
     let thread = std::thread::current();
-    tracing::error!(place, words, thread = thread.name().unwrap_or("unnamed"), "panic");
+    let thread = thread.name().unwrap_or("unnamed");
+    if tracing::enabled!(Level::ERROR) {
+        tracing::error!(place, words, thread, "panic");
+    } else {
+        console::complain(&legible::one_line(&format!("{program}: panic at {place}, in thread {thread}: {words}")));
+    }
 }
 
 /// Writes each event as one JSON object with the fields of the event and of the spans around it, the inner ones winning.

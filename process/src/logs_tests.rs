@@ -174,7 +174,7 @@ fn a_filter_that_would_silence_the_log_by_mistake_is_refused() {
 #[test]
 fn a_panic_is_logged_by_its_place_without_words_that_may_quote_a_message() {
     let lines = lines("info", || {
-        std::panic::set_hook(Box::new(log_panic));
+        panics_quote_nothing("tester");
         let secret = "hush";
         assert!(std::panic::catch_unwind(|| panic!("the text is {secret}")).is_err());
         assert!(std::panic::catch_unwind(|| panic!("fixed words")).is_err());

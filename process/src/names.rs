@@ -53,6 +53,9 @@ pub const SECRET_NAMES: &[&str] = &[
 /// Which version of the secret the env file holds: secrets-init writes it, and nobody sets it.
 pub const SECRET_VERSION: &str = "WARDPOST_SECRET_VERSION";
 
+/// The setting that says what is logged.
+pub(crate) const LOG: &str = "WARDPOST_LOG";
+
 /// The setting that names the env file.
 pub(crate) const ENV_FILE: &str = "WARDPOST_ENV_FILE";
 

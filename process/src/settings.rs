@@ -6,8 +6,9 @@
 //!
 //! ```
 //! # use std::net::SocketAddr;
-//! # use wardpost_process::{ConfigFaults, Effective, Settings};
-//! # fn read(mut settings: Settings) -> Result<(SocketAddr, Vec<Effective>), ConfigFaults> {
+//! # use wardpost_process::Settings;
+//! # use wardpost_process::settings::Read;
+//! # fn read(mut settings: Settings) -> Read<SocketAddr> {
 //! let listen = settings.or_default("WARDPOST_LISTEN", "127.0.0.1:8080", |text| {
 //!     text.parse().map_err(|_| format!("`{text}` is not an address and port, such as 127.0.0.1:8080"))
 //! });
@@ -35,6 +36,9 @@ const DEFAULT_ENV_FILE: &str = "/run/wardpost/env";
 /// A shorter secret may be part of an honest message by chance ("a", "64").
 const SHORTEST_ECHO: usize = 4;
 
+/// What a program's settings are read into: the settings and where each came from, or every fault.
+pub type Read<T> = Result<(T, Vec<Effective>), ConfigFaults>;
+
 /// The settings of this process, not read yet, and the faults found so far.
 pub struct Settings {
     values: BTreeMap<String, (SecretString, Source)>,
@@ -44,8 +48,9 @@ pub struct Settings {
 
 impl Settings {
     /// Reads this process's environment, and the env file that WARDPOST_ENV_FILE names. A default file that does not
-    /// exist is fine, since everything may come from the environment; one that was named must exist.
-    pub fn load() -> Result<Settings, ConfigFaults> {
+    /// exist is fine, since everything may come from the environment; one that was named must exist. Secrets come into
+    /// memory here, so that [`crate::program`] alone calls it, when everything stands that keeps them from getting out.
+    pub(crate) fn load() -> Result<Settings, ConfigFaults> {
         Settings::load_from(std::env::vars_os().collect(), Path::new(DEFAULT_ENV_FILE))
     }
 
@@ -153,7 +158,7 @@ impl Settings {
 
     /// Every fault at once, or the value and what is in force. `build` is called only when there is no fault; it may give
     /// `None` only where one was recorded, so that `?` can be used in it.
-    pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<(T, Vec<Effective>), ConfigFaults> {
+    pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Read<T> {
         if self.faults.is_empty() {
             if let Some(value) = build() {
                 return Ok((value, self.effective));

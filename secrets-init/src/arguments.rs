@@ -3,8 +3,6 @@
 use std::ffi::OsString;
 
 use clap::Parser;
-use clap::error::ErrorKind;
-use process::Exit;
 
 const EXAMPLES: &str = "\
 Settings are read from the environment: WARDPOST_SECRET, WARDPOST_ENV_FILE, WARDPOST_ENV_KEYS,
@@ -22,7 +20,7 @@ no permission, or a secret that cannot be used.";
 /// Fetches the secret of Wardpost, checks it, and writes the env file that every other program reads.
 #[derive(Debug, Parser)]
 #[command(name = "secrets-init", version, after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Run a command with the secrets in its environment instead of writing the file; everything after it is the command
     #[arg(long, num_args = 1.., value_name = "COMMAND", allow_hyphen_values = true, conflicts_with_all = ["check", "check_config", "json"])]
     exec: Vec<OsString>,
@@ -48,18 +46,6 @@ pub(crate) enum Task<'a> {
 }
 
 impl Arguments {
-    /// Reads the command line. When there is nothing to run, says why (or shows the help) and gives the exit code.
-    pub(crate) fn read() -> Result<Arguments, Exit> {
-        Arguments::try_parse().map_err(|fault| {
-            // Standard output or error may be closed; there is nowhere else to say it.
-            let _ = fault.print();
-            match fault.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-                _ => Exit::Usage,
-            }
-        })
-    }
-
     pub(crate) fn task(&self) -> Task<'_> {
         match (self.exec.as_slice(), self.check) {
             ([], false) => Task::Write,

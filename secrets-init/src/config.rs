@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User};
-use process::settings::{ConfigFaults, Effective, Settings};
+use process::settings::{Read, Settings};
 
 use crate::source::Address;
 
@@ -20,8 +20,6 @@ pub(crate) struct Config {
     pub(crate) keys: Option<Vec<String>>,
     /// How long to wait for the secret, all in all.
     pub(crate) deadline: Duration,
-    /// What is logged.
-    pub(crate) log: String,
 }
 
 /// A user and a group that exist on this machine.
@@ -32,22 +30,14 @@ pub(crate) struct Owner {
 }
 
 /// The settings and where each came from, or every fault at once.
-pub(crate) fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
+pub(crate) fn read(mut settings: Settings) -> Read<Config> {
     let source = settings.or_default("WARDPOST_SECRET", "aws-secretsmanager://wardpost/app-secrets", Address::parse);
     let env_file = settings.or_default("WARDPOST_ENV_FILE", "/run/wardpost/env", parse_path);
     let owner = settings.optional("WARDPOST_ENV_OWNER", parse_owner);
     let keys = settings.optional("WARDPOST_ENV_KEYS", parse_keys);
     let deadline = settings.or_default("WARDPOST_SECRET_DEADLINE_SECONDS", "120", parse_deadline);
-    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
-        Some(Config {
-            source: source?,
-            env_file: env_file?,
-            owner: owner?,
-            keys: keys?,
-            deadline: deadline?,
-            log: log?,
-        })
+        Some(Config { source: source?, env_file: env_file?, owner: owner?, keys: keys?, deadline: deadline? })
     })
 }
 

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Action, Entry, clip};
 use crate::chain_hash::ChainPosition;
+use crate::emergency::end_open_grants_of_all;
 use crate::error::StoreError;
 use crate::id::AuditId;
+use crate::session::{EndReason, end_all};
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -26,6 +28,9 @@ pub enum BackupEvent {
         data_age_seconds: u64,
         /// How long restoring and checking took.
         restore_seconds: f64,
+        /// What was accepted of it that is no proof of where it comes from, in words of backup-worker's; mostly nothing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted: Vec<String>,
     },
     /// It was made and uploaded.
     Created {
@@ -35,6 +40,12 @@ pub enum BackupEvent {
         bytes: u64,
         /// The archive's SHA-256, in hex.
         sha256: String,
+        /// The end of the log in it; rows of older programs do not have this, nor what follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        head: Option<RecordedHead>,
+        /// What else is in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<BackupContent>,
     },
     /// Making or proving it failed.
     Failed {
@@ -45,6 +56,71 @@ pub enum BackupEvent {
         /// Why; never a secret.
         reason: String,
     },
+}
+
+/// What an archive holds. Sizes are bytes, hashes SHA-256 in hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupContent {
+    /// The database's id.
+    pub database: String,
+    /// The name of its log, see [`Store::audit_stream`].
+    pub stream: String,
+    /// Its schema.
+    pub schema: i64,
+    /// The size of its pages.
+    pub database_bytes: u64,
+    /// Their hash.
+    pub database_sha256: String,
+}
+
+/// The end of a log, as the details of audit rows have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedHead {
+    /// The newest row.
+    pub row: i64,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// An archive that a log vouches for: it was made (BACKUP_CREATED), or the database comes from it (DATABASE_RESTORED).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedBackup {
+    /// The archive's name.
+    #[serde(alias = "backup")]
+    pub name: String,
+    /// The archive's size.
+    pub bytes: u64,
+    /// The archive's hash.
+    pub sha256: String,
+    /// The end of the log in it; none where an older program wrote the row.
+    #[serde(alias = "restored_head", default)]
+    pub head: Option<RecordedHead>,
+    /// What else is in it; none as well.
+    #[serde(default)]
+    pub content: Option<BackupContent>,
+}
+
+impl RecordedBackup {
+    /// Reads the details of an audit row; none where it vouches for no archive.
+    pub fn of_row(action: &str, details: &str) -> Option<RecordedBackup> {
+        let vouches = [Action::BackupCreated, Action::DatabaseRestored].iter().any(|known| known.as_str() == action);
+        vouches.then(|| serde_json::from_str(details).ok()).flatten()
+    }
+}
+
+/// What DATABASE_RESTORED says.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    /// The archive that was put back.
+    pub archive: RecordedBackup,
+    /// The end of the log that was given up for it, where it could still be read.
+    pub given_up: Option<ChainPosition>,
+    /// Whether the manifest's code fits a key of ours.
+    pub authenticated: bool,
+    /// What knew of the archive, in a word of backup-worker's; none where nothing did.
+    pub known_from: Option<&'static str>,
+    /// What was accepted all the same, in words of backup-worker's.
+    pub accepted: Vec<String>,
 }
 
 /// An event and when it was.
@@ -97,24 +173,41 @@ impl Store {
         .await
     }
 
-    /// Writes DATABASE_RESTORED, the first row after a restore: from which archive, where its log ended, and the end of the
-    /// log that was given up for it, where it could still be read. From this row on the log has a name of its own, see
-    /// [`Store::audit_stream`].
-    pub async fn record_restore(
-        &self,
-        name: &str,
-        given_up: Option<ChainPosition>,
-        at: Timestamp,
-    ) -> Result<AuditId, StoreError> {
-        let name = clip(name, LONGEST_REASON).to_owned();
+    /// The archives that this log vouches for, oldest row first.
+    pub async fn recorded_backups(&self) -> Result<Vec<RecordedBackup>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT action, details FROM audit_log \
+                 WHERE action IN ('BACKUP_CREATED', 'DATABASE_RESTORED') ORDER BY id",
+            )?;
+            let rows = select.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            Ok(rows.iter().filter_map(|(action, details)| RecordedBackup::of_row(action, details)).collect())
+        })
+        .await
+    }
+
+    /// Writes DATABASE_RESTORED, the first row after a restore: from which archive, where its log ended, the end of the log
+    /// that was given up for it, and who vouched for it. From this row on the log has a name of its own, see
+    /// [`Store::audit_stream`]. In the same transaction every session ends, and every emergency code that was not used:
+    /// what was ended after the backup must not come to life again. Gives how many sessions those were.
+    pub async fn record_restore(&self, restoration: Restoration, at: Timestamp) -> Result<usize, StoreError> {
         self.write(move |write| {
             let end =
                 |position: ChainPosition| serde_json::json!({ "row": position.id, "hash": position.hash.to_string() });
+            let archive = &restoration.archive;
             let details = serde_json::json!({
-                "backup": name, "restored_head": end(write.head), "given_up_head": given_up.map(end),
+                "backup": clip(&archive.name, LONGEST_REASON), "bytes": archive.bytes, "sha256": archive.sha256,
+                "content": archive.content,
+                "restored_head": end(write.head), "given_up_head": restoration.given_up.map(end),
+                "authenticated": restoration.authenticated, "known_from": restoration.known_from,
+                "accepted": restoration.accepted,
             });
             let action = Action::DatabaseRestored;
-            write.append(Entry { at, person: None, action, message: None, details, ip: None })
+            write.append(Entry { at, person: None, action, message: None, details, ip: None })?;
+            let ended = end_all(write, EndReason::Restored, at)?;
+            end_open_grants_of_all(write, at)?;
+            Ok(ended)
         })
         .await
     }

@@ -49,7 +49,7 @@ mod testing;
 
 pub use audit::Action;
 pub use audit_query::{AuditFilter, AuditPage, AuditRow, ExportFormat};
-pub use backup_record::{BackupEvent, BackupRecord};
+pub use backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup, RecordedHead, Restoration};
 pub use chain::{ChainFault, ChainVerdict};
 pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
 pub use draft::Draft;

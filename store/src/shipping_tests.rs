@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::chain_hash::chain_hash;
 use crate::testing::*;
+use crate::{RecordedBackup, Restoration};
 
 fn copy_named(sink: &str) -> AuditCopy {
     AuditCopy { sink: sink.into(), stream: "s".into() }
@@ -127,15 +128,20 @@ async fn a_time_finds_its_first_row() {
     assert_eq!(test.store.first_audit_row_at(Timestamp::from_millis(5_001)).await.unwrap(), None);
 }
 
+fn restoration() -> Restoration {
+    let archive = RecordedBackup { name: "b".into(), bytes: 7, sha256: "00".into(), head: None, content: None };
+    Restoration { archive, given_up: None, authenticated: true, known_from: None, accepted: Vec::new() }
+}
+
 #[tokio::test]
 async fn a_restored_database_has_a_log_of_another_name() {
     let test = store_with_rows(4).await;
     let before = test.store.audit_stream().await.unwrap();
     assert_eq!(before, test.store.database_id());
-    test.store.record_restore("b", None, at(20)).await.unwrap();
+    test.store.record_restore(restoration(), at(20)).await.unwrap();
     let once = test.store.audit_stream().await.unwrap();
     assert!(once.starts_with(&format!("{before}/restored-5-")), "{once}");
-    test.store.record_restore("b", None, at(21)).await.unwrap();
+    test.store.record_restore(restoration(), at(21)).await.unwrap();
     assert_ne!(test.store.audit_stream().await.unwrap(), once);
 }
 

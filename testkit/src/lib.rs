@@ -13,12 +13,14 @@
 mod corpus;
 mod http;
 mod jar;
+mod panics;
 mod program;
 mod temporary_store;
 mod wait;
 
 pub use corpus::{Input, corpus};
 pub use http::{EventStream, Http, Reply, Request};
+pub use panics::assert_every_command_panics_in_one_line;
 pub use program::{Finished, Launch, LogLine, Program};
 pub use temporary_store::{Member, TemporaryStore, member};
 pub use wait::{SOON, wait_until};

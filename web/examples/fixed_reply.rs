@@ -3,26 +3,41 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a tool for the bench")]
 
 use bytes::Bytes;
-use process::Shutdown;
-use process::settings::Settings;
-use store::{IfMissing, Store};
+use clap::Parser;
+use process::program::{self, Exit, Origin, Program, Runtime};
+use process::{Shutdown, Started};
+use store::IfMissing;
 use tokio::net::TcpListener;
 use wardpost_web::reply::Reply;
 use wardpost_web::site::Site;
 use wardpost_web::{config, server};
 use warp::Filter;
 
-#[tokio::main]
-async fn main() {
-    let bytes: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("fixed_reply BYTES");
-    let (config, _) = Settings::load().and_then(config::read).expect("the settings of web");
+#[derive(Parser)]
+struct Arguments {
+    bytes: usize,
+}
+
+fn main() -> Exit {
+    let fixed_reply = Program {
+        name: "fixed_reply",
+        settings: Origin::EnvFile,
+        runtime: Runtime::ManyThreads,
+        log_filter: str::to_owned,
+    };
+    program::run(fixed_reply, |Arguments { bytes }, started: Started| {
+        started.run(config::read, async |config| serve(config, bytes).await)
+    })
+}
+
+async fn serve(config: config::Config, bytes: usize) -> Exit {
     let shutdown = Shutdown::listen().expect("signals");
     let listener = TcpListener::bind(config.listen).await.expect("WARDPOST_LISTEN is free");
-    let store =
-        Store::open(&config.database, &config.database_key, IfMissing::Create).await.expect("the database opens");
+    let store = config.database.open(IfMissing::Create).await.expect("the database opens");
     let site = Site::build(config, store.clone(), shutdown).expect("a site");
     let page = Bytes::from("x".repeat(bytes));
     let fixed = warp::any().map(move || Reply::bytes("text/html; charset=utf-8", page.clone()).into_response()).boxed();
     server::run(listener, site, fixed, server::Bounds::default()).await;
     store.close().await;
+    Exit::Done
 }

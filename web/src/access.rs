@@ -8,6 +8,7 @@ use std::time::Duration;
 use store::{Actor, EndReason, PersonId, Session, SessionState, Timestamp};
 use tokio::time::timeout;
 
+use crate::cookies::Cookie;
 use crate::form::Form;
 use crate::limits::{TooMany, Turn};
 use crate::page_error::PageError;
@@ -49,11 +50,6 @@ pub struct Watching;
 #[derive(Clone, Copy)]
 pub struct AtTheDoor;
 
-/// The cookie of [`AtTheDoor`]. The prefix keeps other hosts, and pages without TLS, from setting it.
-pub const DOOR_COOKIE: &str = "__Host-wardpost-door";
-/// How long a form at the door may stay open, in seconds.
-pub const DOOR_SECONDS: u64 = 3600;
-
 /// What a browser at the door holds.
 pub struct Door(String);
 
@@ -69,7 +65,7 @@ impl Door {
     }
 
     fn held(request: &Request) -> Option<Self> {
-        let token = request.cookie(DOOR_COOKIE)?;
+        let token = request.cookie(Cookie::Door)?;
         let ours = token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
         ours.then(|| Self(token.to_owned()))
     }

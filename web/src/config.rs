@@ -1,17 +1,18 @@
 //! The site's settings: raw text becomes one checked struct before anything is served.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use database::DatabaseSettings;
 use ipnet::IpNet;
-use process::settings::{ConfigFaults, Effective, Settings};
+use process::settings::{Read, Settings};
 use secrecy::SecretString;
 use store::{DatabaseKey, SessionLimits};
 use url::{Host, Url};
 
 use crate::limits::{self, LimitSettings};
 use crate::metrics;
+use crate::sign_in::staff_list;
 use crate::sign_in::staff_rule::StaffRule;
 
 /// Everything the site needs to run.
@@ -21,9 +22,7 @@ pub struct Config {
     /// Where to tell numbers about the site; nowhere unless set.
     pub metrics_listen: Option<SocketAddr>,
     /// The database file.
-    pub database: PathBuf,
-    /// Opens the database file.
-    pub database_key: DatabaseKey,
+    pub database: DatabaseSettings,
     /// What people type into their browsers.
     pub public_url: PublicUrl,
     /// Idle and absolute limits of a session.
@@ -34,8 +33,6 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Who may sign in, and through whom.
     pub sign_in: SignInConfig,
-    /// What is logged: a level, or levels by module.
-    pub log: String,
 }
 
 /// How people prove who they are.
@@ -71,6 +68,11 @@ impl PublicUrl {
         Ok(Self(url))
     }
 
+    /// Whether it is https; if not, it is http on a loopback address.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// As browsers write it into an Origin header.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
@@ -94,8 +96,8 @@ impl PublicUrl {
 }
 
 /// The `web` program's settings and where each came from, or every fault at once.
-pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+pub fn read(mut settings: Settings) -> Read<Config> {
+    let database = DatabaseSettings::read(&mut settings);
     let listen = listen(&mut settings);
     let metrics_listen = settings.optional("WARDPOST_METRICS_LISTEN", metrics::listener::parse_address);
     let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
@@ -108,60 +110,44 @@ pub fn read(mut settings: Settings) -> Result<(Config, Vec<Effective>), ConfigFa
     let trusted_proxies = settings.or_default("WARDPOST_TRUSTED_PROXIES", "127.0.0.1/32,::1/128", parse_networks);
     let limits = limits::settings::read(&mut settings);
     let sign_in = read_sign_in(&mut settings);
-    let log = settings.or_default("WARDPOST_LOG", "info", process::logs::check_filter);
     settings.finish(move || {
-        let (database, database_key) = database?;
         Some(Config {
             listen: listen?,
             metrics_listen: metrics_listen?,
-            database,
-            database_key,
+            database: database?,
             public_url: public_url?,
             session_limits: SessionLimits { idle: idle?, absolute: absolute? },
             trusted_proxies: trusted_proxies?,
             limits: limits?,
             sign_in: sign_in?,
-            log: log?,
         })
     })
 }
 
 /// The settings of the commands that need the database and nothing else.
-pub fn read_database(mut settings: Settings) -> Result<((PathBuf, DatabaseKey), Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+pub fn read_database(mut settings: Settings) -> Read<DatabaseSettings> {
+    let database = DatabaseSettings::read(&mut settings);
     settings.finish(move || database)
 }
 
-/// The database, its key, and where the site is.
-pub type EmergencySettings = (PathBuf, DatabaseKey, Option<PublicUrl>);
-
 /// The settings of `web emergency-access grant`: the database, and the site that the link leads to, where it is known: on
 /// a bad day a shell without the service's settings must do.
-pub fn read_emergency(mut settings: Settings) -> Result<(EmergencySettings, Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+pub fn read_emergency(mut settings: Settings) -> Read<(DatabaseSettings, Option<PublicUrl>)> {
+    let database = DatabaseSettings::read(&mut settings);
     let public_url = settings.optional("WARDPOST_PUBLIC_URL", PublicUrl::parse);
-    settings.finish(move || {
-        let (path, key) = database?;
-        Some((path, key, public_url?))
-    })
+    settings.finish(move || Some((database?, public_url?)))
 }
 
-/// The database, its key, and the one it is to have.
-pub type RekeySettings = (PathBuf, DatabaseKey, Option<DatabaseKey>);
-
-/// The settings of `web rekey`.
-pub fn read_rekey(mut settings: Settings) -> Result<(RekeySettings, Vec<Effective>), ConfigFaults> {
-    let database = database(&mut settings);
+/// The settings of `web rekey`: the database, and the key it is to have.
+pub fn read_rekey(mut settings: Settings) -> Read<(DatabaseSettings, Option<DatabaseKey>)> {
+    let database = DatabaseSettings::read(&mut settings);
     let new = settings
         .optional("DB_ENCRYPTION_KEY_NEW", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
-    settings.finish(move || {
-        let (path, key) = database?;
-        Some((path, key, new?))
-    })
+    settings.finish(move || Some((database?, new?)))
 }
 
 /// The one setting of the health check.
-pub fn read_listen(mut settings: Settings) -> Result<(SocketAddr, Vec<Effective>), ConfigFaults> {
+pub fn read_listen(mut settings: Settings) -> Read<SocketAddr> {
     let listen = listen(&mut settings);
     settings.finish(move || listen)
 }
@@ -172,21 +158,14 @@ fn listen(settings: &mut Settings) -> Option<SocketAddr> {
     })
 }
 
-fn database(settings: &mut Settings) -> Option<(PathBuf, DatabaseKey)> {
-    let path = settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)));
-    let key =
-        settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
-    Some((path?, key?))
-}
-
 fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
     let issuer = settings.or_default("WARDPOST_OIDC_ISSUER", "https://accounts.google.com", parse_trustworthy_url);
     let client_id = settings.required("GOOGLE_CLIENT_ID", |text| Ok(text.to_owned()));
     let client_secret = settings.secret("GOOGLE_CLIENT_SECRET", |text| Ok(SecretString::from(text)));
     let app_secret = settings.secret("APP_SECRET", parse_app_secret);
     let previous_app_secret = settings.optional("WARDPOST_APP_SECRET_PREVIOUS", parse_app_secret);
-    let domains = settings.optional("WARDPOST_STAFF_DOMAINS", parse_names);
-    let emails = settings.optional("WARDPOST_STAFF_EMAILS", parse_names);
+    let domains = settings.optional("WARDPOST_STAFF_DOMAINS", |text| parse_each(text, staff_list::domain));
+    let emails = settings.optional("WARDPOST_STAFF_EMAILS", |text| parse_each(text, staff_list::address));
     let (domains, emails) = (domains?.unwrap_or_default(), emails?.unwrap_or_default());
     let staff = StaffRule::new(domains, emails);
     if staff.is_none() {
@@ -247,6 +226,18 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
         .collect()
 }
 
+/// A comma-separated list, all of whose faults are told.
+fn parse_each(text: &str, parse: impl Fn(String) -> Result<String, String>) -> Result<Vec<String>, String> {
+    let (mut names, mut faults) = (Vec::new(), Vec::new());
+    for entry in parse_names(text)? {
+        match parse(entry) {
+            Ok(name) => names.push(name),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(names) } else { Err(faults.join("; ")) }
+}
+
 /// A comma-separated list; names are compared in lower case.
 fn parse_names(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<_> = text.split(',').map(|name| name.trim().to_lowercase()).collect();
@@ -277,6 +268,13 @@ mod tests {
             "https://a.example/b",
             "https://a.example/?x",
             "https://me@a.example",
+            "http://localhost.clinic.example",
+            "http://clinic.localhost",
+            "http://127.0.0.1.clinic.example",
+            "http://192.168.1.20:8080",
+            "http://0.0.0.0:8080",
+            "http://[::]:8080",
+            "http://[fe80::1]",
         ] {
             assert!(PublicUrl::parse(bad).is_err(), "{bad}");
         }
@@ -321,7 +319,7 @@ mod tests {
         fn whatever_is_set_is_taken_or_refused_by_name(
             name in proptest::sample::select(vec![
                 "WARDPOST_PUBLIC_URL", "WARDPOST_LISTEN", "WARDPOST_OIDC_ISSUER", "WARDPOST_STAFF_DOMAINS",
-                "WARDPOST_TRUSTED_PROXIES", "WARDPOST_SESSION_IDLE_MINUTES", "WARDPOST_LIMIT_SEND_PER_MINUTE", "WARDPOST_LOG",
+                "WARDPOST_TRUSTED_PROXIES", "WARDPOST_SESSION_IDLE_MINUTES", "WARDPOST_LIMIT_SEND_PER_MINUTE",
                 "APP_SECRET", "DB_ENCRYPTION_KEY", "WARDPOST_APP_SECRET_PREVIOUS",
             ]),
             value in "(https?|ftp|javascript)://(localhost|127\\.0\\.0\\.1|\\[::1\\]|a\\.example|\\PC{0,6})(:[0-9]{1,6})?/?|[0-9./,:]{1,20}|\\PC{1,40}|(.|\\n){1,20}",

@@ -38,7 +38,7 @@ pub async fn ready(request: Request, _: ()) -> Result<Reply, PageError> {
     let answer = match *last {
         Some((at, answer)) if at.elapsed() < ANSWER_LIFETIME => answer,
         _ => {
-            let answer = look(&site.store, &site.config.database).await;
+            let answer = look(&site.store, &site.config.database.path).await;
             *last = Some((Instant::now(), answer));
             answer
         }

@@ -11,6 +11,7 @@ pub mod body;
 pub mod client_address;
 pub mod commands;
 pub mod config;
+pub mod cookies;
 pub mod emergency;
 pub mod form;
 pub mod frame;

@@ -6,13 +6,11 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, Method, header};
 use store::{Client, Session, SessionState, SessionToken, StoreError, Timestamp};
 
+use crate::cookies::Cookie;
 use crate::form::Form;
 use crate::limits::TooMany;
 use crate::metrics::MatchedRoute;
 use crate::site::Site;
-
-/// The session's cookie. The prefix makes browsers insist on Secure, no Domain and Path=/.
-pub const SESSION_COOKIE: &str = "__Host-wardpost";
 
 /// Who knocks: put into the request's extensions by the server before routing.
 #[derive(Clone, Debug)]
@@ -56,13 +54,13 @@ impl Request {
     }
 
     /// A cookie's value.
-    pub fn cookie(&self, name: &str) -> Option<&str> {
-        cookie_of(&self.headers, name)
+    pub fn cookie(&self, cookie: Cookie) -> Option<&str> {
+        self.site.cookies.find(&self.headers, cookie)
     }
 
     /// The token in the session's cookie.
     pub fn session_token(&self) -> Option<SessionToken> {
-        session_token_of(&self.headers)
+        self.site.cookies.session_token(&self.headers)
     }
 
     /// The state of the session that the cookie names; Unknown without a cookie.
@@ -94,96 +92,5 @@ impl Request {
     /// The path and query, for coming back after sign-in.
     pub fn path_and_query(&self) -> String {
         if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query.encode()) }
-    }
-}
-
-/// The token in the session's cookie, of a request that no route has matched.
-pub fn session_token_of(headers: &HeaderMap) -> Option<SessionToken> {
-    SessionToken::parse(cookie_of(headers, SESSION_COOKIE)?)
-}
-
-fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))
-}
-
-/// A Set-Cookie value for a cookie that ends with the browser, or after `max_age` seconds.
-pub fn set_cookie(name: &str, value: &str, max_age: Option<u64>) -> String {
-    let age = max_age.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
-    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}")
-}
-
-/// A Set-Cookie value that removes a cookie.
-pub fn clear_cookie(name: &str) -> String {
-    set_cookie(name, "", Some(0))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use http::HeaderValue;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn headers(lines: &[Vec<u8>]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            if let Ok(value) = HeaderValue::from_bytes(line) {
-                headers.append(header::COOKIE, value);
-            }
-        }
-        headers
-    }
-
-    #[test]
-    fn the_first_cookie_of_a_name_counts_whichever_header_it_is_in() {
-        let found = |lines: &[&str]| {
-            let lines: Vec<_> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
-            cookie_of(&headers(&lines), "a").map(str::to_owned)
-        };
-        assert_eq!(found(&["b=1; a=2; a=3"]).as_deref(), Some("2"));
-        assert_eq!(found(&["b=1", "a=2"]).as_deref(), Some("2"));
-        assert_eq!(found(&["a=x=y;"]).as_deref(), Some("x=y"));
-        for none in [&["aa=1; A=2; a"] as &[&str], &["b=a=1"], &[]] {
-            assert_eq!(found(none), None, "{none:?}");
-        }
-    }
-
-    proptest! {
-        /// A token is 64 hex characters under the whole name, whatever stands around it; nothing else is one.
-        #[test]
-        fn a_session_is_found_only_where_its_token_stands(
-            lines in proptest::collection::vec(
-                prop_oneof![
-                    "(__Host-wardpost|__Host-wardpost-door|wardpost|;|=|,| |\"|[0-9a-f]{64}|[0-9a-f]{63}|[^\r\n]){0,12}"
-                        .prop_map(String::into_bytes),
-                    proptest::collection::vec(any::<u8>(), 0..80),
-                ],
-                0..4,
-            )
-        ) {
-            let headers = headers(&lines);
-            let model = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok()).find_map(|line| {
-                line.split(';').find_map(|pair| pair.trim().strip_prefix("__Host-wardpost="))
-            });
-            let expected = model.filter(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
-            let found = session_token_of(&headers).map(|token| token.reveal());
-            prop_assert_eq!(found, expected.map(str::to_lowercase));
-        }
-
-        #[test]
-        fn a_cookie_that_is_set_is_one_header(value in "[0-9a-zA-Z_-]{0,80}", age in proptest::option::of(any::<u64>())) {
-            let text = set_cookie(SESSION_COOKIE, &value, age);
-            prop_assert!(HeaderValue::from_str(&text).is_ok());
-            prop_assert_eq!(text.split("; ").take(5).collect::<Vec<_>>(), [
-                &format!("{SESSION_COOKIE}={value}"), "Path=/", "Secure", "HttpOnly", "SameSite=Lax",
-            ]);
-        }
     }
 }

@@ -11,7 +11,7 @@ use warp::{Filter, Rejection};
 
 use crate::access::{Anyone, AtTheDoor, SignedIn, Watching};
 use crate::page_error::{ErrorContext, PageError};
-use crate::request::{Visitor, session_token_of};
+use crate::request::Visitor;
 use crate::route::{Route, get, post, post_that_keeps, probe};
 use crate::site::Site;
 use crate::{assets, audit, emergency, health, help, messages, session_time, sessions, sign_in};
@@ -94,7 +94,7 @@ async fn refuse(
         return context.page(PageError::TooMany(too_many)).into_response();
     }
     // This page, too, says that somebody is in by emergency access.
-    if let Some(token) = session_token_of(headers)
+    if let Some(token) = site.cookies.session_token(headers)
         && let Ok(SessionState::Live(session)) =
             site.store.session(&token, site.config.session_limits, Timestamp::now()).await
         && let Some(until) = session.emergency_until

@@ -10,6 +10,7 @@ use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
 use crate::body::Rooms;
 use crate::config::{Config, SignInConfig};
+use crate::cookies::Cookies;
 use crate::emergency::alarm;
 use crate::health::Readiness;
 use crate::host::OwnHost;
@@ -36,6 +37,8 @@ pub struct Site {
     pub assets: Assets,
     /// The identity provider.
     pub provider: Provider,
+    /// How its cookies are named and flagged.
+    pub cookies: Cookies,
     /// Seals the cookie of a sign-in on its way.
     pub sealer: Sealer,
     /// How often somebody may ask.
@@ -78,6 +81,7 @@ impl Site {
         Ok(Arc::new(Self {
             assets: Assets::load()?,
             provider: Provider::new(&config.sign_in, &config.public_url)?,
+            cookies: Cookies::of(&config.public_url),
             sealer,
             limits: Limits::new(&config.limits),
             own_host: OwnHost::new(config.public_url.clone()),

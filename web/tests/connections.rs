@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::Clinic;
+use support::{Clinic, SESSION_COOKIE};
 use testkit::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -38,7 +38,7 @@ async fn a_half_sent_form_is_refused_in_time() {
     let amina = clinic.sign_in("amina").await;
     let mut slow = connect(&clinic).await;
     let head = format!(
-        "POST /messages HTTP/1.1\r\nHost: {}\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ncsrf=",
+        "POST /messages HTTP/1.1\r\nHost: {}\r\nCookie: {SESSION_COOKIE}={}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ncsrf=",
         clinic.host(),
         amina.token
     );
@@ -58,7 +58,7 @@ async fn a_form_that_is_too_large_is_refused_with_or_without_a_length() {
     for rest in [whole, chunked] {
         let mut stream = connect(&clinic).await;
         let head = format!(
-            "POST /messages HTTP/1.1\r\nHost: {}\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+            "POST /messages HTTP/1.1\r\nHost: {}\r\nCookie: {SESSION_COOKIE}={}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
             clinic.host(),
             amina.token
         );

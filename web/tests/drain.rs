@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use store::{IdempotencyKey, IfMissing, Store};
-use support::{Sender, browser, fill, key, launch, messages, sign_in};
+use support::{SESSION_COOKIE, Sender, browser, fill, key, launch, messages, sign_in};
 use tempfile::TempDir;
 use testkit::{Program, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -52,7 +52,7 @@ impl Running {
     async fn sleeping_download(&self) -> TcpStream {
         let mut stream = self.connect().await;
         let head = format!(
-            "GET /audit/export.jsonl HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\n\r\n",
+            "GET /audit/export.jsonl HTTP/1.1\r\nHost: localhost\r\nCookie: {SESSION_COOKIE}={}\r\n\r\n",
             self.member.token
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -83,7 +83,7 @@ async fn answers_in_flight_are_finished_streams_end_and_nobody_new_comes_in() {
     let form = format!("csrf={}&key={subject}&subject={subject}&body=Sent+while+it+stops", running.member.csrf);
     let mut sending = running.connect().await;
     let head = format!(
-        "POST /messages HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        "POST /messages HTTP/1.1\r\nHost: localhost\r\nCookie: {SESSION_COOKIE}={}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
         running.member.token,
         form.len()
     );

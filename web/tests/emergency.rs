@@ -5,11 +5,9 @@ mod support;
 
 use http::Method;
 use store::{EmergencyCode, EmergencyRequest, Granted, Timestamp};
-use support::Clinic;
+use support::{Clinic, DOOR_COOKIE, SESSION_COOKIE};
 use testkit::{Http, Reply};
-use wardpost_web::access::DOOR_COOKIE;
 use wardpost_web::emergency::PATH;
-use wardpost_web::request::SESSION_COOKIE;
 
 const BANNER: &str = "You came in without the sign-in service";
 

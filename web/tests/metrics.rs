@@ -178,7 +178,7 @@ async fn every_end_of_a_sign_in_is_counted_as_what_it_was() {
     };
     let http = clinic.browser();
     http.get("/emergency-access").await;
-    let door = http.cookie(wardpost_web::access::DOOR_COOKIE).unwrap();
+    let door = http.cookie(support::DOOR_COOKIE).unwrap();
     for (code, status) in [("nonsense", 403), (code.reveal().as_str(), 303)] {
         http.post_form("/emergency-access", &[("csrf", &door), ("code", code)]).await.expect_status(status);
     }
@@ -260,7 +260,7 @@ async fn what_is_looked_at_is_as_the_site_has_it() {
     assert_eq!(all, head, "every row is counted once");
     assert_eq!(numbers.of("wardpost_audit_chain{state=\"broken\"}"), 0.0);
     assert!(numbers.of("wardpost_audit_chain_verified_row") <= head);
-    let database = clinic.site.config.database.clone();
+    let database = clinic.site.config.database.path.clone();
     assert_eq!(numbers.of("wardpost_database_bytes"), std::fs::metadata(&database).unwrap().len() as f64);
     assert!(numbers.of("wardpost_wal_bytes") > 0.0);
     assert!(numbers.of("wardpost_disk_free_bytes") <= numbers.of("wardpost_disk_size_bytes"));

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use store::IdempotencyKey;
-use support::{Clinic, LIMITS, SignedIn, send_many};
+use support::{Clinic, LIMITS, SESSION_COOKIE, SignedIn, send_many};
 use testkit::{SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -74,7 +74,7 @@ fn is_open(stream: &TcpStream) -> bool {
 
 fn get(path: &str, member: &SignedIn) -> String {
     let host = member.http.site().authority();
-    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: __Host-wardpost={}\r\n\r\n", member.token)
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {SESSION_COOKIE}={}\r\n\r\n", member.token)
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn an_ended_session_is_no_session() {
         clinic.store.sign_out(revoked.actor, Timestamp::now()).await.unwrap();
         assert_signed_out(row, &request(&revoked, row).send().await);
         let invented = clinic.sign_in("invented").await;
-        invented.http.set_cookie(wardpost_web::request::SESSION_COOKIE, &"0".repeat(64));
+        invented.http.set_cookie(support::SESSION_COOKIE, &"0".repeat(64));
         assert_signed_out(row, &request(&invented, row).send().await);
     }
 }
@@ -205,7 +205,7 @@ async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing()
     let rows = rows(&clinic, &author).await;
     let quiet = clinic.audit().await.len();
     // So that the token is right at the door as well.
-    author.http.set_cookie(wardpost_web::access::DOOR_COOKIE, &author.csrf);
+    author.http.set_cookie(support::DOOR_COOKIE, &author.csrf);
     for row in rows.iter().filter(|row| row.method == Method::POST) {
         let post = || author.http.request(Method::POST, &row.path);
         let key = IdempotencyKey::fresh().to_string();

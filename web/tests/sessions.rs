@@ -5,11 +5,10 @@ mod support;
 
 use futures_util::StreamExt;
 use store::{Identity, RefusedSignIn, Timestamp};
-use support::{Clinic, SignedIn};
+use support::{Clinic, SESSION_COOKIE, SignedIn};
 use testkit::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wardpost_web::request::SESSION_COOKIE;
 
 async fn end(by: &SignedIn, which: &SignedIn) -> testkit::Reply {
     by.http.post_form(&format!("/sessions/{}/end", which.actor.session), &[("csrf", &by.csrf)]).await

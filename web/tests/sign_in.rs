@@ -5,8 +5,7 @@ mod support;
 
 use demo::Misbehaviour;
 use store::{EndReason, SessionState, Timestamp};
-use support::{Clinic, token};
-use wardpost_web::request::SESSION_COOKIE;
+use support::{Clinic, SESSION_COOKIE, token};
 
 #[tokio::test]
 async fn a_member_signs_in_and_lands_where_she_wanted_to_go() {
@@ -25,7 +24,7 @@ async fn a_member_signs_in_and_lands_where_she_wanted_to_go() {
         .map(|value| value.to_str().unwrap())
         .find(|value| value.starts_with(SESSION_COOKIE))
         .unwrap();
-    for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+    for attribute in ["Path=/", "HttpOnly", "SameSite=Lax"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     assert_eq!(http.get("/messages").await.status, 200);

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use store::{ChainVerdict, IdempotencyKey, IfMissing, Store};
-use support::{Sender, browser, fill, key, launch, sign_in_all};
+use support::{SESSION_COOKIE, Sender, browser, fill, key, launch, sign_in_all};
 use testkit::{Request, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -96,7 +96,8 @@ async fn keep_at_it(address: SocketAddr, narrow: bool, say: Vec<u8>, over: Arc<A
 }
 
 fn with_cookie(line: &str, sender: &Sender, more: &str) -> Vec<u8> {
-    format!("{line} HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-wardpost={}\r\n{more}\r\n", sender.token).into_bytes()
+    format!("{line} HTTP/1.1\r\nHost: localhost\r\nCookie: {SESSION_COOKIE}={}\r\n{more}\r\n", sender.token)
+        .into_bytes()
 }
 
 /// All that is not idle, each in a task of its own.

@@ -25,6 +25,6 @@ pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, Failure> {
         store.close().await;
         recorded?;
     }
-    say(&identity_file(&BackupIdentity::derive(&config.database_key)?));
+    say(&identity_file(&BackupIdentity::derive(&config.database.key)?));
     Ok(Exit::Done)
 }

@@ -10,16 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Parser, Subcommand};
-use process::console::{complain, say};
-use process::settings::{ConfigFaults, Settings};
-use process::{Exit, Shutdown, aws, hardening, logs, print_effective};
+use clap::{Args, Parser, Subcommand};
+use process::console::complain;
+use process::{Exit, Shutdown, Started};
 use store::{IfMissing, Store, Timestamp};
 
 use crate::catalogue::Wanted;
 use crate::config::{self, Config};
+use crate::drill::Request;
 use crate::failure::Failure;
 use crate::priority;
+use crate::provenance::read_answer;
 use crate::run;
 
 const EXAMPLES: &str = "\
@@ -70,6 +71,8 @@ enum Command {
         /// A file with age identities that open it, beside the key derived from DB_ENCRYPTION_KEY.
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
+        #[command(flatten)]
+        origin: Origin,
     },
     /// Restore a backup for good. Stop web, log-shipper and backup-worker before you replace their database.
     #[command(
@@ -91,6 +94,8 @@ enum Command {
         /// A file with age identities that open it, beside the key derived from DB_ENCRYPTION_KEY.
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
+        #[command(flatten)]
+        origin: Origin,
     },
     /// Print the age identity that opens the backups of this machine, for the safe.
     #[command(after_help = "Example:\n  backup-worker identity --print > /media/safe/wardpost-key.txt")]
@@ -101,31 +106,40 @@ enum Command {
     },
 }
 
+/// Who vouches for a backup, beside its manifest's code and the audit log of this machine.
+#[derive(Args)]
+struct Origin {
+    /// What `log-shipper backups --json` answered: which backups the shipped copy of the audit log knows. For a machine whose own
+    /// log is lost.
+    #[arg(long, value_name = "FILE")]
+    recorded: Option<PathBuf>,
+    /// Take a backup that nobody vouches for. Whoever may write to the target can have made it; the audit log keeps that you
+    /// said this.
+    #[arg(long)]
+    accept_unrecorded: bool,
+}
+
+impl Origin {
+    fn of(self, wanted: Wanted) -> Result<Request, Failure> {
+        let recorded = self.recorded.as_deref().map(read_answer).transpose()?;
+        Ok(Request { wanted, recorded, accept_unrecorded: self.accept_unrecorded })
+    }
+}
+
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| format!("`{text}` is not a time such as 2026-11-20T12:00:00Z"))
 }
 
 /// Runs what was asked for.
-pub async fn run(arguments: Arguments) -> Exit {
-    let (config, effective) = match Settings::load().and_then(config::read) {
-        Ok(settings) => settings,
-        Err(faults) => return refuse_settings(&faults),
-    };
+pub fn run(arguments: Arguments, started: Started) -> Exit {
     let json = arguments.json;
     if arguments.check_config {
-        say(&print_effective(&effective, json));
-        return Exit::Done;
+        return started.check_config(config::read, json);
     }
-    // The scheduler tells of its own insides; whoever wants that can still ask for it.
-    let filter = aws::quiet_filter(&format!("tokio_cron_scheduler=warn,{}", config.log));
-    if let Err(error) = logs::start("backup-worker", &filter) {
-        complain(&format!("backup-worker: {error}"));
-        return Exit::Configuration;
-    }
-    if let Err(error) = hardening::no_core_dumps() {
-        tracing::warn!(%error, "core dumps could not be switched off");
-    }
-    let command = arguments.command.unwrap_or(Command::Run);
+    started.run(config::read, async |config| carry_out(arguments.command.unwrap_or(Command::Run), config, json).await)
+}
+
+async fn carry_out(command: Command, config: Config, json: bool) -> Exit {
     if matches!(command, Command::Run | Command::Now | Command::Verify { .. }) {
         priority::let_the_site_go_first();
     }
@@ -133,10 +147,15 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Run => return run::run(config).await,
         Command::Now => now::run(&config, json).await,
         Command::List => list::run(&config, json).await,
-        Command::Verify { backup, identity } => verify::run(&config, &backup, identity.as_deref(), json).await,
-        Command::Restore { backup, to, at, replace, identity } => {
-            let wanted = at.map(Wanted::NotAfter).or(backup).unwrap_or(Wanted::Latest);
-            restore::run(&config, &wanted, &to, replace, identity.as_deref(), json).await
+        Command::Verify { backup, identity, origin } => match origin.of(backup) {
+            Ok(request) => verify::run(&config, &request, identity.as_deref(), json).await,
+            Err(failure) => Err(failure),
+        },
+        Command::Restore { backup, to, at, replace, identity, origin } => {
+            match origin.of(at.map(Wanted::NotAfter).or(backup).unwrap_or(Wanted::Latest)) {
+                Ok(request) => restore::run(&config, &request, &to, replace, identity.as_deref(), json).await,
+                Err(failure) => Err(failure),
+            }
         }
         Command::Identity { print } => identity::run(&config, print).await,
     };
@@ -149,19 +168,14 @@ pub async fn run(arguments: Arguments) -> Exit {
     }
 }
 
-fn refuse_settings(faults: &ConfigFaults) -> Exit {
-    complain(&format!("backup-worker: the settings are wrong:\n{faults}"));
-    Exit::Configuration
-}
-
 /// The database of this machine, which must be there.
 async fn open(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::open(&config.database, &config.database_key, IfMissing::Refuse).await?)
+    Ok(config.database.open(IfMissing::Refuse).await?)
 }
 
 /// The same where there may be none: another machine than the one that made the backups.
 async fn open_if_there(config: &Config) -> Result<Option<Store>, Failure> {
-    match config.database.try_exists() {
+    match config.database.path.try_exists() {
         Ok(false) => Ok(None),
         _ => open(config).await.map(Some),
     }

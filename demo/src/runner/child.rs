@@ -34,6 +34,7 @@ const PROBE_PAUSE: Duration = Duration::from_millis(50);
 /// A program that was started. Dropping it kills it.
 pub(crate) struct Running {
     pub(crate) name: &'static str,
+    pub(crate) binary: PathBuf,
     pub(crate) log: PathBuf,
     child: Child,
 }
@@ -59,7 +60,7 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .map_err(Fault::file("start", &binary))?;
-        Ok(Running { name, log, child })
+        Ok(Running { name, binary, log, child })
     }
 
     /// The process id, until the program has ended.

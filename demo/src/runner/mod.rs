@@ -9,6 +9,7 @@ mod port;
 mod programs;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use demo::{Provider, ProviderOptions};
@@ -203,11 +204,31 @@ fn greeting(world: &World<'_>, provider: &Provider, running: &[Running]) -> Stri
     let logs: String = running.iter().map(|program| format!("    {}\n", program.log.display())).collect();
     format!(
         "\nWardpost is ready. Open  {}\n\nYou can sign in as\n{people}\nData, kept from run to run (--reset removes it)\n    {}\n{copies}\
-         Logs\n{logs}Sign-in provider, standing in for Google\n    {}\n\nCtrl-C stops everything.",
+         Logs\n{logs}Sign-in provider, standing in for Google\n    {}\nCommands, in another terminal, such as who has signed in\n\
+         {}\n\nCtrl-C stops everything.",
         programs::public_url(world.site),
         world.folder.path().display(),
         world.issuer,
+        commands(world.folder, running),
     )
+}
+
+/// What lets a shell run commands of `web` on the demo's database: its settings, and where the program is.
+fn commands(folder: &Folder, running: &[Running]) -> String {
+    let web = running.iter().find(|program| program.name == "web").map_or(Path::new("web"), |web| &web.binary);
+    format!(
+        "    export WARDPOST_ENV_FILE={}\n    export WARDPOST_DB={}\n    {} staff list",
+        shell_word(&folder.env_file()),
+        shell_word(&folder.database()),
+        shell_word(web),
+    )
+}
+
+/// A path as one word of a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn lower_first(text: &str) -> String {

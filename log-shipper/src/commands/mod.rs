@@ -1,14 +1,14 @@
 //! What the program can be asked to do.
 
+mod backups;
 mod once;
 mod status;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use process::console::{complain, say};
-use process::settings::{ConfigFaults, Settings};
-use process::{Exit, aws, hardening, logs, print_effective};
-use store::{AuditCopy, IfMissing, OpenError, Store};
+use process::console::complain;
+use process::{Exit, Started};
+use store::{AuditCopy, IfMissing, Store};
 
 use crate::config::{self, Config};
 use crate::run;
@@ -50,6 +50,9 @@ enum Command {
     /// Tell how far the copy has come: shipped + quarantined + waiting = all rows.
     #[command(after_help = "Example:\n  log-shipper status --json")]
     Status,
+    /// Tell which backups the copy knows, for `backup-worker verify` and `restore` on a machine whose own log is lost.
+    #[command(after_help = "Example:\n  log-shipper backups --json > /run/recorded.json")]
+    Backups,
     /// Read the copy back and compare every hash with the local chain; exit 1 and name the rows if any differ.
     #[command(after_help = "Example:\n  log-shipper verify --from 2026-11-01 --to 2026-12-01 --json")]
     Verify {
@@ -63,41 +66,25 @@ enum Command {
 }
 
 /// Runs what was asked for.
-pub async fn run(arguments: Arguments) -> Exit {
-    let settings = match Settings::load().and_then(config::read) {
-        Ok(settings) => settings,
-        Err(faults) => return refuse_settings(&faults),
-    };
-    let (config, effective) = settings;
+pub fn run(arguments: Arguments, started: Started) -> Exit {
+    let json = arguments.json;
     if arguments.check_config {
-        say(&print_effective(&effective, arguments.json));
-        return Exit::Done;
+        return started.check_config(config::read, json);
     }
-    if let Err(error) = logs::start("log-shipper", &aws::quiet_filter(&config.log)) {
-        complain(&format!("log-shipper: {error}"));
-        return Exit::Configuration;
-    }
-    if let Err(error) = hardening::no_core_dumps() {
-        tracing::warn!(%error, "core dumps could not be switched off");
-    }
-    match arguments.command.unwrap_or(Command::Run) {
+    started.run(config::read, async |config| match arguments.command.unwrap_or(Command::Run) {
         Command::Run => run::run(config).await,
-        Command::Once => once::run(&config, arguments.json).await,
-        Command::Status => status::run(&config, arguments.json).await,
-        Command::Verify { from, to } => verify::run(&config, from, to, arguments.json).await,
-    }
-}
-
-fn refuse_settings(faults: &ConfigFaults) -> Exit {
-    complain(&format!("log-shipper: the settings are wrong:\n{faults}"));
-    Exit::Configuration
+        Command::Once => once::run(&config, json).await,
+        Command::Status => status::run(&config, json).await,
+        Command::Backups => backups::run(&config, json).await,
+        Command::Verify { from, to } => verify::run(&config, from, to, json).await,
+    })
 }
 
 /// The database, which must be there, and the name of its copy.
 async fn open(config: &Config) -> Result<(Store, AuditCopy), Exit> {
-    let store = Store::open(&config.database, &config.database_key, IfMissing::Refuse).await.map_err(|error| {
+    let store = config.database.open(IfMissing::Refuse).await.map_err(|error| {
         complain(&format!("log-shipper: {error}"));
-        exit_of(&error)
+        database::exit_of(&error)
     })?;
     match store.audit_stream().await {
         Ok(stream) => Ok((store, AuditCopy { sink: config.audit_sink.to_string(), stream })),
@@ -106,13 +93,5 @@ async fn open(config: &Config) -> Result<(Store, AuditCopy), Exit> {
             store.close().await;
             Err(Exit::Failed)
         }
-    }
-}
-
-/// Whether starting again can help.
-pub(crate) fn exit_of(error: &OpenError) -> Exit {
-    match error {
-        OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => Exit::Configuration,
-        _ => Exit::Failed,
     }
 }

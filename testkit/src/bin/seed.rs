@@ -104,7 +104,7 @@ async fn sign_in(store: &Store, number: usize, at: Timestamp) -> (Actor, serde_j
         panic!("the seed's person is disabled");
     };
     let held = serde_json::json!({
-        "cookie": format!("__Host-wardpost={}", token.reveal()),
+        "cookie": format!("wardpost={}", token.reveal()),
         "csrf": session.csrf_token,
         "person": session.person,
     });

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use database::DatabaseSettings;
 use process::Exit;
 use process::console::Progress;
 use serde_json::json;
@@ -10,8 +11,8 @@ use store::{AuditId, ChainVerdict};
 use super::{complain, open_database, say};
 
 /// Exit 0 when every row holds, 1 and the first bad row's number when one does not.
-pub async fn run(as_json: bool) -> Exit {
-    let store = match open_database().await {
+pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
+    let store = match open_database(database).await {
         Ok(store) => store,
         Err(exit) => return exit,
     };

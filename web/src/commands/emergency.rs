@@ -1,17 +1,17 @@
 //! `web emergency-access`: an operator lets a member in while the identity provider is down.
 
 use clap::Subcommand;
+use database::DatabaseSettings;
 use process::Exit;
-use process::settings::Settings;
 use serde_json::json;
 use store::{
-    EmergencyGrant, EmergencyGrantId, EmergencyRequest, GrantState, Granted, IfMissing, LONGEST_MINUTES,
-    LONGEST_REASON, Store, StoreError, Timestamp,
+    EmergencyGrant, EmergencyGrantId, EmergencyRequest, GrantState, Granted, LONGEST_MINUTES, LONGEST_REASON, Store,
+    StoreError, Timestamp,
 };
 
 use super::operator::operator;
-use super::{complain, open, open_database, refuse_settings, say};
-use crate::config::{self, PublicUrl};
+use super::{complain, say, with_database};
+use crate::config::PublicUrl;
 use crate::emergency::PATH;
 
 /// What can be done about it.
@@ -54,64 +54,66 @@ fn parse_reason(text: &str) -> Result<String, String> {
 }
 
 /// Exit 0 when it was done, 1 when there is no such member or grant, or nothing to take back.
-pub async fn run(command: EmergencyCommand, as_json: bool) -> Exit {
-    match command {
-        EmergencyCommand::Grant { email, reason, minutes } => grant(email, reason, minutes, as_json).await,
+pub async fn run(
+    command: EmergencyCommand,
+    database: &DatabaseSettings,
+    public_url: Option<&PublicUrl>,
+    as_json: bool,
+) -> Exit {
+    with_database(database, async |store| match command {
+        EmergencyCommand::Grant { email, reason, minutes } => {
+            let request = EmergencyRequest { email, reason, minutes, operator: operator() };
+            grant(store, request, public_url, as_json).await
+        }
         EmergencyCommand::List => {
-            with(open_database().await, async |store| {
-                let grants = store.emergency_grants().await?;
-                say(&if as_json { list_as_json(&grants) } else { list_as_text(&grants) });
-                Ok(Exit::Done)
-            })
-            .await
+            let grants = store.emergency_grants().await?;
+            say(&if as_json { list_as_json(&grants) } else { list_as_text(&grants) });
+            Ok(Exit::Done)
         }
-        EmergencyCommand::Revoke { number } => {
-            with(open_database().await, async |store| revoke(store, number, as_json).await).await
-        }
-    }
-}
-
-async fn grant(email: String, reason: String, minutes: u8, as_json: bool) -> Exit {
-    let ((path, key, public_url), _) = match Settings::load().and_then(config::read_emergency) {
-        Ok(settings) => settings,
-        Err(faults) => return refuse_settings(&faults),
-    };
-    with(open(&path, &key, IfMissing::Refuse).await, async |store| {
-        let request = EmergencyRequest { email: email.clone(), reason, minutes, operator: operator() };
-        match store.grant_emergency_access(request, Timestamp::now()).await? {
-            Granted::Unknown => {
-                complain(&format!(
-                    "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
-                ));
-                Ok(Exit::Failed)
-            }
-            Granted::Disabled => {
-                complain(&format!("web: {email} is switched off, and gets no emergency access."));
-                Ok(Exit::Failed)
-            }
-            Granted::Code { id, code, until, person } => {
-                let code = code.reveal();
-                let link = public_url.as_ref().map(|url| link(url, &code));
-                say(&if as_json {
-                    json!({
-                        "grant": id, "email": person.email, "minutes": minutes, "link": link, "code": code.as_str(),
-                        "code_until": until.to_rfc3339(),
-                    })
-                    .to_string()
-                } else {
-                    let way = link.unwrap_or_else(|| format!("the page {PATH} of the site, with the code {}", &*code));
-                    format!(
-                        "Grant {id}: {} ({}) may come in once, until {}, for {minutes} minutes:\n\n  {way}\n\nGive it to nobody else. To take it back: web emergency-access revoke {id}",
-                        person.name,
-                        person.email,
-                        until.to_rfc3339()
-                    )
-                });
-                Ok(Exit::Done)
-            }
-        }
+        EmergencyCommand::Revoke { number } => revoke(store, number, as_json).await,
     })
     .await
+}
+
+async fn grant(
+    store: &Store,
+    request: EmergencyRequest,
+    public_url: Option<&PublicUrl>,
+    as_json: bool,
+) -> Result<Exit, StoreError> {
+    let (email, minutes) = (request.email.clone(), request.minutes);
+    match store.grant_emergency_access(request, Timestamp::now()).await? {
+        Granted::Unknown => {
+            complain(&format!(
+                "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
+            ));
+            Ok(Exit::Failed)
+        }
+        Granted::Disabled => {
+            complain(&format!("web: {email} is switched off, and gets no emergency access."));
+            Ok(Exit::Failed)
+        }
+        Granted::Code { id, code, until, person } => {
+            let code = code.reveal();
+            let link = public_url.map(|url| link(url, &code));
+            say(&if as_json {
+                json!({
+                    "grant": id, "email": person.email, "minutes": minutes, "link": link, "code": code.as_str(),
+                    "code_until": until.to_rfc3339(),
+                })
+                .to_string()
+            } else {
+                let way = link.unwrap_or_else(|| format!("the page {PATH} of the site, with the code {}", &*code));
+                format!(
+                    "Grant {id}: {} ({}) may come in once, until {}, for {minutes} minutes:\n\n  {way}\n\nGive it to nobody else. To take it back: web emergency-access revoke {id}",
+                    person.name,
+                    person.email,
+                    until.to_rfc3339()
+                )
+            });
+            Ok(Exit::Done)
+        }
+    }
 }
 
 /// The code stands behind a `#`: that part of a link never leaves the browser.
@@ -132,19 +134,6 @@ async fn revoke(store: &Store, number: EmergencyGrantId, as_json: bool) -> Resul
         format!("Grant {number} was over already.")
     });
     Ok(Exit::Done)
-}
-
-async fn with(opened: Result<Store, Exit>, work: impl AsyncFnOnce(&Store) -> Result<Exit, StoreError>) -> Exit {
-    let store = match opened {
-        Ok(store) => store,
-        Err(exit) => return exit,
-    };
-    let exit = work(&store).await.unwrap_or_else(|error| {
-        complain(&format!("web: {error}"));
-        Exit::Failed
-    });
-    store.close().await;
-    exit
 }
 
 fn word(state: GrantState) -> &'static str {

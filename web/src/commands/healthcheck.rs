@@ -4,25 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use process::Exit;
-use process::settings::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::complain;
-use crate::config;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Exit 0 when the site is ready, 69 when it is not or does not answer.
-pub async fn run() -> Exit {
-    let listen = match Settings::load().and_then(config::read_listen) {
-        Ok((listen, _)) => listen,
-        Err(faults) => {
-            complain(&format!("web: the settings are wrong:\n{faults}"));
-            return Exit::Configuration;
-        }
-    };
+/// Asks the site that listens there. Exit 0 when it is ready, 69 when it is not or does not answer.
+pub async fn run(listen: SocketAddr) -> Exit {
     let address = reachable(listen);
     match tokio::time::timeout(TIMEOUT, ask(address)).await {
         Ok(Ok(true)) => Exit::Done,

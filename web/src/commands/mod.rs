@@ -8,14 +8,11 @@ pub mod rekey;
 pub mod serve;
 pub mod staff;
 
-use std::path::Path;
-
 use clap::{Parser, Subcommand};
-pub use process::console::complain;
-pub(crate) use process::console::say;
-use process::settings::{ConfigFaults, Effective, Settings};
-use process::{Exit, print_effective};
-use store::{DatabaseKey, IfMissing, OpenError, Store};
+use database::DatabaseSettings;
+pub(crate) use process::console::{complain, say};
+use process::{Exit, Started};
+use store::{IfMissing, OpenError, Store, StoreError};
 
 use crate::config;
 
@@ -89,54 +86,53 @@ pub enum StaffCommand {
 }
 
 /// Runs what was asked for.
-pub async fn run(arguments: Arguments) -> Exit {
+pub fn run(arguments: Arguments, started: Started) -> Exit {
     let json = arguments.json;
     if arguments.check_config {
-        return check_config(json);
+        return started.check_config(config::read, json);
     }
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run().await,
-        Command::Audit(AuditCommand::Verify) => audit_verify::run(json).await,
-        Command::Staff(StaffCommand::List) => staff::list(json).await,
-        Command::Staff(StaffCommand::Disable { email }) => staff::set_enabled(&email, false, json).await,
-        Command::Staff(StaffCommand::Enable { email }) => staff::set_enabled(&email, true, json).await,
-        Command::EmergencyAccess(command) => emergency::run(command, json).await,
-        Command::Rekey(options) => rekey::run(options, json).await,
-        Command::Healthcheck => healthcheck::run().await,
-    }
-}
-
-fn check_config(json: bool) -> Exit {
-    match Settings::load().and_then(config::read) {
-        Ok((_, effective)) => {
-            say(&print_effective(&effective, json));
-            Exit::Done
+        Command::Serve => started.run(config::read, serve::run),
+        Command::Audit(AuditCommand::Verify) => {
+            started.run(config::read_database, async |database| audit_verify::run(&database, json).await)
         }
-        Err(faults) => refuse_settings(&faults),
+        Command::Staff(command) => {
+            started.run(config::read_database, async |database| staff::run(&command, &database, json).await)
+        }
+        Command::EmergencyAccess(command) => started.run(config::read_emergency, async |(database, public_url)| {
+            emergency::run(command, &database, public_url.as_ref(), json).await
+        }),
+        Command::Rekey(options) => {
+            started.run(config::read_rekey, async |(database, new)| rekey::run(options, database, new, json).await)
+        }
+        Command::Healthcheck => started.run(config::read_listen, healthcheck::run),
     }
-}
-
-fn refuse_settings(faults: &ConfigFaults) -> Exit {
-    complain(&format!("web: the settings are wrong:\n{faults}"));
-    Exit::Configuration
 }
 
 /// The existing database, for a command that an operator runs.
-pub(crate) async fn open_database() -> Result<Store, Exit> {
-    let settings = Settings::load().and_then(config::read_database);
-    let ((path, key), _): ((_, DatabaseKey), Vec<Effective>) = settings.map_err(|faults| refuse_settings(&faults))?;
-    open(&path, &key, IfMissing::Refuse).await
+pub(crate) async fn open_database(database: &DatabaseSettings) -> Result<Store, Exit> {
+    database.open(IfMissing::Refuse).await.map_err(|error| refuse_database(&error))
 }
 
-pub(crate) async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, Exit> {
-    Store::open(path, key, if_missing).await.map_err(|error| refuse_database(&error))
+/// Does the work on the existing database, and closes it.
+pub(crate) async fn with_database(
+    database: &DatabaseSettings,
+    work: impl AsyncFnOnce(&Store) -> Result<Exit, StoreError>,
+) -> Exit {
+    let store = match open_database(database).await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let exit = work(&store).await.unwrap_or_else(|error| {
+        complain(&format!("web: {error}"));
+        Exit::Failed
+    });
+    store.close().await;
+    exit
 }
 
 /// Says why a database cannot be opened.
-fn refuse_database(error: &OpenError) -> Exit {
+pub(crate) fn refuse_database(error: &OpenError) -> Exit {
     complain(&format!("web: {error}"));
-    match error {
-        OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => Exit::Configuration,
-        _ => Exit::Failed,
-    }
+    database::exit_of(error)
 }

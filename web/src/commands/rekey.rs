@@ -3,16 +3,15 @@
 use std::io::{IsTerminal, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
 
+use database::DatabaseSettings;
 use process::Exit;
 use process::console::Progress;
-use process::settings::Settings;
 use serde_json::json;
 use store::rekey::{OpensWith, RekeyError, Rekeyed, Step, is_unfinished, opens_with, rekey, tidy_up};
 use store::{DatabaseKey, Timestamp};
 
 use super::operator::operator;
-use super::{complain, refuse_database, refuse_settings, say};
-use crate::config;
+use super::{complain, refuse_database, say};
 
 /// The steps around the command are in docs/KEY-ROTATION.md.
 pub(super) const HELP: &str = "\
@@ -37,11 +36,8 @@ pub struct Rekey {
 }
 
 /// Exit 0 when the database has the new key, 1 when it could not be given it, 78 when no key opens it.
-pub async fn run(options: Rekey, as_json: bool) -> Exit {
-    let ((path, old, new), _) = match Settings::load().and_then(config::read_rekey) {
-        Ok(settings) => settings,
-        Err(faults) => return refuse_settings(&faults),
-    };
+pub async fn run(options: Rekey, database: DatabaseSettings, new: Option<DatabaseKey>, as_json: bool) -> Exit {
+    let DatabaseSettings { path, key: old } = database;
     let work = tokio::task::spawn_blocking(move || {
         if options.status {
             status(&path, &old, new.as_ref(), as_json)

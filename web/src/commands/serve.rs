@@ -1,33 +1,20 @@
-//! `web`: settings, database, site, socket; then requests until somebody says stop.
+//! `web`: address, database, site, and then listening; requests until somebody says stop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use listenfd::ListenFd;
-use process::settings::Settings;
-use process::{Exit, Shutdown, hardening, logs, open_files, ready};
+use process::{Exit, Shutdown, open_files, ready};
 use store::{IfMissing, Store, StoreError};
 use tokio::net::TcpListener;
 
-use super::{complain, open, refuse_settings};
-use crate::config;
-use crate::server::{Bounds, Capacity};
+use super::refuse_database;
+use crate::config::Config;
+use crate::server::{Bounds, Capacity, Reserved};
 use crate::site::Site;
 use crate::{metrics, routes, server};
 
 /// Nothing is served before all of it is ready.
-pub async fn run() -> Exit {
-    let (config, _) = match Settings::load().and_then(config::read) {
-        Ok(config) => config,
-        Err(faults) => return refuse_settings(&faults),
-    };
-    if let Err(error) = logs::start("web", &config.log) {
-        complain(&format!("web: {error}"));
-        return Exit::Configuration;
-    }
-    if let Err(error) = hardening::no_core_dumps() {
-        tracing::warn!(%error, "core dumps could not be switched off");
-    }
+pub async fn run(config: Config) -> Exit {
     let bounds = bounds();
     let shutdown = match Shutdown::listen() {
         Ok(shutdown) => shutdown,
@@ -36,43 +23,63 @@ pub async fn run() -> Exit {
             return Exit::Failed;
         }
     };
-    let listener = match listen(config.listen).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, address = %config.listen, "cannot listen; is another program using WARDPOST_LISTEN?");
-            return Exit::Failed;
-        }
-    };
-    let metrics_listener = match config.metrics_listen {
-        Some(address) => match TcpListener::bind(address).await {
-            Ok(listener) => Some(listener),
-            Err(error) => {
-                tracing::error!(%error, %address, "cannot listen for metrics; is another program using WARDPOST_METRICS_LISTEN?");
-                return Exit::Failed;
-            }
-        },
-        None => None,
-    };
-    let store = match open(&config.database, &config.database_key, IfMissing::Create).await {
-        Ok(store) => store,
+    let addresses = match Addresses::reserve(&config) {
+        Ok(addresses) => addresses,
         Err(exit) => return exit,
+    };
+    let store = match config.database.open(IfMissing::Create).await {
+        Ok(store) => store,
+        Err(error) => return refuse_database(&error),
     };
     if let Err(error) = store.finish_deletions().await {
         tracing::warn!(%error, "text that was deleted may be in the database's log until the next deletion or start");
     }
-    serve(config, store, listener, metrics_listener, shutdown, bounds).await
+    match Site::build(config, store.clone(), shutdown.clone()) {
+        Ok(site) => serve(site, store, addresses, &shutdown, bounds).await,
+        Err(error) => {
+            tracing::error!(%error, "the site cannot be built");
+            store.close().await;
+            Exit::Configuration
+        }
+    }
 }
 
-/// The socket that systemd hands over, which goes on taking connections while the site is started again; without one, a
-/// socket of our own.
-async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    match ListenFd::from_env().take_tcp_listener(0)? {
-        Some(listener) => {
-            listener.set_nonblocking(true)?;
-            TcpListener::from_std(listener)
-        }
-        None => TcpListener::bind(address).await,
+/// What is reserved, and not listened on before the site is ready.
+struct Addresses {
+    site: (SocketAddr, Reserved),
+    metrics: Option<(SocketAddr, Reserved)>,
+}
+
+impl Addresses {
+    fn reserve(config: &Config) -> Result<Addresses, Exit> {
+        let (site, metrics) = (config.listen, config.metrics_listen);
+        let reserved = Reserved::handed_over_or(site).map_err(|error| refuse_site(site, &error))?;
+        let metrics = metrics.map(|address| match Reserved::at(address) {
+            Ok(reserved) => Ok((address, reserved)),
+            Err(error) => Err(refuse_metrics(address, &error)),
+        });
+        Ok(Addresses { site: (site, reserved), metrics: metrics.transpose()? })
     }
+
+    fn listen(self) -> Result<(TcpListener, Option<TcpListener>), Exit> {
+        let (address, site) = self.site;
+        let site = site.listen().map_err(|error| refuse_site(address, &error))?;
+        let metrics = self
+            .metrics
+            .map(|(address, metrics)| metrics.listen().map_err(|error| refuse_metrics(address, &error)))
+            .transpose()?;
+        Ok((site, metrics))
+    }
+}
+
+fn refuse_site(address: SocketAddr, error: &std::io::Error) -> Exit {
+    tracing::error!(%error, %address, "cannot listen; is another program using WARDPOST_LISTEN?");
+    Exit::Failed
+}
+
+fn refuse_metrics(address: SocketAddr, error: &std::io::Error) -> Exit {
+    tracing::error!(%error, %address, "cannot listen for metrics; is another program using WARDPOST_METRICS_LISTEN?");
+    Exit::Failed
 }
 
 /// As many connections as the system grants files for; too few of them is something to be told about.
@@ -99,19 +106,13 @@ fn bounds() -> Bounds {
     Bounds { capacity, ..Bounds::default() }
 }
 
-async fn serve(
-    config: config::Config,
-    store: Store,
-    listener: TcpListener,
-    metrics_listener: Option<TcpListener>,
-    shutdown: Shutdown,
-    bounds: Bounds,
-) -> Exit {
-    let site = match Site::build(config, store.clone(), shutdown.clone()) {
-        Ok(site) => site,
-        Err(error) => {
-            tracing::error!(%error, "the site cannot be built");
-            return Exit::Configuration;
+async fn serve(site: Arc<Site>, store: Store, addresses: Addresses, shutdown: &Shutdown, bounds: Bounds) -> Exit {
+    let routes = routes::site(&site);
+    let (listener, metrics_listener) = match addresses.listen() {
+        Ok(listeners) => listeners,
+        Err(exit) => {
+            store.close().await;
+            return exit;
         }
     };
     if let Ok(address) = listener.local_addr() {
@@ -124,7 +125,6 @@ async fn serve(
         // Any answer is a sign of life: on a full disk people can still read, and starting again makes no room.
         async move { !matches!(store.check_writable().await, Err(StoreError::Closed)) }
     }));
-    let routes = routes::site(&site);
     if let Some(listener) = metrics_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, path = metrics::listener::PATH, "metrics are told");
@@ -133,10 +133,9 @@ async fn serve(
     }
     ready::notify_ready();
 
-    let impatient = shutdown.clone();
     tokio::select! {
         () = server::run(listener, site, routes, bounds) => {}
-        _ = impatient.requested_again() => tracing::warn!("asked to stop twice: not waiting any longer"),
+        _ = shutdown.requested_again() => tracing::warn!("asked to stop twice: not waiting any longer"),
     }
 
     ready::notify_stopping();

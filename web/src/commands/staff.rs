@@ -1,15 +1,24 @@
 //! `web staff`: who has signed in, and keeping somebody out or letting them in again.
 
+use database::DatabaseSettings;
 use process::Exit;
 use serde_json::json;
-use store::{Person, StaffChange, Store, StoreError, Timestamp};
+use store::{Person, StaffChange, Timestamp};
 
 use super::operator::operator;
-use super::{complain, open_database, say};
+use super::{StaffCommand, complain, say, with_database};
 
-/// `web staff list`
-pub async fn list(as_json: bool) -> Exit {
-    with_store(async |store| {
+/// Exit 0 when it was done, 1 when nobody has that address.
+pub async fn run(command: &StaffCommand, database: &DatabaseSettings, as_json: bool) -> Exit {
+    match command {
+        StaffCommand::List => list(database, as_json).await,
+        StaffCommand::Disable { email } => set_enabled(database, email, false, as_json).await,
+        StaffCommand::Enable { email } => set_enabled(database, email, true, as_json).await,
+    }
+}
+
+async fn list(database: &DatabaseSettings, as_json: bool) -> Exit {
+    with_database(database, async |store| {
         let people = store.people().await?;
         say(&if as_json { list_as_json(&people) } else { list_as_text(&people) });
         Ok(Exit::Done)
@@ -17,9 +26,8 @@ pub async fn list(as_json: bool) -> Exit {
     .await
 }
 
-/// `web staff disable EMAIL` and `web staff enable EMAIL`
-pub async fn set_enabled(email: &str, enabled: bool, as_json: bool) -> Exit {
-    with_store(async |store| {
+async fn set_enabled(database: &DatabaseSettings, email: &str, enabled: bool, as_json: bool) -> Exit {
+    with_database(database, async |store| {
         let operator = operator();
         let change = store.set_staff_enabled(email, enabled, &operator, Timestamp::now()).await?;
         let (people, sessions_ended) = match change {
@@ -43,19 +51,6 @@ pub async fn set_enabled(email: &str, enabled: bool, as_json: bool) -> Exit {
         Ok(Exit::Done)
     })
     .await
-}
-
-async fn with_store(work: impl AsyncFnOnce(&Store) -> Result<Exit, StoreError>) -> Exit {
-    let store = match open_database().await {
-        Ok(store) => store,
-        Err(exit) => return exit,
-    };
-    let exit = work(&store).await.unwrap_or_else(|error| {
-        complain(&format!("web: {error}"));
-        Exit::Failed
-    });
-    store.close().await;
-    exit
 }
 
 fn list_as_json(people: &[Person]) -> String {

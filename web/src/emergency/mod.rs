@@ -9,13 +9,14 @@ pub mod alarm;
 use http::{StatusCode, header};
 use store::{EmergencyCode, EmergencyUse};
 
-use crate::access::{DOOR_COOKIE, DOOR_SECONDS, Door, FormToken};
+use crate::access::{Door, FormToken};
+use crate::cookies::Cookie;
 use crate::form::Form;
 use crate::metrics::labels::SignInEnd;
 use crate::page_error::PageError;
 use crate::pages::{EmergencyPage, Frame};
 use crate::reply::Reply;
-use crate::request::{Request, SESSION_COOKIE, clear_cookie, set_cookie};
+use crate::request::Request;
 use crate::route::CsrfChecked;
 
 /// Where it is.
@@ -31,7 +32,7 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
     let (door, is_new) = Door::open(&request)?;
     let reply = show(&request, &door, None)?;
     Ok(if is_new {
-        reply.with(header::SET_COOKIE, &set_cookie(DOOR_COOKIE, door.form_token(), Some(DOOR_SECONDS)))
+        reply.with(header::SET_COOKIE, &request.site.cookies.set(Cookie::Door, door.form_token()))
     } else {
         reply
     })
@@ -51,9 +52,10 @@ pub async fn enter(request: Request, door: Door, form: CsrfChecked<Form>) -> Res
     match used {
         EmergencyUse::SignedIn { token, .. } => {
             request.site.metrics.sign_in(SignInEnd::SignedInByEmergency);
+            let cookies = request.site.cookies;
             Ok(Reply::see_other("/messages")
-                .with(header::SET_COOKIE, &set_cookie(SESSION_COOKIE, &token.reveal(), None))
-                .with(header::SET_COOKIE, &clear_cookie(DOOR_COOKIE)))
+                .with(header::SET_COOKIE, &cookies.set(Cookie::Session, &token.reveal()))
+                .with(header::SET_COOKIE, &cookies.clear(Cookie::Door)))
         }
         EmergencyUse::Refused(reason) => {
             request.site.metrics.sign_in(SignInEnd::EmergencyCode);

@@ -56,7 +56,7 @@ impl AuditTotals {
 /// Everything there is to tell, in Prometheus' text format.
 pub(super) async fn text(site: &Site) -> Result<String, fmt::Error> {
     let (database, machine) =
-        tokio::join!(Database::look(site), Machine::look(site.config.database.clone(), site.started));
+        tokio::join!(Database::look(site), Machine::look(site.config.database.path.clone(), site.started));
     let mut looked = Registry::with_prefix("wardpost");
     looked.register_collector(Box::new(Looked {
         complete: database.is_some()

@@ -3,6 +3,7 @@
 //! The loop is ours rather than warp's: nobody who dawdles may hold a connection, memory or a stop. [`places`] knows who
 //! is connected and who makes room for whom; [`patience`] decides it; [`connection`] is the life of one.
 
+mod address;
 mod bodies;
 mod connection;
 mod patience;
@@ -27,6 +28,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+pub use self::address::Reserved;
 use self::bodies::Arriving;
 pub use self::patience::Patience;
 pub use self::places::Capacity;

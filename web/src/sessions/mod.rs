@@ -6,11 +6,12 @@ use http::header;
 use store::{EndedOne, OwnSession, SessionId};
 
 use crate::access::Member;
+use crate::cookies::Cookie;
 use crate::form::Form;
 use crate::page_error::PageError;
 use crate::pages::{Frame, SessionView, SessionsPage};
 use crate::reply::Reply;
-use crate::request::{Request, SESSION_COOKIE, clear_cookie};
+use crate::request::Request;
 use crate::route::CsrfChecked;
 
 /// The page: this session first, then the others, the last active first.
@@ -30,7 +31,8 @@ pub async fn end(request: Request, member: Member, _: CsrfChecked<Form>) -> Resu
     let (store, actor) = (&request.site.store, member.actor());
     if session == actor.session {
         store.sign_out(actor, request.at).await?;
-        return Ok(Reply::see_other("/?ended=signed-out").with(header::SET_COOKIE, &clear_cookie(SESSION_COOKIE)));
+        return Ok(Reply::see_other("/?ended=signed-out")
+            .with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::Session)));
     }
     match store.end_own_session(actor, session, request.at).await? {
         EndedOne::Ended => Ok(Reply::see_other("/sessions?notice=ended")),

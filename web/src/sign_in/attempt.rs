@@ -14,10 +14,7 @@ use sha2::Sha256;
 use store::Timestamp;
 use zeroize::Zeroize;
 
-/// The cookie's name.
-pub const COOKIE: &str = "__Host-wardpost-signin";
-/// How long a sign-in may take, in seconds.
-pub const MAX_AGE_SECONDS: u64 = 600;
+use crate::cookies::Cookie;
 
 const KEY_LABEL: &[u8] = b"wardpost sign-in attempt v1";
 const NONCE_BYTES: usize = 24;
@@ -72,7 +69,7 @@ impl Sealer {
         let before = |attempt: &Attempt| attempt.started_at < self.since.as_millis();
         let attempt = open(&self.current).or_else(|| open(self.previous.as_ref()?).filter(before))?;
         let age = now.as_millis().checked_sub(attempt.started_at)?;
-        let fresh = (0..=i64::try_from(MAX_AGE_SECONDS * 1000).ok()?).contains(&age);
+        let fresh = (0..=i64::try_from(Cookie::SIGN_IN_SECONDS * 1000).ok()?).contains(&age);
         fresh.then_some(attempt)
     }
 }
@@ -138,7 +135,7 @@ mod tests {
         let now = Timestamp::now();
         let sealer = sealer("one");
         let cookie = sealer.seal(&attempt(now)).unwrap();
-        let limit = Duration::from_secs(MAX_AGE_SECONDS);
+        let limit = Duration::from_secs(Cookie::SIGN_IN_SECONDS);
         assert!(sealer.open(&cookie, now.plus(limit)).is_some());
         assert!(sealer.open(&cookie, now.plus(limit + Duration::from_millis(1))).is_none());
         assert!(sealer.open(&cookie, now.minus(Duration::from_millis(1))).is_none());
@@ -153,7 +150,7 @@ mod tests {
         let begun = sealer("one").seal(&attempt(before)).unwrap();
         assert_eq!(after.open(&begun, change).unwrap().verifier, "verifier");
         assert!(Sealer::new(&two, None, change).open(&begun, change).is_none());
-        assert!(after.open(&begun, before.plus(Duration::from_millis(MAX_AGE_SECONDS * 1000 + 1))).is_none());
+        assert!(after.open(&begun, before.plus(Duration::from_millis(Cookie::SIGN_IN_SECONDS * 1000 + 1))).is_none());
         // Whoever has the old secret cannot make a new one that passes.
         let forged = sealer("one").seal(&attempt(change)).unwrap();
         assert!(after.open(&forged, change).is_none());

@@ -5,6 +5,7 @@ pub mod attempt;
 pub mod fault;
 pub mod provider;
 pub mod session_end;
+pub mod staff_list;
 pub mod staff_rule;
 pub mod transport;
 
@@ -17,12 +18,13 @@ use self::fault::SignInFault;
 use self::provider::VerifiedAccount;
 use self::staff_rule::Account;
 use crate::access::Member;
+use crate::cookies::Cookie;
 use crate::form::{self, Form};
 use crate::metrics::labels::SignInEnd;
 use crate::page_error::PageError;
 use crate::pages::{Frame, RefusedPage, Shown, SignInPage};
 use crate::reply::Reply;
-use crate::request::{Request, SESSION_COOKIE, clear_cookie, set_cookie};
+use crate::request::Request;
 use crate::route::CsrfChecked;
 
 /// `GET /`: the sign-in page, with the reason why one was signed out; the messages for who is signed in.
@@ -39,8 +41,8 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
         ended: ended.map(|reason| session_end::sentence(Some(reason))),
         kept_draft: false,
     })?;
-    Ok(if request.cookie(SESSION_COOKIE).is_some() {
-        reply.with(header::SET_COOKIE, &clear_cookie(SESSION_COOKIE))
+    Ok(if request.cookie(Cookie::Session).is_some() {
+        reply.with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::Session))
     } else {
         reply
     })
@@ -67,7 +69,7 @@ pub async fn start(request: Request, _: ()) -> Result<Reply, PageError> {
     let Some(sealed) = request.site.sealer.seal(&attempt) else {
         return unavailable(&request, &fault::internal("no randomness"), &attempt.next);
     };
-    let cookie = set_cookie(attempt::COOKIE, &sealed, Some(attempt::MAX_AGE_SECONDS));
+    let cookie = request.site.cookies.set(Cookie::SignIn, &sealed);
     Ok(Reply::see_other(&departure.url).with(header::SET_COOKIE, &cookie))
 }
 
@@ -114,8 +116,8 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
                 _ => next.as_str(),
             };
             Ok(Reply::see_other(landing)
-                .with(header::SET_COOKIE, &set_cookie(SESSION_COOKIE, &token.reveal(), None))
-                .with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
+                .with(header::SET_COOKIE, &request.site.cookies.set(Cookie::Session, &token.reveal()))
+                .with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::SignIn)))
         }
         SignIn::Disabled => {
             metrics.sign_in(SignInEnd::Disabled);
@@ -132,12 +134,12 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
 /// `POST /sign-out`
 pub async fn sign_out(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
     request.site.store.sign_out(member.actor(), request.at).await?;
-    Ok(Reply::see_other("/?ended=signed-out").with(header::SET_COOKIE, &clear_cookie(SESSION_COOKIE)))
+    Ok(Reply::see_other("/?ended=signed-out").with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::Session)))
 }
 
 /// The attempt in this browser's cookie, when the callback carries its state.
 fn held_attempt(request: &Request) -> Option<Attempt> {
-    let attempt = request.site.sealer.open(request.cookie(attempt::COOKIE)?, request.at)?;
+    let attempt = request.site.sealer.open(request.cookie(Cookie::SignIn)?, request.at)?;
     let state = request.query.text("state").as_bytes();
     bool::from(attempt.state.as_bytes().ct_eq(state)).then_some(attempt)
 }
@@ -244,7 +246,7 @@ fn refused(request: &Request, status: StatusCode, refusal: Refusal) -> Result<Re
         start_url: start_url(&refusal.next),
         request_id: request.visitor.request_id.to_string(),
     })?;
-    Ok(reply.with_status(status).with(header::SET_COOKIE, &clear_cookie(attempt::COOKIE)))
+    Ok(reply.with_status(status).with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::SignIn)))
 }
 
 fn start_url(next: &str) -> String {

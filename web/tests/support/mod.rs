@@ -18,7 +18,6 @@ use testkit::{Http, Launch, SOON};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wardpost_web::config;
-use wardpost_web::request::SESSION_COOKIE;
 use wardpost_web::server::Bounds;
 use wardpost_web::site::Site;
 use wardpost_web::{routes, server};
@@ -37,6 +36,11 @@ pub const LIMITS: [&str; 4] = [
     "WARDPOST_LIMIT_SEND_PER_MINUTE",
     "WARDPOST_LIMIT_SIGN_IN_PER_MINUTE",
 ];
+/// What cookies are called at an address that is http on loopback, as those of these tests are.
+pub const SESSION_COOKIE: &str = "wardpost";
+pub const DOOR_COOKIE: &str = "wardpost-door";
+/// The address of a site behind an edge that speaks TLS; for WARDPOST_PUBLIC_URL.
+pub const EDGE: &str = "https://messages.clinic.example";
 pub const IDLE: Duration = Duration::from_secs(24 * 60);
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -90,7 +94,7 @@ impl Clinic {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut options = ProviderOptions::new("client", "secret of the client");
         options.auto_login = true;
-        options.redirect_uris = vec![format!("{url}/sign-in/callback")];
+        options.redirect_uris = [&url, EDGE].map(|site| format!("{site}/sign-in/callback")).to_vec();
         let provider = Provider::start(options).await.expect("a provider");
 
         let database = folder.path().join("wardpost.db");

@@ -1,0 +1,88 @@
+//! `secrets-init`: runs before every other program, fetches the one JSON secret and writes the env file they read.
+//!
+//! The story: settings, the secret (waited for under a deadline), its check, and then one of three ends: the file is
+//! written whole, compared, or a command takes this process's place with the secrets in its environment.
+//!
+//! What held a secret is wiped when it is dropped, no core dump is written and no other process may read this one's memory.
+//! The buffers of the TLS, HTTP and JSON libraries are not ours to wipe; the process ends within moments of filling them.
+
+mod advice;
+mod arguments;
+mod check;
+mod config;
+mod dialects;
+mod exec;
+mod retry;
+mod secret;
+mod source;
+mod writer;
+
+use process::console::say;
+use process::{Exit, Started, ready};
+
+pub use crate::arguments::Arguments;
+use crate::arguments::Task;
+use crate::config::Config;
+use crate::secret::Secret;
+
+/// Does what was asked for.
+pub fn run(arguments: Arguments, started: Started) -> Exit {
+    if arguments.check_config {
+        return started.check_config(config::read, arguments.json);
+    }
+    started.run(config::read, async |config| work(&config, &arguments).await.unwrap_or_else(|exit| exit))
+}
+
+async fn work(config: &Config, arguments: &Arguments) -> Result<Exit, Exit> {
+    let secret = obtain(config).await?;
+    match arguments.task() {
+        Task::Write => write(config, &secret, arguments.json),
+        Task::Check => Ok(check::run(config, &secret, arguments.json)),
+        // Gives control back only when the command could not be run.
+        Task::Exec(command) => Err(exec::replace_process(command, &secret)),
+    }
+}
+
+/// The secret, fetched and checked; what stood in the way is in the log.
+async fn obtain(config: &Config) -> Result<Secret, Exit> {
+    let fetched = source::fetch(&config.source, config.deadline).await.map_err(|trouble| {
+        tracing::error!(source = %config.source, check = trouble.check, "{}", trouble.happened);
+        if config.env_file.exists() {
+            tracing::warn!(env_file = %config.env_file.display(), "the env file that is there stays as it is");
+        }
+        ready::notify_status(&trouble.happened);
+        trouble.exit()
+    })?;
+    let secret = Secret::parse(&fetched.text, fetched.version);
+    let secret = secret.and_then(|secret| match &config.keys {
+        Some(keys) => secret.only(keys),
+        None => Ok(secret),
+    });
+    secret.map_err(|faults| {
+        tracing::error!(source = %config.source, faults = faults.len(), "the secret cannot be used; nothing was written");
+        for fault in faults {
+            tracing::error!("{fault}");
+        }
+        Exit::Configuration
+    })
+}
+
+fn write(config: &Config, secret: &Secret, json: bool) -> Result<Exit, Exit> {
+    let written = writer::write(&config.env_file, config.owner.as_ref(), secret).map_err(|fault| {
+        tracing::error!("{fault}");
+        fault.exit()
+    })?;
+    let (env_file, version) = (config.env_file.display(), secret.version().unwrap_or("none"));
+    let keys = secret.names().count();
+    match written {
+        writer::Written::New => tracing::info!(%env_file, version, keys, "the env file is written"),
+        writer::Written::Unchanged => {
+            tracing::info!(%env_file, version, keys, "the secret is unchanged, and so is the env file")
+        }
+    }
+    if json {
+        say(&serde_json::json!({ "written": written == writer::Written::New, "version": secret.version(), "env_file": config.env_file }).to_string());
+    }
+    ready::notify_ready();
+    Ok(Exit::Done)
+}
