@@ -4,6 +4,7 @@
 //! [`sink`]; the cursor, a row of the database, moves past what was accepted. [`run`] is the loop around it; [`verify`] reads
 //! the copy back and compares it with the local chain; [`journal`] ships the programs' log lines, in a task of its own.
 
+mod alarms;
 pub mod batch;
 pub mod commands;
 pub mod config;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use store::{AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreError, Timestamp};
 
+use crate::alarms::Alarms;
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::event::{LONGEST_TEXT, LogIdentity, Restamp, render, split};
 use crate::sink::{Retention, SendError, Sink, Verdict};
@@ -61,6 +62,7 @@ pub struct Shipper {
     read_to: AuditId,
     /// A row that the sink has taken, to its last part.
     known_good: Option<AuditId>,
+    alarms: Alarms,
 }
 
 impl Shipper {
@@ -68,7 +70,7 @@ impl Shipper {
     pub async fn new(store: Store, sink: Sink, copy: AuditCopy) -> Result<Shipper, StoreError> {
         let cursor = store.shipping_state(&copy).await?.cursor;
         let log = LogIdentity { database_id: store.database_id().to_owned(), stream: copy.stream.clone() };
-        Ok(Shipper { store, sink, copy, log, cursor, queue: VecDeque::new(), read_to: cursor, known_good: None })
+        Ok(Shipper { store, sink, copy, log, cursor, queue: VecDeque::new(), read_to: cursor, known_good: None, alarms: Alarms::after(cursor) })
     }
 
     /// The newest row that is accounted for.
@@ -95,6 +97,7 @@ impl Shipper {
             let rows = self.store.audit_events(self.read_to, READ_ROWS, READ_BYTES).await?;
             let Some(last) = rows.last() else { return Ok(Step::Idle) };
             self.read_to = last.id;
+            self.alarms.read(&rows);
             self.queue = self.pending(&rows, Timestamp::now());
         }
         let count = plan(self.queue.iter_mut().map(|pending| &mut pending.event));

@@ -11,6 +11,7 @@ use http::{HeaderMap, Request, StatusCode, header};
 
 use crate::config::PublicUrl;
 use crate::health;
+use crate::limits::TooMany;
 use crate::page_error::PageError;
 use crate::pages::MisdirectedPage;
 use crate::reply::Reply;
@@ -48,6 +49,14 @@ impl OwnHost {
             Reply::no_content()
         });
         Some(reply.with_status(status))
+    }
+
+    /// The answer to one too many of an address under another name: no page, and nothing of the request.
+    pub fn too_many(too_many: TooMany) -> Reply {
+        let text = "Too many requests at once. Nothing was changed.\n".to_owned();
+        Reply::text("text/plain; charset=utf-8", text)
+            .with_status(StatusCode::TOO_MANY_REQUESTS)
+            .with(header::RETRY_AFTER, &too_many.seconds().to_string())
     }
 
     /// The host is said in the Host header, once, and perhaps in the request's target as well: then in both.

@@ -4,6 +4,7 @@
 //! inside goes to the log alone, under the request id that the page shows.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use http::{StatusCode, header};
 use store::{EndReason, StoreError, Timestamp};
@@ -109,6 +110,18 @@ impl PageError {
             Self::Template(_) => "template",
             Self::Panicked => "panicked",
         })
+    }
+}
+
+impl PageError {
+    /// What somebody is told who is over the limit, where a form was read for the sake of what it holds: that, whatever else
+    /// is wrong with the form. Only that its text was kept is said first.
+    pub fn unless_over(self, limit: Option<TooMany>) -> Self {
+        match (self, limit) {
+            (kept @ Self::SignedOut { kept_draft: true, .. }, _) => kept,
+            (_, Some(too_many)) => Self::TooMany(too_many),
+            (error, None) => error,
+        }
     }
 }
 
@@ -243,9 +256,16 @@ impl ErrorContext {
         reply.with_status(status)
     }
 
+    /// What others can cause as often as they like is not told each time; a fault of ours is.
     fn log(&self, error: &PageError) {
         let request_id = &self.request_id;
+        let is_news = || error.reason().is_none_or(|reason| self.site.repeated.is_news(reason, Instant::now()));
         match error {
+            PageError::Store(StoreError::Busy | StoreError::DiskFull)
+            | PageError::ForeignForm
+            | PageError::StaleForm
+            | PageError::NotYours
+                if !is_news() => {}
             PageError::Store(error) => tracing::error!(%request_id, %error, "the database refused"),
             PageError::Template(error) => tracing::error!(%request_id, %error, "a page could not be made"),
             PageError::Panicked => tracing::error!(%request_id, "a handler panicked"),

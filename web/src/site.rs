@@ -1,10 +1,10 @@
 //! Everything that answering a request can need, built once.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use process::Shutdown;
-use store::{Store, Timestamp};
+use store::{Store, Timestamp, UnprovenSignIns};
 
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
@@ -17,14 +17,19 @@ use crate::limits::Limits;
 use crate::messages::feed::Feed;
 use crate::messages::list_cache::ListCache;
 use crate::metrics::Metrics;
+use crate::repeated::{Repeated, TOLD_EVERY};
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
 use crate::sign_in::provider::Provider;
+use crate::sign_in::unproven::Unproven;
+use crate::sign_in::used::UsedAttempts;
 
 /// How often ended sessions are written down as such.
 const SESSION_SWEEP: std::time::Duration = std::time::Duration::from_secs(30);
 /// How often the rows of sessions that ended long ago are removed.
 const SESSION_REMOVAL: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+/// How often it is looked whether the row of failed sign-ins is due.
+const UNPROVEN_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The site.
 pub struct Site {
@@ -38,6 +43,10 @@ pub struct Site {
     pub provider: Provider,
     /// Seals the cookie of a sign-in on its way.
     pub sealer: Sealer,
+    /// Sign-ins that have come back.
+    pub used_attempts: UsedAttempts,
+    /// Failed sign-ins that share a row.
+    pub unproven: Unproven,
     /// How often somebody may ask.
     pub limits: Limits,
     /// Under which name the site is asked for.
@@ -54,6 +63,8 @@ pub struct Site {
     pub readiness: Readiness,
     /// What is counted.
     pub metrics: Metrics,
+    /// What others can make the log say again and again.
+    pub repeated: Repeated,
     /// When it was built.
     pub started: SystemTime,
     shutdown: Shutdown,
@@ -79,6 +90,8 @@ impl Site {
             assets: Assets::load()?,
             provider: Provider::new(&config.sign_in, &config.public_url)?,
             sealer,
+            used_attempts: UsedAttempts::default(),
+            unproven: Unproven::default(),
             limits: Limits::new(&config.limits),
             own_host: OwnHost::new(config.public_url.clone()),
             rooms: Rooms::default(),
@@ -87,6 +100,7 @@ impl Site {
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
             metrics: Metrics::new(),
+            repeated: Repeated::default(),
             started: SystemTime::now(),
             config,
             store,
@@ -113,6 +127,34 @@ impl Site {
             () = sweep => {}
             () = removal => {}
             () = alarms => {}
+            () = self.tell_repeated() => {}
+            () = self.write_unproven() => {}
+        }
+        self.write_down(self.unproven.rest()).await;
+    }
+
+    async fn write_unproven(&self) {
+        let mut tick = tokio::time::interval(UNPROVEN_LOOK);
+        loop {
+            tick.tick().await;
+            self.write_down(self.unproven.due(Instant::now())).await;
+        }
+    }
+
+    async fn write_down(&self, sum: Option<UnprovenSignIns>) {
+        let Some(sum) = sum else { return };
+        let failures = sum.failures;
+        if let Err(error) = self.store.record_unproven_sign_ins(sum, Timestamp::now()).await {
+            tracing::warn!(%error, failures, "failed sign-ins could not be written down");
+        }
+    }
+
+    async fn tell_repeated(&self) {
+        let mut tick = tokio::time::interval(TOLD_EVERY);
+        loop {
+            tick.tick().await;
+            self.repeated.tell(Instant::now());
+            self.limits.tell_repeated(Instant::now());
         }
     }
 

@@ -32,6 +32,7 @@ pub use self::patience::Patience;
 pub use self::places::Capacity;
 use self::places::Places;
 use crate::client_address::{client_address, is_trusted};
+use crate::host::OwnHost;
 use crate::metrics::MatchedRoute;
 use crate::page_error::{ErrorContext, PageError};
 use crate::request::Visitor;
@@ -154,7 +155,11 @@ impl Server {
         let answer = async {
             let misdirected = self.site.own_host.refuse(&request);
             match misdirected {
-                Some(reply) => reply.into_response(),
+                // No row of the table counts it.
+                Some(reply) => match self.site.limits.request(visitor.ip) {
+                    Ok(()) => reply.into_response(),
+                    Err(too_many) => OwnHost::too_many(too_many).into_response(),
+                },
                 None => (self.routes)(request).await,
             }
         };

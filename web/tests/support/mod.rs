@@ -31,7 +31,8 @@ pub static KEY: LazyLock<String> = LazyLock::new(|| {
     getrandom::fill(&mut bytes).expect("randomness");
     hex::encode(bytes)
 });
-pub const LIMITS: [&str; 4] = [
+pub const LIMITS: [&str; 5] = [
+    "WARDPOST_LIMIT_DRAFT_PER_MINUTE",
     "WARDPOST_LIMIT_EXPORT_PER_MINUTE",
     "WARDPOST_LIMIT_REQUESTS_PER_SECOND",
     "WARDPOST_LIMIT_SEND_PER_MINUTE",
@@ -225,6 +226,7 @@ pub fn launch(database: &Path) -> Launch {
         .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
         .secret("DB_ENCRYPTION_KEY", &KEY)
         .env("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1000000")
+        .env("WARDPOST_LIMIT_DRAFT_PER_MINUTE", "1000000")
         .env("WARDPOST_LIMIT_SEND_PER_MINUTE", "1000000")
 }
 
