@@ -2,8 +2,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::Draft;
 use crate::testing::*;
+use crate::{Draft, Seen};
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -87,11 +87,11 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
                     body: marked('d', number, length),
                     saved_at: at(1),
                 };
-                store.save_draft(author, draft).await.unwrap();
+                store.save_draft(author, draft, Seen::Unknown).await.unwrap();
                 drafts[who] = Some(number);
             }
             7 => {
-                store.discard_draft(author, at(1)).await.unwrap();
+                store.discard_draft(author, IdempotencyKey::fresh(), Seen::Unknown, at(1)).await.unwrap();
                 drafts[who] = None;
             }
             _ if !live.is_empty() => {

@@ -15,10 +15,20 @@ use crate::route::CsrfChecked;
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
     let draft = request.site.store.draft(member.actor().person).await?;
     let typed = match draft {
-        Some(draft) => {
-            Typed { key: draft.key, subject: draft.subject, body: draft.body, saved: Some(draft.saved_at.into()) }
-        }
-        None => Typed { key: IdempotencyKey::fresh(), subject: String::new(), body: String::new(), saved: None },
+        Some(draft) => Typed {
+            seen: draft.version().to_string(),
+            key: draft.key,
+            subject: draft.subject,
+            body: draft.body,
+            saved: Some(draft.saved_at.into()),
+        },
+        None => Typed {
+            key: IdempotencyKey::fresh(),
+            seen: String::new(),
+            subject: String::new(),
+            body: String::new(),
+            saved: None,
+        },
     };
     form_again(&request, &member, typed, Problems::default())
 }
@@ -30,6 +40,7 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
         key: form.get("key").and_then(IdempotencyKey::parse).ok_or(PageError::BadRequest(
             "The form's own number is missing. Open a new message and send it from there.",
         ))?,
+        seen: form.text("seen").to_owned(),
         subject: form.text("subject").to_owned(),
         body: form.text("body").to_owned(),
         saved: None,
@@ -87,6 +98,8 @@ fn cannot_store(error: &StoreError) -> String {
 
 struct Typed {
     key: IdempotencyKey,
+    /// The version of the draft that the page has seen.
+    seen: String,
     subject: String,
     body: String,
     saved: Option<Time>,
@@ -101,15 +114,21 @@ struct Problems {
 
 fn form_again(request: &Request, member: &Member, typed: Typed, problems: Problems) -> Result<Reply, PageError> {
     Reply::page(&ComposePage {
-        frame: Frame::of(member, request),
+        frame: Frame::of(member, request).with_notice(notice(request.query.get("notice"))),
         key: typed.key.to_string(),
         subject: typed.subject,
         body: typed.body,
         subject_error: problems.subject,
         body_error: problems.body,
         problem: problems.form,
+        draft_version: typed.seen,
         draft_saved: typed.saved,
         max_subject: Subject::MAX_CHARS,
         max_body: Body::MAX_CHARS,
     })
+}
+
+fn notice(code: Option<&str>) -> Option<&'static str> {
+    (code? == "other-draft")
+        .then_some("Nothing was discarded: your draft was changed in another tab or browser. Here it is.")
 }
