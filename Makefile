@@ -38,14 +38,9 @@ unit: ## The tests written in Rust
 	$(CARGO) $(CARGO_TEST) --workspace
 
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
-# Most tests wait for something, so more run at once than there are cores. Those that measure how long something takes, or
-# look at work that leaves the processors to everything else, are marked `alone` and come after them.
-PYTEST := .venv/bin/python -m pytest e2e
+# Most tests wait for something, so more modules run at once than there are cores.
 e2e: setup build ## The tests in a real browser
-	$(PYTEST) -m 'not alone' --numprocesses=4 --no-loadscope-reorder --junitxml=target/e2e-report.xml $(ARGS) $(NONE_IS_FINE)
-	$(PYTEST) -m alone --junitxml=target/e2e-report-alone.xml $(ARGS) $(NONE_IS_FINE)
-# pytest ends with 5 where ARGS leaves no test.
-NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
+	.venv/bin/python -m pytest e2e --numprocesses=4 --no-loadscope-reorder --junitxml=target/e2e-report.xml $(ARGS)
 
 setup: ## Install what the tests need
 	e2e/setup

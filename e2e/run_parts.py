@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What cargo-nextest and pytest write: see .config/nextest.toml and the Makefile.
-REPORTS = [ROOT / "target/nextest/default/junit.xml", ROOT / "target/e2e-report.xml", ROOT / "target/e2e-report-alone.xml"]
+REPORTS = [ROOT / "target/nextest/default/junit.xml", ROOT / "target/e2e-report.xml"]
 SLOWEST = 10
 
 
