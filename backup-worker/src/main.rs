@@ -11,7 +11,7 @@ fn main() -> Exit {
         // One thread waits for network and clock; pages and files have threads of their own. What was broken off may still
         // be at work on a file that is gone; nobody waits for it.
         runtime: Runtime::OneThreadLeavingWork,
-        // The scheduler tells of its own insides; whoever wants that can still ask for it.
+        // The scheduler tells of its own insides; WARDPOST_LOG can still ask for it.
         log_filter: |filter| aws::quiet_filter(&format!("tokio_cron_scheduler=warn,{filter}")),
     };
     program::run(backup_worker, commands::run)

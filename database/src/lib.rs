@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_a_database_can_be_stopped() {
+    async fn waiting_for_a_database_can_be_stopped() {
         let folder = tempfile::tempdir().unwrap();
         let (trigger, shutdown) = Shutdown::by_hand();
         trigger.request(Signal::Terminate);

@@ -45,13 +45,13 @@ async fn work(config: &Config, arguments: &Arguments) -> Result<Exit, Exit> {
 
 /// The secret, fetched and checked; what stood in the way is in the log.
 async fn obtain(config: &Config) -> Result<Secret, Exit> {
-    let fetched = source::fetch(&config.source, config.deadline).await.map_err(|trouble| {
-        tracing::error!(source = %config.source, check = trouble.check, "{}", trouble.happened);
+    let fetched = source::fetch(&config.source, config.deadline).await.map_err(|error| {
+        tracing::error!(source = %config.source, check = error.check, "{}", error.happened);
         if config.env_file.exists() {
             tracing::warn!(env_file = %config.env_file.display(), "the env file that is there stays as it is");
         }
-        ready::notify_status(&trouble.happened);
-        trouble.exit()
+        ready::notify_status(&error.happened);
+        error.exit()
     })?;
     let secret = Secret::parse(&fetched.text, fetched.version);
     let secret = secret.and_then(|secret| match &config.keys {

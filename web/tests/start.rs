@@ -13,9 +13,15 @@ use support::launch;
 use testkit::{Program, SOON, wait_until};
 use tokio::net::TcpStream;
 
-/// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// A program that has come as far as opening its database, and goes on when the lock is dropped: another holds the folder,
+/// as `backup-worker restore` does while it puts a database into its place. Its address was free a moment ago.
+async fn start_held_up(folder: &Path) -> (Program, SocketAddr, Flock<File>) {
+    let held = Flock::lock(File::open(folder).unwrap(), FlockArg::LockExclusive).unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listen = address.to_string();
+    let mut program = launch(&folder.join("wardpost.db")).env("WARDPOST_LISTEN", &listen).start();
+    wait_until_it_opens(&mut program, folder).await;
+    (program, address, held)
 }
 
 /// Waits until the program is about to open a database in the folder.
@@ -33,12 +39,7 @@ async fn wait_until_it_opens(program: &mut Program, folder: &Path) {
 #[tokio::test]
 async fn a_connection_is_refused_as_long_as_the_database_is_not_open() {
     let folder = tempfile::tempdir().unwrap();
-    // As `backup-worker restore` does while it puts a database into its place.
-    let held = Flock::lock(File::open(folder.path()).unwrap(), FlockArg::LockExclusive).unwrap();
-    let address = free_address();
-    let listen = address.to_string();
-    let mut program = launch(&folder.path().join("wardpost.db")).env("WARDPOST_LISTEN", &listen).start();
-    wait_until_it_opens(&mut program, folder.path()).await;
+    let (mut program, address, held) = start_held_up(folder.path()).await;
     let early = TcpStream::connect(address).await.unwrap_err();
     assert_eq!(early.kind(), ErrorKind::ConnectionRefused);
 
@@ -50,11 +51,7 @@ async fn a_connection_is_refused_as_long_as_the_database_is_not_open() {
 #[tokio::test]
 async fn another_program_that_was_quicker_is_told_of_too() {
     let folder = tempfile::tempdir().unwrap();
-    let held = Flock::lock(File::open(folder.path()).unwrap(), FlockArg::LockExclusive).unwrap();
-    let address = free_address();
-    let listen = address.to_string();
-    let mut program = launch(&folder.path().join("wardpost.db")).env("WARDPOST_LISTEN", &listen).start();
-    wait_until_it_opens(&mut program, folder.path()).await;
+    let (mut program, address, held) = start_held_up(folder.path()).await;
     let _other = TcpListener::bind(address).unwrap();
     drop(held);
     let told = |line: &testkit::LogLine| line.message().contains("is another program using WARDPOST_LISTEN?");
