@@ -34,3 +34,4 @@ pub mod session_time;
 pub mod sessions;
 pub mod sign_in;
 pub mod site;
+mod wall_clock;

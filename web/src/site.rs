@@ -1,7 +1,7 @@
 //! Everything that answering a request can need, built once.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use process::Shutdown;
 use store::{Store, Timestamp};
@@ -21,11 +21,12 @@ use crate::metrics::Metrics;
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
 use crate::sign_in::provider::Provider;
+use crate::wall_clock::WallClockInterval;
 
 /// How often ended sessions are written down as such.
-const SESSION_SWEEP: std::time::Duration = std::time::Duration::from_secs(30);
+const SESSION_SWEEP: Duration = Duration::from_secs(30);
 /// How often the rows of sessions that ended long ago are removed.
-const SESSION_REMOVAL: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+const SESSION_REMOVAL: Duration = Duration::from_secs(60 * 60);
 
 /// The site.
 pub struct Site {
@@ -121,9 +122,9 @@ impl Site {
     }
 
     async fn sweep_sessions(&self) {
-        let mut tick = tokio::time::interval(SESSION_SWEEP);
+        let mut sweep = WallClockInterval::every(SESSION_SWEEP);
         loop {
-            tick.tick().await;
+            sweep.tick().await;
             let limits = self.config.session_limits;
             if let Err(error) = self.store.expire_sessions(limits, Timestamp::now()).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
@@ -135,9 +136,9 @@ impl Site {
     }
 
     async fn remove_old_sessions(&self) {
-        let mut tick = tokio::time::interval(SESSION_REMOVAL);
+        let mut removal = WallClockInterval::every(SESSION_REMOVAL);
         loop {
-            tick.tick().await;
+            removal.tick().await;
             if let Err(error) = self.store.remove_old_sessions(Timestamp::now()).await {
                 tracing::warn!(%error, "the rows of old sessions could not be removed");
             }
