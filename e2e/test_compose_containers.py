@@ -15,7 +15,7 @@ ONESHOTS = tuple(f"secrets-init-{program}" for program in PROGRAMS)
 RUNNING = (*PROGRAMS, "edge", "secrets-keeper")
 ALL = (*RUNNING, *ONESHOTS)
 USERS = {"web": (10001, 10000), "log-shipper": (10002, 10000), "backup-worker": (10003, 10000), "edge": (10004, 10004)}
-MEMORY = {"web": 512, "log-shipper": 128, "backup-worker": 256, "edge": 256, "secrets-keeper": 16}
+MEMORY = {"web": 512, "log-shipper": 128, "backup-worker": 256, "edge": 384, "secrets-keeper": 16}
 # Everything that a program's image may hold, beside the program.
 IN_IMAGES = (
     r"(usr/)?lib(64)?/x86_64-linux-gnu/(libc|libm|libgcc_s)\.so\.\d|(usr/)?lib64/ld-linux-x86-64\.so\.2|"
