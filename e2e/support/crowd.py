@@ -108,7 +108,7 @@ class Crowd:
 
 # ---- HTTP/2, as far as it takes to begin requests and never end them ---------------------------------------------------
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RESET, SETTINGS = 0, 1, 3, 4
+DATA, HEADERS, RESET, SETTINGS, WINDOW_UPDATE = 0, 1, 3, 4, 8
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -118,7 +118,8 @@ def frame(kind, flags, stream, payload=b""):
 
 def unfinished_streams(headers, body, count):
     """What one connection sends for so many requests, none of which ends. `headers(number)` gives names and values."""
-    sent = PREFACE + frame(SETTINGS, 0, 0)
+    # All replies together are longer than what may come unasked.
+    sent = PREFACE + frame(SETTINGS, 0, 0) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30))
     for number in range(count):
         # Literal fields that no table keeps, with plain lengths.
         fields = b"".join(
