@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support import control_groups
 from support.composed_site import BINARIES, PROGRAMS
 from support.secrets_init import REQUIRED, VERSION, parse_env
 
@@ -14,7 +15,7 @@ ONESHOTS = tuple(f"secrets-init-{program}" for program in PROGRAMS)
 RUNNING = (*PROGRAMS, "edge", "secrets-keeper")
 ALL = (*RUNNING, *ONESHOTS)
 USERS = {"web": (10001, 10000), "log-shipper": (10002, 10000), "backup-worker": (10003, 10000), "edge": (10004, 10004)}
-MEMORY = {"web": 512, "log-shipper": 128, "backup-worker": 256, "edge": 128, "secrets-keeper": 16}
+MEMORY = {"web": 512, "log-shipper": 128, "backup-worker": 256, "edge": 384, "secrets-keeper": 16}
 # Everything that a program's image may hold, beside the program.
 IN_IMAGES = (
     r"(usr/)?lib(64)?/x86_64-linux-gnu/(libc|libm|libgcc_s)\.so\.\d|(usr/)?lib64/ld-linux-x86-64\.so\.2|"
@@ -89,21 +90,9 @@ def test_the_kernel_says_so_too(composed, service):
     mounts = composed.host.run_beside("cat", f"{process(composed, service)}/mounts").stdout
     (root,) = [line.split()[3] for line in mounts.splitlines() if line.split()[1] == "/"]
     assert "ro" in root.split(",")
-    memory = kernel_limit(composed, service, "memory", "memory.limit_in_bytes", "memory.max")
-    assert memory == MEMORY[service] << 20
-    assert kernel_limit(composed, service, "pids", "pids.max", "pids.max") <= 64
-
-
-def kernel_limit(composed, service, controller, old_name, new_name):
-    """A limit in the container's control group, in either version's place."""
-    groups = composed.host.run_beside("cat", f"{process(composed, service)}/cgroup").stdout
-    paths = {part: path for _, parts, path in (line.split(":", 2) for line in groups.splitlines()) for part in parts.split(",")}
-    base = Path("/sys/fs/cgroup")
-    file = base / controller / paths[controller].strip("/") / old_name if controller in paths else None
-    file = file or base / paths[""].strip("/") / new_name
-    if not file.exists():
-        pytest.skip(f"the control groups of this kernel are not under {base}: {file}")
-    return int(file.read_text())
+    memory = control_groups.read(composed, service, "memory", "memory.limit_in_bytes", "memory.max")
+    assert int(memory) == MEMORY[service] << 20
+    assert int(control_groups.read(composed, service, "pids", "pids.max", "pids.max")) <= 64
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
