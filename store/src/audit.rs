@@ -30,7 +30,7 @@ macro_rules! actions {
             pub const ALL: &[Action] = &[$(Action::$name),+];
 
             /// As it stands in the log.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Action::$name => $text,)+
                 }
@@ -65,6 +65,8 @@ actions! {
     SessionEnded = "SESSION_ENDED",
     /// Something happened that somebody should look at: too many failed sign-ins, an emergency access.
     SecurityAlert = "SECURITY_ALERT",
+    /// The subjects of a list were shown.
+    MessageList = "MESSAGE_LIST",
     /// A message was sent.
     MessageCreate = "MESSAGE_CREATE",
     /// A message's text was shown.
@@ -172,7 +174,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 28);
+        assert_eq!(Action::ALL.len(), 29);
         assert_eq!(Action::parse("login"), None);
     }
 

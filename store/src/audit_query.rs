@@ -57,6 +57,8 @@ pub struct AuditFilter {
     pub from: Option<Timestamp>,
     /// Before this time.
     pub to: Option<Timestamp>,
+    /// Without MESSAGE_LIST, of which there are more than of all others; unless `action` asks for it.
+    pub without_lists: bool,
 }
 
 /// A page of the log.
@@ -92,6 +94,20 @@ impl ExportFormat {
 enum Order {
     NewestFirst,
     OldestFirst,
+}
+
+/// What is left out of a view without lists.
+const LIST: &str = Action::MessageList.as_str();
+
+/// The rows that one walk goes along.
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// All, in the order of their numbers.
+    Whole,
+    /// All but lists.
+    WithoutLists,
+    /// Those of one action, as stored.
+    Action(String),
 }
 
 impl Store {
@@ -191,6 +207,9 @@ fn described(filter: &AuditFilter) -> serde_json::Value {
     if let Some(to) = filter.to {
         details["to"] = to.to_rfc3339().into();
     }
+    if filter.without_lists && filter.action.is_none() {
+        details["without"] = LIST.into();
+    }
     details
 }
 
@@ -215,14 +234,11 @@ fn select(
             }
         }
     };
-    let actions = match (filter.person, filter.action) {
-        (Some(person), None) => actions_of(connection, person)?.into_iter().map(Some).collect(),
-        (_, action) => vec![action.map(|action| action.as_str().to_owned())],
-    };
-    let merging = actions.len() > 1;
+    let kinds = kinds(connection, filter)?;
+    let merging = kinds.len() > 1;
     let mut found: Vec<(Timestamp, AuditId)> = Vec::new();
-    for action in actions {
-        let (sql, values) = walk(filter, action, order, beyond, up_to, limit);
+    for kind in kinds {
+        let (sql, values) = walk(filter, &kind, order, beyond, up_to, limit);
         let mut statement = connection.prepare_cached(&sql)?;
         for place in statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))? {
             found.push(place?);
@@ -260,26 +276,40 @@ fn actions_of(connection: &Connection, person: PersonId) -> Result<Vec<String>, 
     }
 }
 
-/// The walk along the times and numbers of the rows of `filter` that are of one action, or of every action where none is
-/// given: with a person, `action` is always given. A filtered walk reads an index alone. The SQL is put together from these
-/// fixed parts alone; every value is a parameter.
+/// The walks that together go along the rows of `filter`.
+fn kinds(connection: &Connection, filter: &AuditFilter) -> Result<Vec<Kind>, StoreError> {
+    Ok(match (filter.action, filter.person) {
+        (Some(action), _) => vec![Kind::Action(action.as_str().to_owned())],
+        (None, Some(person)) => {
+            let actions = actions_of(connection, person)?;
+            actions.into_iter().filter(|action| !(filter.without_lists && action == LIST)).map(Kind::Action).collect()
+        }
+        (None, None) if filter.without_lists => vec![Kind::WithoutLists],
+        (None, None) if *filter == AuditFilter::default() => vec![Kind::Whole],
+        (None, None) => vec![Kind::WithoutLists, Kind::Action(LIST.to_owned())],
+    })
+}
+
+/// The walk along the times and numbers of the rows of `filter` that are of one kind. A filtered walk reads an index alone, but for the one
+/// without lists, whose index leaves them out and so does not have their action.
+/// The SQL is put together from these fixed parts alone; every value is a parameter.
 fn walk(
     filter: &AuditFilter,
-    action: Option<String>,
+    kind: &Kind,
     order: Order,
     beyond: Option<(Timestamp, AuditId)>,
     up_to: Option<AuditId>,
     limit: u32,
 ) -> (String, Vec<Value>) {
-    let filtered = *filter != AuditFilter::default();
+    let filtered = *kind != Kind::Whole;
     // Named, since without statistics SQLite takes a longer walk for some filters.
-    let index = match (filter.person, &action) {
-        (Some(_), _) => " INDEXED BY audit_log_person_action",
-        (None, Some(_)) => " INDEXED BY audit_log_action",
-        (None, None) if filtered => " INDEXED BY audit_log_at",
-        (None, None) => "",
+    let from = match (kind, filter.person) {
+        (Kind::Action(_), Some(_)) => " INDEXED BY audit_log_person_action WHERE true",
+        (Kind::Action(_), None) => " INDEXED BY audit_log_action WHERE true",
+        (Kind::WithoutLists, _) => " INDEXED BY audit_log_at WHERE action <> 'MESSAGE_LIST'",
+        (Kind::Whole, _) => " WHERE true",
     };
-    let mut sql = format!("SELECT at, id FROM audit_log{index} WHERE true");
+    let mut sql = format!("SELECT at, id FROM audit_log{from}");
     let mut values = Vec::new();
     let mut and = |condition: &str, value: Value| {
         sql.push_str(condition);
@@ -288,8 +318,8 @@ fn walk(
     if let Some(person) = filter.person {
         and(" AND person_id = ?", person.get().into());
     }
-    if let Some(action) = action {
-        and(" AND action = ?", action.into());
+    if let Kind::Action(action) = kind {
+        and(" AND action = ?", action.clone().into());
     }
     if let Some(from) = filter.from {
         and(" AND at >= ?", from.as_millis().into());

@@ -22,6 +22,13 @@ pub struct MessageSummary {
     pub content: SummaryContent,
 }
 
+impl MessageSummary {
+    /// The number, if its subject can be seen.
+    pub fn shows_subject(&self) -> Option<MessageId> {
+        matches!(self.content, SummaryContent::Live { .. }).then_some(self.id)
+    }
+}
+
 /// What the list shows of a message's content. Debug does not show the subject.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SummaryContent {
@@ -195,7 +202,7 @@ fn only_looked(connection: &Connection, seen: AuditId, newest: AuditId) -> Resul
     }
     let mut select = connection.prepare_cached(
         "SELECT NOT EXISTS (SELECT 1 FROM audit_log NOT INDEXED WHERE id > ?1 AND id <= ?2 \
-         AND action NOT IN ('MESSAGE_VIEW', 'AUDIT_VIEW'))",
+         AND action NOT IN ('MESSAGE_LIST', 'MESSAGE_VIEW', 'AUDIT_VIEW'))",
     )?;
     Ok(select.query_row((seen, newest), |row| row.get(0))?)
 }

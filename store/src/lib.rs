@@ -24,6 +24,7 @@ mod failed_sign_ins;
 mod id;
 mod inbox;
 mod key;
+mod list_shown;
 mod log_keeper;
 mod message;
 mod opening;

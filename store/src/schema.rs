@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_shipping.sql"),
     include_str!("../migrations/0003_emergency.sql"),
     include_str!("../migrations/0004_fewer_leaves.sql"),
+    include_str!("../migrations/0005_list_looks.sql"),
 ];
 
 /// Setgid and writable for the group.

@@ -79,7 +79,7 @@ async fn a_newer_schema_is_refused() {
     test.raw().pragma_update(None, "user_version", 99).unwrap();
     let (path, _directory) = test.close().await;
     let error = refusal(&path, &key(), IfMissing::Create).await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 4 }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 5 }), "{error:?}");
 }
 
 #[tokio::test]

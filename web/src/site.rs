@@ -17,6 +17,7 @@ use crate::host::OwnHost;
 use crate::limits::Limits;
 use crate::messages::feed::Feed;
 use crate::messages::list_cache::ListCache;
+use crate::messages::shown::ShownLists;
 use crate::metrics::Metrics;
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
@@ -52,6 +53,8 @@ pub struct Site {
     pub feed: Feed,
     /// Lists that were asked for before.
     pub lists: ListCache,
+    /// Which of them were shown to whom lately.
+    pub shown: ShownLists,
     /// How far the audit chain verifies.
     pub chain: ChainWatch,
     /// The last answer of `/readyz`.
@@ -89,6 +92,7 @@ impl Site {
             rooms: Rooms::default(),
             feed: Feed::new(),
             lists: ListCache::default(),
+            shown: ShownLists::default(),
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
             metrics: Metrics::new(),

@@ -6,8 +6,12 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Body, IdempotencyKey, IfMissing, MessageId, NewMessage, Sent, SignIn, Store, Subject, Timestamp};
+use store::{
+    Action, AuditFilter, AuditId, Body, IdempotencyKey, IfMissing, MessageId, NewMessage, Sent, SignIn, Store, Subject,
+    Timestamp,
+};
 use support::{Clinic, SignedIn, client, identity, key};
+use testkit::SOON;
 
 async fn list(member: &SignedIn) -> String {
     let reply = member.http.get("/messages").await;
@@ -76,7 +80,7 @@ async fn looking_leaves_the_list_as_it_was_and_its_updates_go_on_from_the_newest
     }
     let page = list(&tomas).await;
     assert!(page.contains("Bed 4 is free"));
-    assert_eq!(updates_after(&page), before + 3, "three rows of MESSAGE_VIEW");
+    assert_eq!(updates_after(&page), before + 4, "the list's own row, and three of MESSAGE_VIEW");
     assert_eq!(updates_after(&page), clinic.store.audit_head().await.unwrap().id.get());
 }
 
@@ -129,4 +133,75 @@ async fn however_many_read_beside_it_a_change_stands_in_the_next_list() {
         assert!(reader.await.unwrap() > 0, "nobody read beside it");
     }
     other.close().await;
+}
+
+/// The details of every MESSAGE_LIST row of a member.
+async fn shown_to(clinic: &Clinic, member: &SignedIn) -> Vec<String> {
+    let of_member =
+        AuditFilter { person: Some(member.actor.person), action: Some(Action::MessageList), ..AuditFilter::default() };
+    let head = clinic.store.audit_head().await.unwrap().id;
+    let rows = clinic.store.audit_rows(&of_member, AuditId::ZERO, head, 100).await.unwrap();
+    rows.into_iter().map(|row| row.details).collect()
+}
+
+#[tokio::test]
+async fn subjects_in_a_list_are_written_down_once_a_minute_for_each_session() {
+    let clinic = Clinic::open().await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    list(&tomas).await;
+    assert!(shown_to(&clinic, &tomas).await.is_empty(), "an empty list shows no subject");
+    for subject in ["One", "Two", "Three"] {
+        send(&clinic.store, &amina, subject).await;
+    }
+    clinic.store.delete_message(amina.actor, MessageId::new(2).unwrap(), Timestamp::now()).await.unwrap();
+    for _ in 0..3 {
+        list(&tomas).await;
+        tomas.http.get("/messages?before=2").await.expect_status(200);
+    }
+    let first = r#"{"messages":"1, 3"}"#;
+    assert_eq!(shown_to(&clinic, &tomas).await, [first], "without the deleted one; the second page shows nothing new");
+    send(&clinic.store, &amina, "Four").await;
+    list(&tomas).await;
+    assert_eq!(shown_to(&clinic, &tomas).await, [first, r#"{"messages":"1, 3-4"}"#]);
+
+    let elsewhere = clinic.sign_in("tomas").await;
+    list(&elsewhere).await;
+    assert_eq!(shown_to(&clinic, &tomas).await.len(), 3, "another session has a row of its own");
+}
+
+#[tokio::test]
+async fn subjects_that_arrive_in_an_open_list_are_written_down_before_once_a_minute() {
+    let clinic = Clinic::open().await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    for subject in ["One", "Two"] {
+        send(&clinic.store, &amina, subject).await;
+    }
+    let sent = clinic.store.audit_head().await.unwrap().id;
+    clinic.store.delete_message(amina.actor, MessageId::new(2).unwrap(), Timestamp::now()).await.unwrap();
+    let mut deletions = tomas.http.open_stream(&format!("/messages/updates?after={sent}")).await;
+    deletions.read_until("event:deleted", SOON).await;
+    assert!(shown_to(&clinic, &tomas).await.is_empty(), "a deletion shows no subject");
+    drop(deletions);
+
+    let mut stream = tomas.http.open_stream("/messages/updates?after=0").await;
+    stream.read_until("One", SOON).await;
+    assert_eq!(shown_to(&clinic, &tomas).await, [r#"{"live_seconds":60,"messages":"1"}"#]);
+    send(&clinic.store, &amina, "Three").await;
+    stream.read_until("Three", SOON).await;
+    assert_eq!(shown_to(&clinic, &tomas).await.len(), 1, "the row covers what arrives in the next minute");
+}
+
+#[tokio::test]
+async fn the_audit_page_leaves_lists_out_unless_they_are_asked_for() {
+    let clinic = Clinic::open().await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    send(&clinic.store, &amina, "One").await;
+    list(&tomas).await;
+    for (query, is_shown) in [("", false), ("?person=2", false), ("?lists=shown", true), ("?action=MESSAGE_LIST", true)]
+    {
+        let page = tomas.http.get(&format!("/audit{query}")).await.expect_status(200);
+        assert_eq!(page.text().contains("<code>MESSAGE_LIST</code>"), is_shown, "{query}");
+    }
+    let export = tomas.http.get("/audit/export.jsonl").await.expect_status(200);
+    assert!(export.text().contains("MESSAGE_LIST"), "an export leaves nothing out");
 }

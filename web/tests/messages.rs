@@ -54,7 +54,7 @@ async fn a_message_is_sent_read_and_deleted_and_each_act_has_its_row() {
     let log = clinic.audit().await;
     let acts: Vec<_> =
         log.iter().map(|(action, _)| action.as_str()).filter(|action| action.starts_with("MESSAGE")).collect();
-    assert_eq!(acts, ["MESSAGE_CREATE", "MESSAGE_VIEW", "MESSAGE_DELETE"]);
+    assert_eq!(acts, ["MESSAGE_CREATE", "MESSAGE_LIST", "MESSAGE_VIEW", "MESSAGE_DELETE"]);
     for (action, details) in &log {
         assert!(!details.contains("Bed 4") && !details.contains("Quiet"), "{action} shows what was written");
     }

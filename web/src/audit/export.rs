@@ -1,4 +1,4 @@
-//! `GET /audit/export.csv` and `.jsonl`: exactly what the filter shows, oldest first, streamed in constant memory.
+//! `GET /audit/export.csv` and `.jsonl`: all rows of the filter and the lists among them, oldest first, streamed in constant memory.
 //! That it was exported is on disk before the first byte leaves, and when the session ends, so does the download.
 
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub async fn json_lines(request: Request, member: Member) -> Result<Reply, PageE
 
 async fn export(request: Request, member: Member, format: ExportFormat) -> Result<Reply, PageError> {
     let parsed = filter::parse(&request.query);
+    let filter = AuditFilter { without_lists: false, ..parsed.filter };
     if parsed.error.is_some() {
         return Err(PageError::BadRequest(
             "The filter in the address is not one of ours. Set it on the audit page, and export from there.",
@@ -55,14 +56,13 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
     request.site.limits.export(member.actor().person)?;
     let turn = request.site.limits.begin_export(member.actor().person)?;
     let token = request.session_token().ok_or(PageError::NotWatching)?;
-    let up_to =
-        request.site.store.begin_audit_export(member.actor(), parsed.filter.clone(), format, request.at).await?;
+    let up_to = request.site.store.begin_audit_export(member.actor(), filter.clone(), format, request.at).await?;
     let (content_type, extension) = match format {
         ExportFormat::Csv => ("text/csv; charset=utf-8", "csv"),
         ExportFormat::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
     };
     let site = Arc::clone(&request.site);
-    let walk = Walk { site, token, filter: parsed.filter, format, after: Some(AuditId::ZERO), up_to, _turn: turn };
+    let walk = Walk { site, token, filter, format, after: Some(AuditId::ZERO), up_to, _turn: turn };
     let chunks = stream::try_unfold(walk, Walk::next_chunk);
     let name = format!("attachment; filename=\"wardpost-audit-to-row-{up_to}.{extension}\"");
     Ok(Reply::stream(content_type, chunks).with(header::CONTENT_DISPOSITION, &name))

@@ -20,7 +20,8 @@ pub struct ParsedFilter {
     pub error: Option<String>,
 }
 
-/// Reads `person`, `action`, `from` and `to`. The minute named by `to` is included.
+/// Reads `person`, `action`, `from`, `to` and `lists`. The minute named by `to` is included; lists are left out unless `lists`
+/// is "shown".
 pub fn parse(query: &Form) -> ParsedFilter {
     let mut error = None;
     let mut wrong = |text: &str| {
@@ -53,7 +54,13 @@ pub fn parse(query: &Form) -> ParsedFilter {
         wrong("“Until” lies before “From”, so nothing can match.");
     }
     ParsedFilter {
-        filter: AuditFilter { person, action, from, to: to.map(|to| to.plus(std::time::Duration::from_secs(60))) },
+        filter: AuditFilter {
+            person,
+            action,
+            from,
+            to: to.map(|to| to.plus(std::time::Duration::from_secs(60))),
+            without_lists: query.get("lists") != Some("shown"),
+        },
         from: query.text("from").to_owned(),
         to: query.text("to").to_owned(),
         error,
@@ -61,7 +68,7 @@ pub fn parse(query: &Form) -> ParsedFilter {
 }
 
 impl ParsedFilter {
-    /// Whether anything is filtered at all.
+    /// Whether anything is filtered at all, but for lists.
     pub fn is_set(&self) -> bool {
         let filter = &self.filter;
         filter.person.is_some() || filter.action.is_some() || filter.from.is_some() || filter.to.is_some()
@@ -75,6 +82,7 @@ impl ParsedFilter {
         pairs.extend(self.filter.action.map(|action| ("action", action.as_str())));
         pairs.extend(self.filter.from.map(|_| ("from", self.from.as_str())));
         pairs.extend(self.filter.to.map(|_| ("to", self.to.as_str())));
+        pairs.extend((!self.filter.without_lists).then_some(("lists", "shown")));
         pairs.extend(extra.as_ref().map(|(name, value)| (*name, value.as_str())));
         let query = form::encode(pairs);
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
@@ -101,13 +109,20 @@ mod tests {
 
     #[test]
     fn a_whole_filter_is_read_and_written_back_into_addresses() {
-        let query = "person=3&action=MESSAGE_VIEW&from=2026-11-22T08%3A00&to=2026-11-22T18%3A00";
+        let query = "person=3&action=MESSAGE_VIEW&from=2026-11-22T08%3A00&to=2026-11-22T18%3A00&lists=shown";
         let filter = parsed(query);
         assert_eq!(filter.error, None);
         assert_eq!(filter.filter.from.unwrap().to_rfc3339(), "2026-11-22T08:00:00.000Z");
         assert_eq!(filter.filter.to.unwrap().to_rfc3339(), "2026-11-22T18:01:00.000Z");
         assert_eq!(filter.url("/audit", None), format!("/audit?{query}"));
         assert_eq!(filter.url("/audit", Some(("before", "9".into()))), format!("/audit?{query}&before=9"));
+    }
+
+    #[test]
+    fn lists_are_left_out_unless_they_are_asked_for() {
+        assert!(parsed("").filter.without_lists && parsed("lists=").filter.without_lists);
+        assert!(!parsed("lists=shown").filter.without_lists);
+        assert!(!parsed("lists=shown").is_set(), "nothing is filtered then");
     }
 
     #[test]

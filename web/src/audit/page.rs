@@ -38,6 +38,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
         csv_url: parsed.url("/audit/export.csv", None),
         jsonl_url: parsed.url("/audit/export.jsonl", None),
         filtered: parsed.is_set(),
+        lists_shown: !parsed.filter.without_lists,
         rows: found.rows.into_iter().map(row_view).collect(),
         from: parsed.from,
         to: parsed.to,

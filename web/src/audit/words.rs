@@ -14,6 +14,7 @@ pub fn of(action: Action) -> &'static str {
         Action::SessionExpired => "was signed out by a time limit",
         Action::SessionEnded => "was signed out",
         Action::SecurityAlert => "set off a security alert",
+        Action::MessageList => "was shown subjects in the list",
         Action::MessageCreate => "sent a message",
         Action::MessageView => "opened a message",
         Action::MessageDelete => "deleted a message",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use store::{AuditId, MessageChange, MessageEvent, SessionId, Store, StoreError};
+use store::{AuditId, MessageChange, MessageEvent, MessageId, SessionId, Store, StoreError};
 use tokio::sync::broadcast;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -31,6 +31,8 @@ pub struct Update {
     pub event: &'static str,
     /// The event's data.
     pub data: serde_json::Value,
+    /// The message, if its subject is in the data.
+    pub shows_subject: Option<MessageId>,
 }
 
 impl Update {
@@ -38,6 +40,7 @@ impl Update {
     pub fn of(event: MessageEvent) -> Option<Self> {
         let number = event.message.id.get();
         let author = event.message.author.name.clone();
+        let shows_subject = event.message.shows_subject();
         let html = row(event.message)
             .render()
             .inspect_err(|error| tracing::error!(%error, "a live update could not be made"))
@@ -49,6 +52,7 @@ impl Update {
                 MessageChange::Deleted => "deleted",
             },
             data: serde_json::json!({ "id": number, "author": author, "html": html }),
+            shows_subject,
         })
     }
 }

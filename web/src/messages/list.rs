@@ -1,7 +1,11 @@
 //! `GET /messages`: everybody's messages, newest first, perhaps of one author.
 
-use store::{AuditId, Author, ListQuery, MessageId, PersonId, Store};
+use std::cmp::Reverse;
+use std::sync::Arc;
 
+use store::{Author, ListQuery, MessageId, MessageSummary, PersonId, Store};
+
+use super::list_cache::Listed;
 use super::row;
 use crate::access::Member;
 use crate::form;
@@ -18,7 +22,9 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
     let before: Option<MessageId> = optional(&request, "before", "The page number in the address is not one of ours.")?;
     let author: Option<PersonId> = optional(&request, "author", "The author in the address is not a number of ours.")?;
     let query = ListQuery { before, author, limit: PAGE_SIZE };
-    let (list, newest) = request.site.lists.list(&request.site.store, member.session().as_of, query).await?;
+    let site = &request.site;
+    let Listed { list, messages, newest } = site.lists.list(&site.store, member.session().as_of, query).await?;
+    site.shown.record(&site.store, member.actor(), &messages, request.at).await?;
     let first_page = before.is_none() && author.is_none();
     Reply::page(&InboxPage {
         frame: Frame::of(&member, &request).with_notice(notice(request.query.get("notice"))),
@@ -28,12 +34,15 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
     })
 }
 
-/// A list from the database, for all readers, and the newest audit row as of it.
-pub(super) async fn read(store: &Store, query: ListQuery) -> Result<(InboxList, AuditId), PageError> {
+/// A list from the database, for all readers.
+pub(super) async fn read(store: &Store, query: ListQuery) -> Result<Listed, PageError> {
     let list = store.list_messages(query).await?;
     // Read after the list: what is newer in it than `newest` is only shown the sooner.
     let authors = choices(store.authors().await?, query.author);
     let oldest = list.messages.last().map(|message| message.id);
+    let mut messages: Vec<MessageId> = list.messages.iter().filter_map(MessageSummary::shows_subject).collect();
+    // One author's are in the order of their times.
+    messages.sort_unstable_by_key(|message| Reverse(*message));
     let rows = list.messages.into_iter().map(|message| ListedRow::new(message.author.id.get(), row(message)));
     let shown = InboxList {
         rows: rows.collect::<Result<_, _>>().map_err(PageError::Template)?,
@@ -42,7 +51,7 @@ pub(super) async fn read(store: &Store, query: ListQuery) -> Result<(InboxList, 
         newest_url: query.before.map(|_| url(None, query.author)),
         filtered: query.author.is_some(),
     };
-    Ok((shown, list.newest_event))
+    Ok(Listed { list: Arc::new(shown), messages: messages.into(), newest: list.newest_event })
 }
 
 fn optional<T: std::str::FromStr>(request: &Request, name: &str, wrong: &'static str) -> Result<Option<T>, PageError> {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::{AuditId, ListQuery, ListState, Store};
+use store::{AuditId, ListQuery, ListState, MessageId, Store};
 
 use super::list::read;
 use crate::page_error::PageError;
@@ -20,8 +20,16 @@ const KEPT: usize = 32;
 #[derive(Default)]
 pub struct ListCache(Mutex<Kept>);
 
-/// A list, and a row up to which it shows every change.
-pub type Listed = (Arc<InboxList>, AuditId);
+/// A list.
+#[derive(Clone)]
+pub struct Listed {
+    /// As it is shown.
+    pub list: Arc<InboxList>,
+    /// The messages whose subjects are in it, the greatest number first.
+    pub messages: Arc<[MessageId]>,
+    /// A row up to which it shows every change.
+    pub newest: AuditId,
+}
 
 struct Kept {
     /// Every list here shows all changes up to this row, perhaps later ones as well.
@@ -44,8 +52,7 @@ impl ListCache {
         if let Some(found) = self.lock().find(state, &query) {
             return Ok(found);
         }
-        let (list, newest) = read(store, query).await?;
-        let listed = (Arc::new(list), newest);
+        let listed = read(store, query).await?;
         self.lock().keep(query, listed.clone());
         Ok(listed)
     }
@@ -65,12 +72,12 @@ impl Kept {
             }
             self.seen = state.newest;
         }
-        self.lists.get(query).map(|(list, read_at)| (Arc::clone(list), self.seen.max(*read_at)))
+        self.lists.get(query).map(|listed| Listed { newest: self.seen.max(listed.newest), ..listed.clone() })
     }
 
     /// Keeps a list, unless it was read before a change that is known here.
     fn keep(&mut self, query: ListQuery, listed: Listed) {
-        if listed.1 < self.seen {
+        if listed.newest < self.seen {
             return;
         }
         if self.lists.len() >= KEPT {

@@ -6,6 +6,7 @@ pub mod draft;
 pub mod feed;
 pub mod list;
 pub mod list_cache;
+pub mod shown;
 pub mod updates;
 pub mod view;
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header;
-use store::{AuditId, PersonId, SessionId, SessionState, SessionToken, Timestamp};
+use store::{Actor, AuditId, MessageId, PersonId, SessionState, SessionToken, StoreError, Timestamp};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use warp::sse::Event;
 
 use super::feed::{News, Update};
+use super::shown::{COVERED, is_recent};
 use crate::access::Member;
 use crate::limits::Turn;
 use crate::page_error::PageError;
@@ -35,9 +36,15 @@ pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError
     let token = request.session_token().ok_or(PageError::NotWatching)?;
     let turn = request.site.limits.begin_stream(member.actor().person)?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-    let session = member.actor().session;
-    let stream =
-        OpenStream { site: Arc::clone(&request.site), token, session, last: after, browser: sender, _turn: turn };
+    let stream = OpenStream {
+        site: Arc::clone(&request.site),
+        token,
+        actor: member.actor(),
+        last: after,
+        recorded: None,
+        browser: sender,
+        _turn: turn,
+    };
     tokio::spawn(stream.run());
     let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
     Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))
@@ -46,8 +53,10 @@ pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError
 struct OpenStream {
     site: Arc<Site>,
     token: SessionToken,
-    session: SessionId,
+    actor: Actor,
     last: AuditId,
+    /// When it was last written down that subjects are shown here.
+    recorded: Option<Timestamp>,
     browser: mpsc::Sender<Result<Event, Infallible>>,
     _turn: Turn<PersonId>,
 }
@@ -72,7 +81,7 @@ impl OpenStream {
             tokio::select! {
                 update = updates.recv() => match update {
                     Ok(News::Update(update)) => self.send(&update).await?,
-                    Ok(News::Ended(sessions)) if sessions.contains(&self.session) => self.check_session().await?,
+                    Ok(News::Ended(sessions)) if sessions.contains(&self.actor.session) => self.check_session().await?,
                     Ok(News::Ended(_)) => {}
                     Err(broadcast::error::RecvError::Lagged(_)) => self.ask_to_reload().await?,
                     Err(broadcast::error::RecvError::Closed) => return Err(Closed),
@@ -92,7 +101,10 @@ impl OpenStream {
         if events.len() >= CATCH_UP_LIMIT as usize {
             return self.ask_to_reload().await;
         }
-        for update in events.into_iter().filter_map(Update::of) {
+        let updates: Vec<Update> = events.into_iter().filter_map(Update::of).collect();
+        let missed = updates.iter().filter(|update| update.id > self.last);
+        self.record(missed.filter_map(|update| update.shows_subject).collect()).await?;
+        for update in updates {
             self.send(&update).await?;
         }
         Ok(())
@@ -104,9 +116,35 @@ impl OpenStream {
             return Ok(());
         }
         self.check_session().await?;
+        if let Some(message) = update.shows_subject
+            && !self.recorded.is_some_and(|at| is_recent(at, Timestamp::now()))
+        {
+            self.record(vec![message]).await?;
+        }
         self.last = update.id;
         let event = Event::default().id(update.id.to_string()).event(update.event).data(update.data.to_string());
         self.push(event).await
+    }
+
+    /// Writes down that these subjects, and those that arrive in the next minute, are shown here: before any of them is. One
+    /// row a minute, however many arrive.
+    async fn record(&mut self, mut messages: Vec<MessageId>) -> Result<(), Closed> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        messages.dedup();
+        let now = Timestamp::now();
+        match self.site.store.record_list_shown(self.actor, messages.into(), Some(COVERED), now).await {
+            Ok(()) => {
+                self.recorded = Some(now);
+                Ok(())
+            }
+            Err(StoreError::SessionEnded) => self.check_session().await,
+            Err(error) => {
+                tracing::warn!(%error, "a live stream could not write down what it shows");
+                Err(Closed)
+            }
+        }
     }
 
     async fn ask_to_reload(&self) -> Result<(), Closed> {

@@ -34,6 +34,8 @@ pub struct AuditPage {
     pub jsonl_url: String,
     /// A filter is in force.
     pub filtered: bool,
+    /// Rows of lists that were shown are among them.
+    pub lists_shown: bool,
 }
 
 /// What the last check of the chain found.

@@ -195,6 +195,7 @@ pub(super) fn audit(chain: ChainBanner) -> AuditPage {
         csv_url: "/audit/export.csv?person=1".into(),
         jsonl_url: "/audit/export.jsonl?person=1".into(),
         filtered: true,
+        lists_shown: false,
     }
 }
 
