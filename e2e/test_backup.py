@@ -71,7 +71,10 @@ def test_a_backup_is_made_listed_and_proved(worker):
     actions = [action for action, _ in worker.events()]
     assert actions == ["BACKUP_FAILED", "BACKUP_FAILED", "BACKUP_CREATED", "BACKUP_VERIFIED", "BACKUP_VERIFIED"]
     created, verified = worker.events()[2][1], worker.events()[3][1]
-    assert created == {"name": manifest["name"], "bytes": manifest["archive_bytes"], "sha256": manifest["archive_sha256"]}
+    head = {"row": manifest["audit_head"]["id"], "hash": manifest["audit_head"]["hash"]}
+    assert created == {
+        "name": manifest["name"], "bytes": manifest["archive_bytes"], "sha256": manifest["archive_sha256"], "head": head,
+    }  # fmt: skip
     assert verified["restore_seconds"] > 0 and verified["data_age_seconds"] >= 0
     assert worker.left_over() == []
 
@@ -144,6 +147,8 @@ def test_another_machine_can_prove_it_and_says_that_nothing_was_written_down(wor
 
 def test_a_restore_needs_a_word_keeps_the_old_file_and_says_what_was_given_up(worker, tmp_path):
     manifest = worker.now()
+    shipper = Shipper(worker.database, f"file://{tmp_path}/audit.jsonl")
+    shipper.run("once").expect(0)
     seed(worker.database, 5)
     worker.run("restore", "latest", "--to", worker.database).expect(1, "--replace")
     done = worker.run("restore", "latest", "--to", worker.database, "--replace", "--json").expect(0).json
@@ -157,7 +162,6 @@ def test_a_restore_needs_a_word_keeps_the_old_file_and_says_what_was_given_up(wo
     replaced = Shipper(tmp_path / done["replaced"], f"file://{tmp_path}/old.jsonl")
     assert replaced.status()["newest"] == done["given_up_row"]
     # The log goes on under a name of its own, so that what was given up and what comes meet nowhere.
-    shipper = Shipper(worker.database, f"file://{tmp_path}/audit.jsonl")
     shipper.run("once").expect(0)
     assert f"/restored-{MESSAGES + 3}-" in shipper.status()["stream"]
     shipper.run("verify").expect(0)

@@ -70,16 +70,18 @@ def test_a_group_that_is_there_keeps_its_retention(moto, database):
     assert client.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["retentionInDays"] == 731
 
 
-def test_two_databases_in_one_group_never_mix(moto, database, tmp_path):
+def test_two_databases_in_one_group_never_mix_and_each_is_told_of_the_other(moto, database, tmp_path):
     group = "wardpost/audit-two"
     other = tmp_path / "other" / "wardpost.db"
     rows = seed(other, 5)
     for path in (database, other):
         shipper = Shipper(path, f"cloudwatch://{group}", **moto.settings())
-        shipper.run("once").expect(0)
-        shipper.run("verify").expect(0)
+        told = shipper.run("once").expect(0).err
+        assert ("new_audit_stream" in told) == (path == other)
+    shipper.run("verify").expect(1, database_id(database), "explained by no restore")
+    # The alarm is a row more.
     events = stream_of(moto.connect("logs"), group, database_id(other))
-    check_copy([event["message"] for event in events], rows)
+    check_copy([event["message"] for event in events], rows + 1)
 
 
 def test_a_row_is_on_its_way_within_two_seconds_of_its_commit(tmp_path):

@@ -43,7 +43,8 @@ def test_a_sound_copy_agrees(shipper):
     report = shipper.run("verify", "--json").expect(0).json
     assert report == {
         "agrees": True, "first": 1, "last": ROWS, "checked": ROWS, "not_yet_shipped": 0, "quarantined": [],
-        "older_than_retention": 0, "differences": [], "more_differences": 0,
+        "older_than_retention": 0, "given_up_by_restores": 0, "retention_days": None, "differences": [], "more_differences": 0,
+        "streams": [{"name": shipper.status()["stream"], "role": "current", "checked": ROWS, "given_up": None, "restore": None}],
     }  # fmt: skip
     shipper.run("verify").expect(0, f"{ROWS} rows compared")
 
@@ -94,7 +95,7 @@ def edit_copy(shipper, edit):
         (lambda lines: lines[:9] + [lines[9].replace("127.0.0.1", "127.0.0.2")] + lines[10:], [("altered", 10, 10)]),
         (lambda lines: lines[::-1] + lines[5:9], []),
         (lambda lines: [*lines, "not an event"], [("unreadable", None, None)]),
-        (lambda lines: [*lines, lines[3].replace('"stream":"', '"stream":"another')], []),
+        (lambda lines: [*lines, lines[3].replace('"stream":"', '"stream":"another')], [("stream_unexplained", None, None)]),
     ],
     ids=["dropped", "cut off at the start", "cut off at the end", "altered", "agreeing twice", "unreadable", "of another log"],
 )

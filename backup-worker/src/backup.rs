@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
-use store::{BackupEvent, Store, StoreError, Timestamp};
+use store::{BackupEvent, RecordedHead, Store, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::archive::{self, ArchiveError, Sums};
@@ -49,6 +49,7 @@ pub async fn make(
             name: name.to_string(),
             bytes: manifest.archive_bytes,
             sha256: manifest.archive_sha256.clone(),
+            head: Some(RecordedHead { row: manifest.audit_head.id, hash: manifest.audit_head.hash.clone() }),
         },
         Err(failure) => BackupEvent::Failed {
             name: Some(name.to_string()),

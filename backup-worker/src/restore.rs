@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use store::backup::{ClaimError, claim};
-use store::{ChainPosition, DatabaseKey, IfMissing, Store, Timestamp};
+use store::{DatabaseKey, GivenUp, IfMissing, Store, Timestamp};
 
 use crate::backup::blocking;
 use crate::drill::{Proof, prove};
@@ -30,7 +30,7 @@ pub struct Restored {
     /// Where the database that was there before is now.
     pub replaced: Option<PathBuf>,
     /// The end of its audit log, where it could be read.
-    pub given_up: Option<ChainPosition>,
+    pub given_up: Option<GivenUp>,
 }
 
 /// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open. `stop` breaks it
@@ -114,7 +114,7 @@ async fn put_back(
     let proof = prove(target, name, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
     let store = Store::open(new, key, IfMissing::Refuse).await?;
-    let recorded = store.record_restore(&name.to_string(), given_up, Timestamp::now()).await;
+    let recorded = store.record_restore(&name.to_string(), given_up.clone(), Timestamp::now()).await;
     store.close().await;
     recorded?;
     let (path, new) = (path.to_owned(), new.to_owned());
@@ -123,11 +123,14 @@ async fn put_back(
 }
 
 /// Where the log of the old database ends, if there is one that can still be opened.
-async fn end_of_old(path: &Path, key: &DatabaseKey) -> Option<ChainPosition> {
+async fn end_of_old(path: &Path, key: &DatabaseKey) -> Option<GivenUp> {
     let old = Store::open(path, key, IfMissing::Refuse).await.ok()?;
-    let head = old.audit_head().await.ok();
+    let end = match (old.audit_stream().await, old.audit_head().await) {
+        (Ok(stream), Ok(head)) => Some(GivenUp { stream, head }),
+        _ => None,
+    };
     old.close().await;
-    head
+    end
 }
 
 fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, Failure> {

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 
 LABEL = b"wardpost-audit-v1"
 
@@ -63,3 +64,15 @@ def rewrite_chain(connection, start):
         connection.execute("UPDATE audit_log SET previous_hash = ?, hash = ? WHERE id = ?", (previous, new, row[0]))
         previous = new
     connection.execute("UPDATE audit_head SET hash = ?, id = (SELECT max(id) FROM audit_log)", (previous,))
+
+
+def append_row(connection, action, details):
+    """Adds a row at the end, with the hash that it should have; gives its number."""
+    head, previous = connection.execute("SELECT id, hash FROM audit_head").fetchone()
+    text = details if isinstance(details, str) else json.dumps(details, separators=(",", ":"), sort_keys=True)
+    connection.execute(
+        "INSERT INTO audit_log (id, at, action, details, previous_hash, hash) VALUES (?, ?, ?, ?, ?, zeroblob(32))",
+        (head + 1, int(time.time() * 1000), action, text, previous),
+    )
+    rewrite_chain(connection, head + 1)
+    return head + 1

@@ -29,6 +29,8 @@ class FakeCloudWatch(FakeServer):
         self.groups = {}
         if group:
             self.groups[group] = {"retention": 365, "streams": {}}
+        # When each stream was made, by group and stream.
+        self.created = {}
         self.calls = []
         self.put_times = []
         self.poison = lambda message: False
@@ -133,7 +135,21 @@ class FakeCloudWatch(FakeServer):
         if wanted["logStreamName"] in streams:
             raise Refusal("ResourceAlreadyExistsException", "The specified log stream already exists")
         streams[wanted["logStreamName"]] = []
+        self.created[wanted["logGroupName"], wanted["logStreamName"]] = self.now()
         return {}
+
+    def DescribeLogStreams(self, wanted):
+        """Two at a time, by name: there is always a page more."""
+        name = wanted["logGroupName"]
+        if name not in self.groups:
+            raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
+        start = int(wanted.get("nextToken", "0"))
+        names = sorted(self.groups[name]["streams"])
+        page = [
+            {"logStreamName": stream, "creationTime": self.created.get((name, stream), self.now())}
+            for stream in names[start : start + 2]
+        ]
+        return {"logStreams": page, **({"nextToken": str(start + 2)} if start + 2 < len(names) else {})}
 
     def DescribeLogGroups(self, wanted):
         found = [name for name in self.groups if name.startswith(wanted["logGroupNamePrefix"])]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{AuditEvent, AuditId, Hash, HashedFields, PersonId, Timestamp, chain_hash};
 
+use crate::about::About;
+
 /// The version of this format.
 const SCHEMA: u32 = 1;
 
@@ -173,6 +175,16 @@ pub enum Parsed {
     Part(EventPart),
 }
 
+impl Parsed {
+    /// The stream that the line names.
+    pub fn stream(&self) -> &str {
+        match self {
+            Parsed::Whole(event) => &event.stream,
+            Parsed::Part(part) => &part.stream,
+        }
+    }
+}
+
 /// An event that was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShippedEvent {
@@ -184,6 +196,8 @@ pub struct ShippedEvent {
     pub hash: Hash,
     /// What its own fields hash to.
     pub recomputed: Hash,
+    /// What it says that `verify` needs to know.
+    pub about: Option<Box<About>>,
 }
 
 /// A part of an event that was read back.
@@ -250,8 +264,10 @@ pub fn parse(line: &str) -> Option<Parsed> {
         details: read.details?.get(),
         ip: read.ip_address.as_deref(),
     };
-    let recomputed = chain_hash(&Hash::parse(&read.previous_hash?)?, &fields);
-    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed })))
+    let previous_hash = Hash::parse(&read.previous_hash?)?;
+    let recomputed = chain_hash(&previous_hash, &fields);
+    let about = About::of(&fields, previous_hash, recomputed).map(Box::new);
+    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed, about })))
 }
 
 /// Puts the parts of oversize events together again, in whatever order and however often they come.
@@ -263,6 +279,7 @@ pub struct Assembly {
 /// One way in which a row was cut: sent again under another time, its parts are others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cut {
+    stream: String,
     row: AuditId,
     hash: String,
     parts: usize,
@@ -271,9 +288,9 @@ struct Cut {
 
 impl Assembly {
     /// Takes a part; gives the event once its last part is there. Parts that make no event give an error.
-    pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, AuditId> {
+    pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, (String, AuditId)> {
         let (id, parts) = (part.id, part.parts);
-        let key = Cut { row: id, hash: part.hash.to_string(), parts, shipped_at: part.shipped_at };
+        let key = Cut { stream: part.stream, row: id, hash: part.hash.to_string(), parts, shipped_at: part.shipped_at };
         let collected = self.waiting.entry(key.clone()).or_default();
         collected.insert(part.part, part.text);
         if collected.len() < parts {
@@ -282,14 +299,14 @@ impl Assembly {
         let line: String = collected.values().map(String::as_str).collect();
         self.waiting.remove(&key);
         match parse(&line) {
-            Some(Parsed::Whole(event)) if event.id == id => Ok(Some(*event)),
-            _ => Err(id),
+            Some(Parsed::Whole(event)) if event.id == id && event.stream == key.stream => Ok(Some(*event)),
+            _ => Err((key.stream, id)),
         }
     }
 
-    /// The rows of which parts are left that make no whole; the row may have come whole beside them.
-    pub fn incomplete(&self) -> impl Iterator<Item = AuditId> + '_ {
-        self.waiting.keys().map(|cut| cut.row)
+    /// The streams and rows of which parts are left that make no whole; the row may have come whole beside them.
+    pub fn incomplete(&self) -> impl Iterator<Item = (&str, AuditId)> + '_ {
+        self.waiting.keys().map(|cut| (cut.stream.as_str(), cut.row))
     }
 }
 

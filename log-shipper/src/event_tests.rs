@@ -139,7 +139,7 @@ fn parts_that_do_not_fit_together_are_refused() {
     };
     let mut assembly = Assembly::default();
     assert_eq!(assembly.add(part(&parts[0])), Ok(None));
-    assert_eq!(assembly.incomplete().collect::<Vec<_>>(), [row.id]);
+    assert_eq!(assembly.incomplete().collect::<Vec<_>>(), [(log().stream.as_str(), row.id)]);
     let mut other_count = part(&parts[1]);
     other_count.parts += 1;
     assert_eq!(assembly.add(other_count), Ok(None));
@@ -153,7 +153,7 @@ fn parts_that_do_not_fit_together_are_refused() {
     for (number, line) in parts.iter().enumerate() {
         let mut no_event = part(line);
         no_event.text.insert(0, '!');
-        let expected = if number + 1 < parts.len() { Ok(None) } else { Err(row.id) };
+        let expected = if number + 1 < parts.len() { Ok(None) } else { Err((log().stream, row.id)) };
         assert_eq!(assembly.add(no_event), expected);
     }
     let of_no_number = parts[0].replace("\"part\":1", "\"part\":0");

@@ -2,15 +2,22 @@
 //!
 //! [`shipper`] takes one step at a time: rows after the cursor become [`event`]s, are planned into [`batch`]es and sent to a
 //! [`sink`]; the cursor, a row of the database, moves past what was accepted. [`run`] is the loop around it; [`verify`] reads
-//! the copy back and compares it with the local chain; [`journal`] ships the programs' log lines, in a task of its own.
+//! the copy back, every stream of it, and compares it with the local chain ([`comparison`], [`lineage`]); [`journal`] ships the
+//! programs' log lines, in a task of its own.
 
+pub mod about;
 pub mod batch;
 pub mod commands;
+pub mod comparison;
 pub mod config;
 pub mod event;
 pub mod journal;
+pub mod lineage;
+pub mod rows;
 pub mod run;
+pub mod scope;
 pub mod shipper;
 pub mod sink;
+pub mod stream_rows;
 mod trouble;
 pub mod verify;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use store::{AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreError, Timestamp};
+use store::{Action, AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreError, Timestamp};
 
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::event::{LONGEST_TEXT, LogIdentity, Restamp, render, split};
@@ -268,6 +268,10 @@ impl Shipper {
     }
 
     async fn advance(&mut self, to: AuditId, quarantined: Vec<Quarantined>) -> Result<(), ShipError> {
+        if self.cursor == AuditId::ZERO {
+            // Before the cursor says that it has begun: killed here, the next start comes here again.
+            self.announce_stream().await?;
+        }
         let moved = self.store.advance_shipping(&self.copy, self.cursor, to, quarantined, Timestamp::now()).await?;
         if !moved {
             return Err(ShipError::NotAlone);
@@ -276,9 +280,36 @@ impl Shipper {
         Ok(())
     }
 
-    /// How long the other side keeps events.
+    /// The alarm for a stream that begins after a restore, or where there was another one: once, since its row is in the log
+    /// from then on. A new installation's first stream is none, unless the other side does not say whether it is the first.
+    async fn announce_stream(&mut self) -> Result<(), StoreError> {
+        let is_restored = self.copy.stream != self.log.database_id;
+        if !is_restored && self.is_first_stream().await {
+            return Ok(());
+        }
+        if let Some(row) = self.store.alert_new_stream(&self.copy, Timestamp::now()).await? {
+            tracing::error!(
+                alarm = Action::SecurityAlert.as_str(), kind = "new_audit_stream", %row,
+                sink = self.copy.sink, stream = self.copy.stream,
+                "a new stream of the audit log begins: was this database restored or set up just now?"
+            );
+        }
+        Ok(())
+    }
+
+    async fn is_first_stream(&mut self) -> bool {
+        match self.sink.has_others(&self.copy.stream).await {
+            Ok(has_others) => !has_others,
+            Err(error) => {
+                tracing::warn!(%error, "whether there are other streams cannot be asked");
+                false
+            }
+        }
+    }
+
+    /// How long the other side keeps events; untold where it cannot be asked.
     pub async fn retention(&mut self) -> Retention {
-        self.sink.retention().await
+        self.sink.retention().await.unwrap_or(Retention::Untold)
     }
 
     /// Writes down why nothing gets through.

@@ -1,17 +1,14 @@
-//! Holding the copy against the local chain. This is what finds an intruder who has the key and the machine and has
-//! rewritten the local chain, hashes and all: they cannot rewrite the copy.
+//! What `log-shipper verify` finds: the copy held against the local chain. This is what finds an intruder who has the key and
+//! the machine and has rewritten the local chain, hashes and all: they cannot rewrite the copy.
 //!
-//! The comparison is pure and takes a bit for each row; the copy comes in pages, in any order, with rows twice.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! It begins with what is outside: every stream of the copy ([`crate::lineage`]), each row of each ([`crate::comparison`]).
+//! Nothing of the local log decides what is looked at.
 
 use serde::Serialize;
-use store::{AuditId, Hash, Timestamp};
+use store::{AuditId, Timestamp};
 
-use crate::event::{Assembly, Parsed, ShippedEvent, parse};
-
-/// Differences that are listed; more are only counted.
-const LISTED: usize = 1_000;
+use crate::lineage::{JudgedStream, Proof, Restore, Role};
+use crate::scope::Scope;
 
 /// Where a comparison begins or ends, as somebody typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +59,16 @@ pub enum Kind {
     GoneHere,
     /// A line of the copy is no event.
     Unreadable,
+    /// The stream that a restore went on from is not in the copy.
+    StreamMissing,
+    /// The copy has a stream that no restore explains.
+    StreamUnexplained,
+    /// A restore put back a log that the stream before it never had.
+    HeadUnknown,
+    /// A restore names a backup that the stream before it does not record.
+    BackupUnknown,
+    /// The copy keeps rows for too short a time.
+    RetentionTooShort,
 }
 
 impl Kind {
@@ -73,6 +80,13 @@ impl Kind {
             Kind::Conflicting => "is in the copy twice, and differently",
             Kind::GoneHere => "is in the copy and not in the local log any more",
             Kind::Unreadable => "of the copy cannot be read",
+            Kind::StreamMissing => "says that the database was restored, and the copy lacks the stream from before it",
+            Kind::StreamUnexplained => {
+                "is explained by no restore: another database, or one that somebody goes on with"
+            }
+            Kind::HeadUnknown => "says that a restore put back a log that the stream before it never had",
+            Kind::BackupUnknown => "names a backup that the stream before it does not record so",
+            Kind::RetentionTooShort => "keeps rows for too short a time",
         }
     }
 }
@@ -87,42 +101,101 @@ pub struct Difference {
     /// The last row of a range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<AuditId>,
+    /// The stream, where it is another one than the local log goes on in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
     /// The same in words.
     pub words: String,
 }
 
 impl Difference {
-    fn of(kind: Kind, id: Option<AuditId>, to: Option<AuditId>) -> Difference {
+    pub(crate) fn of(kind: Kind, id: Option<AuditId>, to: Option<AuditId>, stream: Option<&str>) -> Difference {
         let to = to.filter(|to| Some(*to) != id);
         let what = match (id, to) {
             (Some(id), Some(to)) => format!("rows {id} to {to}: each"),
             (Some(id), None) => format!("row {id}"),
             (None, _) => "a line".to_owned(),
         };
-        Difference { kind, id, to, words: format!("{what} {}", kind.words()) }
+        let place = stream.map(|stream| format!(" (stream {stream})")).unwrap_or_default();
+        Difference { kind, id, to, stream: stream.map(str::to_owned), words: format!("{what} {}{place}", kind.words()) }
+    }
+
+    /// A restore that is not proved.
+    pub(crate) fn of_restore(restore: &Restore, proof: Proof) -> Option<Difference> {
+        let kind = match proof {
+            Proof::StreamMissing => Kind::StreamMissing,
+            Proof::HeadUnknown => Kind::HeadUnknown,
+            Proof::BackupUnknown => Kind::BackupUnknown,
+            Proof::Proved | Proof::ByNameOnly | Proof::PastRetention | Proof::NotAsked => return None,
+        };
+        let (row, before) = (restore.record.id, &restore.before);
+        let words = format!("row {row} (DATABASE_RESTORED) {}: {before}", kind.words());
+        Some(Difference { kind, id: Some(row), to: None, stream: Some(before.clone()), words })
+    }
+
+    /// A stream that nothing explains.
+    pub(crate) fn unexplained(stream: &str) -> Difference {
+        let kind = Kind::StreamUnexplained;
+        let words = format!("the stream {stream} {}", kind.words());
+        Difference { kind, id: None, to: None, stream: Some(stream.to_owned()), words }
+    }
+
+    /// A log group that lets rows go too early.
+    pub(crate) fn retention(days: i32, wanted: i32) -> Difference {
+        let kind = Kind::RetentionTooShort;
+        let words = format!("the log group {}: {days} days, and not {wanted}", kind.words());
+        Difference { kind, id: None, to: None, stream: None, words }
     }
 }
 
-/// What the books and the local log say of the range that is compared.
-#[derive(Clone, Debug)]
-pub struct Range {
-    /// The first row.
-    pub first: AuditId,
-    /// The last row of the local log that is compared.
-    pub last: AuditId,
-    /// Rows of the copy after this one are not asked for; none where the end of the copy is compared as well.
-    pub until: Option<AuditId>,
-    /// Up to here rows were shipped or quarantined.
-    pub cursor: AuditId,
-    /// Rows that were given up on.
-    pub quarantined: BTreeSet<AuditId>,
-    /// Rows before this one are older than the copy keeps them.
-    pub kept_from: AuditId,
+/// Rows of a stream that a restore gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct GivenUpRows {
+    /// The first one that the copy has.
+    pub from: AuditId,
+    /// The last one.
+    pub to: AuditId,
+    /// How many.
+    pub rows: u64,
 }
 
-impl Range {
-    fn asks_for(&self, id: AuditId) -> bool {
-        id >= self.first && self.until.is_none_or(|until| id <= until)
+/// The restore that a stream begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RestoreReport {
+    /// The row DATABASE_RESTORED.
+    pub row: AuditId,
+    /// The backup that it names.
+    pub backup: String,
+    /// The stream before it.
+    pub before: String,
+    /// How far it is proved.
+    pub proof: Proof,
+}
+
+/// One stream of the copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamReport {
+    /// Its name.
+    pub name: String,
+    /// What it is to the local log.
+    pub role: Role,
+    /// How many of its rows agree with the local log.
+    pub checked: u64,
+    /// Its rows that were given up.
+    pub given_up: Option<GivenUpRows>,
+    /// The restore that it begins with.
+    pub restore: Option<RestoreReport>,
+}
+
+impl StreamReport {
+    pub(crate) fn of(judged: &JudgedStream, checked: u64, given_up: Option<GivenUpRows>) -> StreamReport {
+        let restore = judged.restore.as_ref().map(|(restore, proof)| RestoreReport {
+            row: restore.record.id,
+            backup: restore.record.details.backup.clone(),
+            before: restore.before.clone(),
+            proof: *proof,
+        });
+        StreamReport { name: judged.name.clone(), role: judged.role, checked, given_up, restore }
     }
 }
 
@@ -135,14 +208,20 @@ pub struct Report {
     pub first: AuditId,
     /// The last one.
     pub last: AuditId,
-    /// How many rows of the copy agree with the local log.
+    /// How many rows of the stream that the local log goes on in agree with it.
     pub checked: u64,
     /// Rows that are not shipped yet.
     pub not_yet_shipped: u64,
     /// Rows that were given up on.
     pub quarantined: Vec<AuditId>,
-    /// Rows that the copy has let go after its retention.
+    /// Rows that the copy has let go after its retention, in all streams.
     pub older_than_retention: u64,
+    /// How many rows restores gave up.
+    pub given_up_by_restores: u64,
+    /// How many days the copy keeps rows; none for without end.
+    pub retention_days: Option<i32>,
+    /// Every stream of the copy: those of the local log, oldest first, and then all others.
+    pub streams: Vec<StreamReport>,
     /// What differs.
     pub differences: Vec<Difference>,
     /// How many differences are not listed.
@@ -150,205 +229,29 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether rows are missing in the copy, and nothing else is wrong: a copy that shows late looks like that.
-    pub fn only_misses(&self) -> bool {
-        !self.agrees && self.differences.iter().all(|difference| difference.kind == Kind::Missing)
-    }
-}
-
-/// A comparison under way.
-pub struct Comparison {
-    range: Range,
-    stream: String,
-    agreed: Bits,
-    assembly: Assembly,
-    altered: Found,
-    different: Found,
-    beyond: Found,
-    unreadable: u64,
-}
-
-/// Rows with a fault: as many as are listed, and how many in all.
-#[derive(Default)]
-struct Found {
-    rows: BTreeSet<AuditId>,
-    more: u64,
-}
-
-impl Found {
-    fn add(&mut self, id: AuditId) {
-        if self.rows.len() < LISTED {
-            self.rows.insert(id);
-        } else if !self.rows.contains(&id) {
-            self.more += 1;
-        }
-    }
-}
-
-impl Comparison {
-    /// Begins to compare the rows of a range, as they stand in the copy under the name `stream`.
-    pub fn new(range: Range, stream: &str) -> Comparison {
-        let agreed = Bits::new(range.first, range.last);
-        let found = Found::default;
-        let stream = stream.to_owned();
-        Comparison {
-            range,
-            stream,
-            agreed,
-            assembly: Assembly::default(),
-            altered: found(),
-            different: found(),
-            beyond: found(),
-            unreadable: 0,
-        }
-    }
-
-    /// The events among these lines that belong to the log; what cannot be read is noted.
-    pub fn read(&mut self, lines: &[String]) -> Vec<ShippedEvent> {
-        let mut events = Vec::with_capacity(lines.len());
-        for line in lines {
-            match parse(line) {
-                None => self.unreadable += 1,
-                Some(Parsed::Whole(event)) if event.stream == self.stream => events.push(*event),
-                Some(Parsed::Part(part)) if part.stream == self.stream => match self.assembly.add(part) {
-                    Ok(event) => events.extend(event),
-                    Err(id) if self.range.asks_for(id) => self.altered.add(id),
-                    Err(_) => {}
-                },
-                Some(_) => {}
-            }
-        }
-        events
-    }
-
-    /// Compares events with what the local rows hash to; `local` has every local row among them.
-    pub fn compare(&mut self, events: &[ShippedEvent], local: &BTreeMap<AuditId, Hash>) {
-        for event in events.iter().filter(|event| self.range.asks_for(event.id)) {
-            if event.recomputed != event.hash {
-                self.altered.add(event.id);
-                continue;
-            }
-            match local.get(&event.id) {
-                None => self.beyond.add(event.id),
-                // Written since the comparison began.
-                Some(_) if event.id > self.range.last => {}
-                Some(hash) if *hash == event.hash => self.agreed.set(event.id),
-                Some(_) => self.different.add(event.id),
-            }
-        }
-    }
-
-    /// Whether the copy has the row, and differently. Where not every such row is listed, one that does not agree is taken
-    /// for one of those.
-    fn has_fault(&self, id: AuditId) -> bool {
-        [&self.altered, &self.different, &self.beyond].iter().any(|found| found.more > 0 || found.rows.contains(&id))
-    }
-
-    /// The end of the copy.
-    pub fn finish(mut self) -> Report {
-        for id in self.assembly.incomplete() {
-            // A kill may leave parts of a row behind that was sent again, whole; so may giving up on it.
-            let is_explained = self.agreed.has(id) || self.range.quarantined.contains(&id);
-            if self.range.asks_for(id) && !is_explained {
-                self.altered.add(id);
-            }
-        }
-        let range = &self.range;
-        let mut faults: Vec<(Kind, Option<AuditId>, Option<AuditId>)> = Vec::new();
-        let mut more = self.altered.more + self.different.more + self.beyond.more;
-        faults.extend(self.altered.rows.iter().map(|id| (Kind::Altered, Some(*id), None)));
-        faults.extend(self.different.rows.iter().map(|id| {
-            let kind = if self.agreed.has(*id) { Kind::Conflicting } else { Kind::Changed };
-            (kind, Some(*id), None)
-        }));
-        faults.extend(ranges(self.beyond.rows.iter().copied()).map(|(id, to)| (Kind::GoneHere, Some(id), Some(to))));
-        if self.unreadable > 0 {
-            faults.push((Kind::Unreadable, None, None));
-            more += self.unreadable - 1;
-        }
-        let (mut checked, mut not_yet_shipped, mut older_than_retention) = (0, 0, 0);
-        let mut missing = Runs::default();
-        for number in range.first.get()..=range.last.get() {
-            let Some(id) = AuditId::new(number) else { continue };
-            if self.agreed.has(id) {
-                checked += 1;
-            } else if id > range.cursor {
-                not_yet_shipped += 1;
-            } else if id < range.kept_from {
-                older_than_retention += 1;
-            } else if !range.quarantined.contains(&id) && !self.has_fault(id) {
-                more += missing.add(id);
-            }
-        }
-        faults.extend(missing.runs.iter().map(|(id, to)| (Kind::Missing, Some(*id), Some(*to))));
-        faults.sort_by_key(|(kind, id, _)| (*id, *kind));
-        let differences: Vec<_> = faults.into_iter().map(|(kind, id, to)| Difference::of(kind, id, to)).collect();
+    /// Of a comparison in which nothing was compared yet.
+    pub(crate) fn of(scope: &Scope) -> Report {
         Report {
-            agrees: differences.is_empty() && more == 0,
-            first: range.first,
-            last: range.last,
-            checked,
-            not_yet_shipped,
-            quarantined: range.quarantined.iter().copied().collect(),
-            older_than_retention,
-            differences,
-            more_differences: more,
-        }
-    }
-}
-
-/// Rows that follow each other, as ranges; no more of them than are listed.
-#[derive(Default)]
-struct Runs {
-    runs: Vec<(AuditId, AuditId)>,
-}
-
-impl Runs {
-    /// Gives how many rows had to be left out.
-    fn add(&mut self, id: AuditId) -> u64 {
-        let is_full = self.runs.len() == LISTED;
-        match self.runs.last_mut() {
-            Some((_, last)) if last.get() + 1 == id.get() => *last = id,
-            _ if is_full => return 1,
-            _ => self.runs.push((id, id)),
-        }
-        0
-    }
-}
-
-fn ranges(ids: impl Iterator<Item = AuditId>) -> impl Iterator<Item = (AuditId, AuditId)> {
-    let mut runs = Runs::default();
-    for id in ids {
-        runs.add(id);
-    }
-    runs.runs.into_iter()
-}
-
-/// A bit for each row of a range.
-struct Bits {
-    first: i64,
-    words: Vec<u64>,
-}
-
-impl Bits {
-    fn new(first: AuditId, last: AuditId) -> Bits {
-        let length = usize::try_from(last.get() - first.get() + 1).unwrap_or(0);
-        Bits { first: first.get(), words: vec![0; length.div_ceil(64)] }
-    }
-
-    fn place(&self, id: AuditId) -> Option<(usize, u64)> {
-        let index = usize::try_from(id.get() - self.first).ok()?;
-        (index / 64 < self.words.len()).then_some((index / 64, 1 << (index % 64)))
-    }
-
-    fn set(&mut self, id: AuditId) {
-        if let Some((word, bit)) = self.place(id) {
-            self.words[word] |= bit;
+            agrees: false,
+            first: scope.first,
+            last: scope.last,
+            checked: 0,
+            not_yet_shipped: 0,
+            quarantined: Vec::new(),
+            older_than_retention: 0,
+            given_up_by_restores: 0,
+            retention_days: scope.retention_days,
+            streams: Vec::new(),
+            differences: Vec::new(),
+            more_differences: 0,
         }
     }
 
-    fn has(&self, id: AuditId) -> bool {
-        self.place(id).is_some_and(|(word, bit)| self.words[word] & bit != 0)
+    /// Whether something is missing in the copy, and nothing else is wrong: a copy that shows late looks like that.
+    pub fn only_misses(&self) -> bool {
+        let may_come =
+            |kind| matches!(kind, Kind::Missing | Kind::StreamMissing | Kind::HeadUnknown | Kind::BackupUnknown);
+        !self.agrees && self.differences.iter().all(|difference| may_come(difference.kind))
     }
 }
 

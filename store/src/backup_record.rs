@@ -1,13 +1,13 @@
-//! What the audit log says about backups: that they were made, that they were proved, that one was put back. The log is
+//! What the audit log says about backups: that they were made and that they were proved. The log is
 //! the only record of it, so that what `list` tells and what an auditor reads are the same thing.
 
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Action, Entry, clip};
-use crate::chain_hash::ChainPosition;
 use crate::error::StoreError;
 use crate::id::AuditId;
+use crate::restore_record::RecordedHead;
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -35,6 +35,9 @@ pub enum BackupEvent {
         bytes: u64,
         /// The archive's SHA-256, in hex.
         sha256: String,
+        /// The end of the log in it; earlier versions did not write it down.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        head: Option<RecordedHead>,
     },
     /// Making or proving it failed.
     Failed {
@@ -93,28 +96,6 @@ impl Store {
                 records.push(record(row)?);
             }
             Ok(records)
-        })
-        .await
-    }
-
-    /// Writes DATABASE_RESTORED, the first row after a restore: from which archive, where its log ended, and the end of the
-    /// log that was given up for it, where it could still be read. From this row on the log has a name of its own, see
-    /// [`Store::audit_stream`].
-    pub async fn record_restore(
-        &self,
-        name: &str,
-        given_up: Option<ChainPosition>,
-        at: Timestamp,
-    ) -> Result<AuditId, StoreError> {
-        let name = clip(name, LONGEST_REASON).to_owned();
-        self.write(move |write| {
-            let end =
-                |position: ChainPosition| serde_json::json!({ "row": position.id, "hash": position.hash.to_string() });
-            let details = serde_json::json!({
-                "backup": name, "restored_head": end(write.head), "given_up_head": given_up.map(end),
-            });
-            let action = Action::DatabaseRestored;
-            write.append(Entry { at, person: None, action, message: None, details, ip: None })
         })
         .await
     }

@@ -91,6 +91,11 @@ impl AuditId {
     pub fn next(self) -> AuditId {
         AuditId(self.0.saturating_add(1))
     }
+
+    /// The row before this one; of the first row [`AuditId::ZERO`].
+    pub fn previous(self) -> AuditId {
+        AuditId(self.0.saturating_sub(1).max(0))
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod person;
 mod random;
 mod readers;
 pub mod rekey;
+mod restore_record;
 mod schema;
 mod session;
 mod session_list;
@@ -65,6 +66,7 @@ pub use inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, 
 pub use key::{DatabaseKey, KeyError};
 pub use message::{Deletion, Message, NewMessage, Opened, Sent};
 pub use person::{Author, Identity, Person, StaffChange};
+pub use restore_record::{GivenUp, RecordedHead, RestoreDetails, RestoreRecord};
 pub use schema::IfMissing;
 pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
 pub use session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};

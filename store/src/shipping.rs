@@ -10,11 +10,15 @@ use crate::audit::{Action, Entry, clip};
 use crate::chain_hash::{Hash, HashedFields};
 use crate::error::StoreError;
 use crate::id::{AuditId, PersonId};
+use crate::restore_record::stream_name;
 use crate::store::Store;
 use crate::time::Timestamp;
 
 /// The longest reason or error that is kept, in characters.
 const LONGEST_WORDS: usize = 300;
+
+/// What a SECURITY_ALERT about a new stream calls itself.
+const NEW_STREAM: &str = "new_audit_stream";
 
 /// Which copy: where it is kept, and under which name there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +87,7 @@ impl AuditEvent {
         }
     }
 
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<AuditEvent> {
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<AuditEvent> {
         Ok(AuditEvent {
             id: row.get(0)?,
             at: row.get(1)?,
@@ -110,7 +114,7 @@ impl Store {
                 .optional()?;
             Ok(match restored {
                 None => database_id,
-                Some((id, hash)) => format!("{database_id}/restored-{id}-{}", &hash.to_string()[..8]),
+                Some((id, hash)) => stream_name(&database_id, id, &hash),
             })
         })
         .await
@@ -206,6 +210,28 @@ impl Store {
                 (&copy.sink, &copy.stream, at, &error),
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Writes SECURITY_ALERT for a copy that begins under a name that is new in its place, and gives the row; none where it
+    /// was written before.
+    pub async fn alert_new_stream(&self, copy: &AuditCopy, at: Timestamp) -> Result<Option<AuditId>, StoreError> {
+        let copy = copy.clone();
+        self.write(move |write| {
+            let mut select = write.connection.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM audit_log WHERE person_id IS NULL AND action = ?1 \
+                 AND json_extract(details, '$.alarm') = ?2 AND json_extract(details, '$.sink') = ?3 \
+                 AND json_extract(details, '$.stream') = ?4)",
+            )?;
+            let action = Action::SecurityAlert;
+            let known: bool =
+                select.query_row((action.as_str(), NEW_STREAM, &copy.sink, &copy.stream), |row| row.get(0))?;
+            if known {
+                return Ok(None);
+            }
+            let details = json!({ "alarm": NEW_STREAM, "sink": copy.sink, "stream": copy.stream });
+            write.append(Entry { at, person: None, action, message: None, details, ip: None }).map(Some)
         })
         .await
     }

@@ -140,6 +140,21 @@ async fn a_restored_database_has_a_log_of_another_name() {
 }
 
 #[tokio::test]
+async fn a_new_stream_is_an_alert_once_for_each_place() {
+    let test = TestStore::new().await;
+    let copy = |sink: &str, stream: &str| AuditCopy { sink: sink.into(), stream: stream.into() };
+    let first = test.store.alert_new_stream(&copy("a", "s"), at(0)).await.unwrap();
+    assert_eq!(first, Some(id(2)));
+    assert_eq!(test.store.alert_new_stream(&copy("a", "s"), at(1)).await.unwrap(), None);
+    assert_eq!(test.store.alert_new_stream(&copy("b", "s"), at(2)).await.unwrap(), Some(id(3)));
+    assert_eq!(test.store.alert_new_stream(&copy("a", "t"), at(3)).await.unwrap(), Some(id(4)));
+    let row = log(&test.store).await.remove(1);
+    assert_eq!(row.action, "SECURITY_ALERT");
+    assert_eq!(row.details, r#"{"alarm":"new_audit_stream","sink":"a","stream":"s"}"#);
+    assert_sound(&test.store).await;
+}
+
+#[tokio::test]
 async fn the_journals_position_is_kept_for_each_place() {
     let test = TestStore::new().await;
     test.store.set_journal_position("a", "s=1").await.unwrap();

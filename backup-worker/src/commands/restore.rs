@@ -58,7 +58,7 @@ fn to_json(restored: &Restored, to: &Path) -> String {
         "name": manifest.name.to_string(),
         "to": to,
         "replaced": restored.replaced,
-        "given_up_row": restored.given_up.map(|head| head.id),
+        "given_up_row": restored.given_up.as_ref().map(|end| end.head.id),
         "restored_row": manifest.audit_head.id,
         "data_until": manifest.data_until,
         "restore_seconds": restored.proof.seconds,
@@ -79,10 +79,10 @@ fn to_text(restored: &Restored, to: &Path) -> String {
     if let Some(replaced) = &restored.replaced {
         text.push_str(&format!("The database that was there is now {}\n", replaced.display()));
     }
-    if let Some(head) = restored.given_up {
+    if let Some(end) = &restored.given_up {
         text.push_str(&format!(
             "Its audit log went up to row {}; the copy off the machine has the rows that were given up.\n",
-            head.id
+            end.head.id
         ));
     }
     text

@@ -1,17 +1,20 @@
-//! `log-shipper verify`: reads the copy back, whole, and compares it with the local log.
+//! `log-shipper verify`: reads every stream of the copy back, and compares it with the local log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use process::Exit;
 use process::console::{Progress, complain, say};
-use store::{AuditCopy, AuditId, Hash, Store, StoreError, Timestamp, chain_hash};
+use store::{AuditCopy, AuditId, Hash, Store, StoreError, chain_hash};
 
 use super::open;
+use crate::comparison::Comparison;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::event::ShippedEvent;
-use crate::sink::{Retention, SendError, Sink};
-use crate::verify::{Bound, Comparison, Range, Report};
+use crate::lineage::{Proof, Role};
+use crate::scope::Scope;
+use crate::sink::{SendError, Sink};
+use crate::verify::{Bound, Report, StreamReport};
 
 /// Local rows that are read at once, and bytes of their details.
 const ROWS: u32 = 5_000;
@@ -21,15 +24,13 @@ const BYTES: usize = 1 << 20;
 const GAP: i64 = 1_000;
 
 /// How often a copy that shows late is read before a row is called missing, and how long that waits in between.
-const LOOKS: u32 = 3;
-/// See [`LOOKS`].
+const READS: u32 = 3;
+/// See [`READS`].
 const SHOWN_AFTER: Duration = Duration::from_secs(3);
-
-const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// Why it could not be done.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum VerifyError {
     #[error("the copy cannot be read: {0}")]
     Copy(#[from] SendError),
     #[error(transparent)]
@@ -50,7 +51,7 @@ pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>,
         Err(exit) => return exit,
     };
     let mut sink = Sink::open(&config.audit_sink, &copy.stream, AUDIT_RETENTION_DAYS).await;
-    let report = compare_patiently(&store, &copy, &mut sink, from, to).await;
+    let report = compare_until_shown(&store, &copy, &mut sink, from, to).await;
     store.close().await;
     match report {
         Ok(report) => {
@@ -60,8 +61,8 @@ pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>,
         Err(error) => {
             complain(&format!("log-shipper: {error}"));
             match error {
-                Trouble::Copy(_) => Exit::Unavailable,
-                Trouble::Store(_) => Exit::Failed,
+                VerifyError::Copy(_) => Exit::Unavailable,
+                VerifyError::Store(_) => Exit::Failed,
             }
         }
     }
@@ -69,18 +70,18 @@ pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>,
 
 /// Compares once more, after a while, where rows are missing and nothing else: CloudWatch Logs does not show at once what it
 /// has accepted, and rows are shipped while this runs.
-async fn compare_patiently(
+async fn compare_until_shown(
     store: &Store,
     copy: &AuditCopy,
     sink: &mut Sink,
     from: Option<Bound>,
     to: Option<Bound>,
-) -> Result<Report, Trouble> {
-    let mut looks = if sink.shows_late() { LOOKS } else { 1 };
+) -> Result<Report, VerifyError> {
+    let mut reads_left = if sink.shows_late() { READS } else { 1 };
     loop {
         let report = compare(store, copy, sink, from, to).await?;
-        looks -= 1;
-        if looks == 0 || !report.only_misses() {
+        reads_left -= 1;
+        if reads_left == 0 || !report.only_misses() {
             return Ok(report);
         }
         tokio::time::sleep(SHOWN_AFTER).await;
@@ -93,62 +94,44 @@ async fn compare(
     sink: &mut Sink,
     from: Option<Bound>,
     to: Option<Bound>,
-) -> Result<Report, Trouble> {
-    let range = range(store, copy, sink, from, to).await?;
-    let mut comparison = Comparison::new(range, &copy.stream);
-    let mut progress = Progress::start();
-    let (mut page, mut read) = (None, 0_u64);
+) -> Result<Report, VerifyError> {
+    let retention = sink.retention().await?;
+    let scope = Scope::read(store, copy, retention, from, to).await?;
+    let mut wanted = Comparison::new(scope.clone(), BTreeMap::new()).wanted();
     loop {
-        let lines = sink.read_back(page).await?;
-        read += lines.texts.len() as u64;
-        let events = comparison.read(&lines.texts);
-        let local = local_hashes(store, &events).await?;
-        comparison.compare(&events, &local);
-        progress.show(|| format!("compared {read} events"));
-        match lines.next {
-            Some(next) => page = Some(next),
-            None => return Ok(comparison.finish()),
+        let mut comparison = Comparison::new(scope.clone(), wanted.clone());
+        read_all(store, sink, &mut comparison).await?;
+        // A stream that is not the local log's may tell of restores that nobody knew of before it was read.
+        let now_wanted = comparison.wanted();
+        if now_wanted == wanted {
+            return Ok(comparison.finish());
         }
+        wanted = now_wanted;
     }
 }
 
-async fn range(
-    store: &Store,
-    copy: &AuditCopy,
-    sink: &mut Sink,
-    from: Option<Bound>,
-    to: Option<Bound>,
-) -> Result<Range, StoreError> {
-    // The books before the copy is read: what is shipped meanwhile may be in it or not.
-    let cursor = store.shipping_state(copy).await?.cursor;
-    let head = store.audit_head().await?.id;
-    let first_row = AuditId::ZERO.next();
-    let first = match from {
-        None => first_row,
-        Some(Bound::Row(row)) => row,
-        Some(Bound::Time(at)) => store.first_audit_row_at(at).await?.unwrap_or(head.next()),
-    };
-    let until = match to {
-        None => None,
-        Some(Bound::Row(row)) => Some(row),
-        // Where no row is as late as that, all of the copy is from before it, as far as can be told.
-        Some(Bound::Time(at)) => {
-            let after = store.first_audit_row_at(at).await?;
-            after.map(|row| AuditId::new(row.get() - 1).unwrap_or(AuditId::ZERO))
+async fn read_all(store: &Store, sink: &mut Sink, comparison: &mut Comparison) -> Result<(), VerifyError> {
+    let mut progress = Progress::start();
+    let mut read = 0_u64;
+    for section in sink.sections().await? {
+        if let Some(stream) = &section.stream {
+            comparison.found(stream, section.created);
         }
-    };
-    let last = until.map_or(head, |row| row.min(head));
-    let quarantined: BTreeSet<_> =
-        store.quarantined(copy).await?.into_iter().map(|row| row.id).filter(|id| (first..=last).contains(id)).collect();
-    let kept_from = match sink.retention().await {
-        Retention::Days(days) => {
-            let days = u64::from(days.unsigned_abs());
-            let oldest = Timestamp::now().minus(Duration::from_secs(days * SECONDS_A_DAY));
-            store.first_audit_row_at(oldest).await?.unwrap_or(head.next())
+        let mut page = None;
+        loop {
+            let lines = sink.read_back(&section, page).await?;
+            read += lines.texts.len() as u64;
+            let events = comparison.read(section.stream.as_deref(), &lines.texts);
+            let local = local_hashes(store, &events).await?;
+            comparison.compare(&events, &local);
+            progress.show(|| format!("compared {read} events"));
+            match lines.next {
+                Some(next) => page = Some(next),
+                None => break,
+            }
         }
-        Retention::Forever | Retention::Untold => first_row,
-    };
-    Ok(Range { first, last, until, cursor, quarantined, kept_from })
+    }
+    Ok(())
 }
 
 /// What the local rows of these events hash to: their content, whatever hash stands beside it.
@@ -159,7 +142,7 @@ async fn local_hashes(store: &Store, events: &[ShippedEvent]) -> Result<BTreeMap
     for id in wanted {
         // Rows that lie close together were read with the one before.
         while done < id {
-            let before = AuditId::new(id.get() - 1).unwrap_or(AuditId::ZERO);
+            let before = id.previous();
             let after = if before.get() - done.get() < GAP { done } else { before };
             let rows = store.audit_events(after, ROWS, BYTES).await?;
             done = rows.last().map_or(id, |row| row.id);
@@ -196,5 +179,39 @@ fn to_text(report: &Report, copy: &AuditCopy) -> String {
             text.push_str(&format!("{count} rows {what}.\n"));
         }
     }
+    if report.streams.len() > 1 {
+        text.push_str("Streams of the copy, from the oldest on:\n");
+        for stream in &report.streams {
+            text.push_str(&format!("  {}\n", stream_in_words(stream)));
+        }
+    }
     text
+}
+
+fn stream_in_words(stream: &StreamReport) -> String {
+    let role = match stream.role {
+        Role::Current => "the local log",
+        Role::Before => "the local log before a restore",
+        Role::GivenUp => "given up by a restore",
+        Role::PastRetention => "older than the copy keeps rows",
+        Role::Unexplained => "NOT EXPLAINED",
+        Role::NotAsked => "not asked for",
+    };
+    let mut words = format!("{}: {role}; {} rows agree", stream.name, stream.checked);
+    if let Some(rows) = &stream.given_up {
+        words.push_str(&format!("; given up: {} rows, {} to {}", rows.rows, rows.from, rows.to));
+    }
+    if let Some(restore) = &stream.restore {
+        let proof = match restore.proof {
+            Proof::Proved => "the stream before it recorded that backup",
+            Proof::ByNameOnly => {
+                "the stream before it recorded that backup, by an earlier version, which did not say where its log ended"
+            }
+            Proof::PastRetention => "what would prove it is older than the copy keeps rows",
+            Proof::NotAsked => "not asked for",
+            Proof::StreamMissing | Proof::HeadUnknown | Proof::BackupUnknown => "NOT PROVED",
+        };
+        words.push_str(&format!("; begun by row {}, from backup {}: {proof}", restore.row, restore.backup));
+    }
+    words
 }

@@ -7,8 +7,9 @@ use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
 use process::aws;
+use store::Timestamp;
 
-use super::{Page, PageToken, Retention, SendError, Verdict};
+use super::{Page, PageToken, Retention, Section, SendError, Verdict};
 use crate::batch::OutgoingEvent;
 
 /// A group and a stream in it.
@@ -109,24 +110,48 @@ impl CloudWatchSink {
         }
     }
 
-    /// How long the group keeps events, where we may ask.
-    pub(super) async fn retention(&mut self) -> Retention {
-        let Ok(client) = self.client().await else { return Retention::Untold };
-        let asked = client.describe_log_groups().log_group_name_prefix(&self.group).send().await;
-        let Ok(reply) = asked else { return Retention::Untold };
-        match reply.log_groups().iter().find(|group| group.log_group_name() == Some(&self.group)) {
+    /// How long the group keeps events; untold where there is no group yet.
+    pub(super) async fn retention(&mut self) -> Result<Retention, SendError> {
+        let asked = self.client().await?.describe_log_groups().log_group_name_prefix(&self.group).send().await;
+        let reply = asked.map_err(|error| self.explain("logs:DescribeLogGroups", &error))?;
+        // The name itself is the first of all that begin with it.
+        let group = reply.log_groups().iter().find(|group| group.log_group_name() == Some(&self.group));
+        Ok(match group {
             Some(group) => group.retention_in_days().map_or(Retention::Forever, Retention::Days),
             None => Retention::Untold,
+        })
+    }
+
+    /// Every stream of the group; none where there is no group.
+    pub(super) async fn sections(&mut self) -> Result<Vec<Section>, SendError> {
+        let client = self.client().await?;
+        let (mut sections, mut token) = (Vec::new(), None);
+        loop {
+            let call = client.describe_log_streams().log_group_name(&self.group).set_next_token(token.clone());
+            let reply = match call.send().await {
+                Ok(reply) => reply,
+                Err(error) if code(&error) == Some("ResourceNotFoundException") => return Ok(sections),
+                Err(error) => return Err(self.explain("logs:DescribeLogStreams", &error)),
+            };
+            sections.extend(reply.log_streams.unwrap_or_default().into_iter().map(|stream| Section {
+                stream: stream.log_stream_name,
+                created: stream.creation_time.map(Timestamp::from_millis),
+            }));
+            match reply.next_token {
+                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
+                _ => return Ok(sections),
+            }
         }
     }
 
-    pub(super) async fn read_back(&mut self, from: Option<PageToken>) -> Result<Page, SendError> {
+    pub(super) async fn read_back(&mut self, section: &Section, from: Option<PageToken>) -> Result<Page, SendError> {
         let token = match from {
             Some(PageToken::CloudWatch(token)) => Some(token),
             _ => None,
         };
         let client = self.client().await?;
-        let call = client.get_log_events().log_group_name(&self.group).log_stream_name(&self.stream);
+        let stream = section.stream.as_ref().unwrap_or(&self.stream);
+        let call = client.get_log_events().log_group_name(&self.group).log_stream_name(stream);
         let reply = match call.start_from_head(true).set_next_token(token.clone()).send().await {
             Ok(reply) => reply,
             // No stream is an empty copy.

@@ -9,7 +9,10 @@ use std::path::PathBuf;
 pub use cloudwatch::CloudWatchSink;
 pub use file::FileSink;
 
+use store::Timestamp;
+
 use crate::batch::OutgoingEvent;
+use crate::event::parse;
 
 /// The size at which a file is put aside, where the address names none.
 const ROTATE_MEGABYTES: u64 = 100;
@@ -88,6 +91,15 @@ pub enum SendError {
     Invalid(String),
 }
 
+/// A piece of a copy that is read by itself: a stream of a group, or all of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The stream's name; none where only the lines tell.
+    pub stream: Option<String>,
+    /// When the stream was made, as the service says.
+    pub created: Option<Timestamp>,
+}
+
 /// Where a copy can be read on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageToken {
@@ -150,10 +162,34 @@ impl Sink {
     }
 
     /// How long events are kept.
-    pub async fn retention(&mut self) -> Retention {
+    pub async fn retention(&mut self) -> Result<Retention, SendError> {
         match self {
             Sink::CloudWatch(sink) => sink.retention().await,
-            Sink::File(_) => Retention::Untold,
+            Sink::File(_) => Ok(Retention::Untold),
+        }
+    }
+
+    /// Everything that there is in the place: all streams of the group, whoever made them; or the file with those that were
+    /// put aside, as one section.
+    pub async fn sections(&mut self) -> Result<Vec<Section>, SendError> {
+        match self {
+            Sink::CloudWatch(sink) => sink.sections().await,
+            Sink::File(_) => Ok(vec![Section::default()]),
+        }
+    }
+
+    /// Whether the place was in use before: it has another stream than `own`, or its file begins with another one's line.
+    pub async fn has_others(&mut self, own: &str) -> Result<bool, SendError> {
+        let sections = self.sections().await?;
+        if sections.iter().any(|section| section.stream.as_ref().is_some_and(|stream| stream != own)) {
+            return Ok(true);
+        }
+        match self {
+            Sink::CloudWatch(_) => Ok(false),
+            Sink::File(sink) => {
+                let page = sink.read_back(None).await?;
+                Ok(page.texts.first().is_some_and(|line| parse(line).is_none_or(|parsed| parsed.stream() != own)))
+            }
         }
     }
 
@@ -162,10 +198,10 @@ impl Sink {
         matches!(self, Sink::CloudWatch(_))
     }
 
-    /// Reads the copy back, from its start or from where a page said.
-    pub async fn read_back(&mut self, from: Option<PageToken>) -> Result<Page, SendError> {
+    /// Reads a section back, from its start or from where a page said.
+    pub async fn read_back(&mut self, section: &Section, from: Option<PageToken>) -> Result<Page, SendError> {
         match self {
-            Sink::CloudWatch(sink) => sink.read_back(from).await,
+            Sink::CloudWatch(sink) => sink.read_back(section, from).await,
             Sink::File(sink) => sink.read_back(from).await,
         }
     }
