@@ -75,6 +75,7 @@ def site_environment(database, port):
         WARDPOST_STAFF_DOMAINS="clinic.example",
         WARDPOST_SESSION_IDLE_MINUTES="30",
         WARDPOST_LIMIT_REQUESTS_PER_SECOND="1000000",
+        WARDPOST_LIMIT_DRAFT_PER_MINUTE="1000000",
         WARDPOST_LIMIT_SEND_PER_MINUTE="1000000",
     )
 

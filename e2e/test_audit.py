@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from support.browser import row, sign_in, sign_out, write_message
 from support.people import PEOPLE
 from support.site import parse_json_lines
+from support.waiting import wait_until
 
 # How a spreadsheet can take a cell for something to run.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -196,6 +197,12 @@ def test_the_banner_says_up_to_which_row_the_chain_was_checked(window, visitor):
     banner = page.get_by_text(re.compile(r"Unchanged up to row|Being checked"))
     expect(banner).to_be_visible()
     assert re.search(r"row [\d,]+", banner.inner_text())
+
+    def walked():
+        page.reload()
+        return re.search(r"New rows checked .*, all rows .* UTC\.", page.locator(".chain").inner_text())
+
+    wait_until("it says when all rows were walked", walked)
 
 
 def test_the_command_agrees_with_the_page(site, visitor):

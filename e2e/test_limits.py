@@ -198,6 +198,27 @@ def test_a_page_that_asked_too_often_asks_again_by_itself_when_it_may(window):
     assert len(asked) == 2
 
 
+def test_a_flood_of_refused_forms_is_counted_and_is_a_few_lines_in_the_log(limited):
+    """As a page of another site sends them, each from the same browser."""
+    site = limited(REQUESTS_PER_SECOND="")
+    headers = {"X-Forwarded-For": "203.0.113.1", "Origin": "https://evil.example", "Content-Type": "application/x-www-form-urlencoded"}
+    stranger = Visitor(site)
+    statuses = [stranger.request("POST", "/messages", headers=headers, data="subject=s").status_code for _ in range(400)]
+    assert set(statuses) == {403, 429}
+    refused = statuses.count(403)
+    assert 100 <= refused < 300, "the bucket, and what it gained meanwhile"
+
+    def lines():
+        told = [json.loads(line) for line in site.log_text().splitlines() if line.startswith("{")]
+        return [line for line in told if line["message"] == "a form was refused" or line.get("kind") == "foreign_form"]
+
+    def summed():
+        return sum(line.get("times", 1) for line in lines()) == refused and lines()
+
+    told = wait_until("all of them are told", summed, seconds=30)
+    assert len(told) <= 1 + 1 + 400 // 40, "a line, and a number every ten seconds"
+
+
 def test_exports_are_limited_by_member(own_site):
     site = own_site(**DEFAULT_LIMITS)
     amina, tomas = Visitor(site, "amina"), Visitor(site, "tomas")

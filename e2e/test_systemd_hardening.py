@@ -87,10 +87,14 @@ def test_the_site_is_on_loopback_as_it_is_shipped():
 
 
 @pytest.mark.parametrize("unit", PROGRAMS)
-def test_nothing_can_be_run_from_a_folder_for_temporary_files(installed, unit):
+def test_nothing_can_be_run_from_a_folder_that_a_program_may_write(installed, unit):
     machine = installed.machine
     pid = machine.outside_pid(machine.main_pid(unit))
-    for folder in ("/tmp", "/var/tmp"):
+    own = {
+        "wardpost-log-shipper.service": ["/var/log/wardpost"],
+        "wardpost-backup-worker.service": ["/var/lib/wardpost-backups"],
+    }
+    for folder in ["/tmp", "/var/tmp", "/var/lib/wardpost", *own.get(unit, [])]:
         ran = machine.run("sh", "-c", f"cp /bin/true {folder}/e2e && {folder}/e2e; code=$?; rm {folder}/e2e; exit $code", of=pid, check=False)
         assert ran.returncode == 126, (folder, ran.returncode, ran.stderr)
 

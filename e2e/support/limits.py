@@ -2,6 +2,7 @@
 
 # High rather than off, so that everything is counted as it is for real.
 HIGH_LIMITS = {
+    "WARDPOST_LIMIT_DRAFT_PER_MINUTE": "1000000",
     "WARDPOST_LIMIT_EXPORT_PER_MINUTE": "1000000",
     "WARDPOST_LIMIT_REQUESTS_PER_SECOND": "1000000",
     "WARDPOST_LIMIT_SEND_PER_MINUTE": "1000000",

@@ -6,6 +6,7 @@
 //! programs' log lines, in a task of its own.
 
 pub mod about;
+mod alarms;
 pub mod batch;
 pub mod commands;
 pub mod comparison;

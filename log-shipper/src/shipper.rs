@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 
 use store::{Action, AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreError, Timestamp};
 
+use crate::alarms::Alarms;
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::event::{LONGEST_TEXT, LogIdentity, Restamp, render, split};
 use crate::sink::{Retention, SendError, Sink, Verdict};
 
 /// Rows that are read at once, and bytes of their details: somewhat more than one call takes.
-const READ_ROWS: u32 = 5_000;
-const READ_BYTES: usize = 1 << 20;
+pub(crate) const READ_ROWS: u32 = 5_000;
+pub(crate) const READ_BYTES: usize = 1 << 20;
 
 /// How many rows after a suspect are tried as a control, where none is known to be good.
 const CONTROLS: usize = 3;
@@ -61,6 +62,7 @@ pub struct Shipper {
     read_to: AuditId,
     /// A row that the sink has taken, to its last part.
     known_good: Option<AuditId>,
+    alarms: Alarms,
 }
 
 impl Shipper {
@@ -68,7 +70,17 @@ impl Shipper {
     pub async fn new(store: Store, sink: Sink, copy: AuditCopy) -> Result<Shipper, StoreError> {
         let cursor = store.shipping_state(&copy).await?.cursor;
         let log = LogIdentity { database_id: store.database_id().to_owned(), stream: copy.stream.clone() };
-        Ok(Shipper { store, sink, copy, log, cursor, queue: VecDeque::new(), read_to: cursor, known_good: None })
+        Ok(Shipper {
+            store,
+            sink,
+            copy,
+            log,
+            cursor,
+            queue: VecDeque::new(),
+            read_to: cursor,
+            known_good: None,
+            alarms: Alarms::after(cursor),
+        })
     }
 
     /// The newest row that is accounted for.
@@ -86,6 +98,8 @@ impl Shipper {
         let outcome = self.try_step().await;
         if outcome.is_err() {
             self.begin_again().await;
+            // Alarms do not wait for the copy. If the rows cannot be read now, the next step says so.
+            let _ = self.alarms.read_on(&self.store).await;
         }
         outcome
     }
@@ -95,6 +109,7 @@ impl Shipper {
             let rows = self.store.audit_events(self.read_to, READ_ROWS, READ_BYTES).await?;
             let Some(last) = rows.last() else { return Ok(Step::Idle) };
             self.read_to = last.id;
+            self.alarms.read(&rows);
             self.queue = self.pending(&rows, Timestamp::now());
         }
         let count = plan(self.queue.iter_mut().map(|pending| &mut pending.event));

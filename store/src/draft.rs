@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::text::IdempotencyKey;
 use crate::time::Timestamp;
 use crate::token::SessionToken;
-use crate::writer::Write;
+use crate::writer::{Erased, Write};
 
 /// For how long after its end a session may still hand in a draft: a page left open over a shift.
 const AFTER_END: Duration = Duration::from_secs(12 * 60 * 60);
@@ -109,6 +109,7 @@ impl Store {
             require_live(write, actor)?;
             let mut delete = write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1")?;
             if delete.execute([actor.person])? == 1 {
+                write.erased(Erased::AtRest);
                 let (person, ip) = (Some(actor.person), Some(actor.ip));
                 let action = Action::DraftDiscarded;
                 write.append(Entry { at, person, action, message: None, details: json!({}), ip })?;
@@ -136,8 +137,9 @@ fn find(connection: &rusqlite::Connection, person: PersonId) -> Result<Option<Dr
 fn keep(write: &mut Write<'_>, person: PersonId, ip: IpAddr, draft: &Draft, details: Value) -> Result<(), StoreError> {
     let subject = clip(&draft.subject, Draft::MAX_SUBJECT_CHARS);
     let body = clip(&draft.body, Draft::MAX_BODY_CHARS);
-    let unchanged = current(write, person)?
-        .is_some_and(|kept| kept.key == draft.key && kept.subject == subject && kept.body == body);
+    let before = current(write, person)?;
+    let unchanged =
+        before.as_ref().is_some_and(|kept| kept.key == draft.key && kept.subject == subject && kept.body == body);
     let mut sent =
         write.connection.prepare_cached("SELECT 1 FROM message_key WHERE author_id = ?1 AND idempotency_key = ?2")?;
     if unchanged || sent.exists((person, draft.key.0))? {
@@ -149,6 +151,9 @@ fn keep(write: &mut Write<'_>, person: PersonId, ip: IpAddr, draft: &Draft, deta
          idempotency_key = excluded.idempotency_key, subject = excluded.subject, body = excluded.body",
     )?;
     upsert.execute((person, FILLER, draft.saved_at, draft.key.0, subject, body))?;
+    if before.is_some() {
+        write.erased(Erased::AtRest);
+    }
     let (at, ip) = (draft.saved_at, Some(ip));
     write.append(Entry { at, person: Some(person), action: Action::DraftSaved, message: None, details, ip })?;
     Ok(())

@@ -192,3 +192,41 @@ async fn what_a_deletion_left_is_emptied_when_its_program_asks_for_it() {
     other.check_writable().await.unwrap();
     assert_eq!(pages(&test).1, 0);
 }
+
+fn half(body: &str, key: u8) -> Draft {
+    Draft { key: IdempotencyKey([key; 16]), subject: String::new(), body: body.into(), saved_at: at(1) }
+}
+
+async fn log_is_emptied(test: &TestStore) {
+    tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        while pages(test).1 > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("the log is emptied");
+}
+
+/// Nobody writes any more, so nothing else would empty it before it is large.
+#[tokio::test]
+async fn a_draft_that_is_replaced_sent_or_given_up_leaves_the_write_ahead_log_at_rest() {
+    let test = TestStore::new().await;
+    let author = staff(&test.store, "ada").await;
+    test.store.save_draft(author, half("<d1> first", 1)).await.unwrap();
+    assert!(pages(&test).1 > 0);
+    test.store.save_draft(author, half("<d2> second", 1)).await.unwrap();
+    log_is_emptied(&test).await;
+    assert_eq!(marks(&pages(&test).0), BTreeSet::from(["d2".to_owned()]));
+
+    test.store.discard_draft(author, at(2)).await.unwrap();
+    log_is_emptied(&test).await;
+    assert!(marks(&pages(&test).0).is_empty());
+
+    test.store.save_draft(author, half("<d3> third", 3)).await.unwrap();
+    let subject = crate::Subject::parse("<s1>").unwrap();
+    let message =
+        crate::NewMessage { subject, body: crate::Body::parse("<b1>").unwrap(), key: IdempotencyKey([3; 16]) };
+    test.store.send_message(author, message, at(3)).await.unwrap();
+    log_is_emptied(&test).await;
+    assert_eq!(marks(&pages(&test).0), BTreeSet::from(["s1".to_owned(), "b1".to_owned()]));
+}

@@ -1,9 +1,9 @@
 //! Failed sign-ins: ten within five minutes, from one address or for one account, raise SECURITY_ALERT (control C5).
 //!
-//! Every failure is an audit row; how many there were lately is counted in memory, since counting rows would make each
-//! failure dearer the more of them an attacker causes. The memory is made from the rows, at the first failure after a
-//! start and after a write that failed, so that neither hides an attack. The alert's own row is written in the
-//! transaction of the failure that raises it, and no second one about the same address or account within the window.
+//! A failure is an audit row, or one of several that share a row; how many there were lately is counted in memory, since
+//! counting rows would make each failure dearer the more of them an attacker causes. The memory is made from the rows, at the
+//! first failure after a start and after a write that failed, so that neither hides an attack. The alert's own row is written
+//! in the transaction of the failure that raises it, and no second one about the same address or account within the window.
 //!
 //! IPv6 hands every customer a whole /64, so that counts as one address.
 
@@ -32,6 +32,8 @@ const MAX_SOURCES: usize = 10_000;
 const MAX_ROWS: u32 = 20_000;
 /// How much of an account's names is kept, as in the rows.
 const CLIP: usize = 320;
+/// Where the row of several failures says how many came from its address.
+pub(crate) const FROM_ADDRESS: &str = "from_this_address";
 /// What the alert's row says it is about.
 const ALARM: &str = "failed_sign_ins";
 
@@ -96,6 +98,12 @@ impl Counter {
         due
     }
 
+    /// Counts so many at once; whether an alert is due. More than make it due need not be counted.
+    fn failed_times(&mut self, source: &Source, at: Timestamp, times: u64) -> bool {
+        let times = usize::try_from(times).unwrap_or(FAILURES).min(FAILURES);
+        (0..times).fold(false, |due, _| self.failed(source.clone(), at) | due)
+    }
+
     /// Takes note of an alert that was raised before.
     fn alerted(&mut self, source: Source, at: Timestamp) {
         let recent = self.entry(source);
@@ -143,6 +151,16 @@ pub(crate) struct Alert {
 impl FailedSignIns {
     /// Counts a failure whose own row was just appended, and appends the alerts that it raises.
     pub(crate) fn count(&self, write: &mut Write<'_>, failure: &Failure<'_>) -> Result<Vec<Alert>, StoreError> {
+        self.count_times(write, failure, 1)
+    }
+
+    /// The same for so many failures of one kind that share a row.
+    pub(crate) fn count_times(
+        &self,
+        write: &mut Write<'_>,
+        failure: &Failure<'_>,
+        times: u64,
+    ) -> Result<Vec<Alert>, StoreError> {
         let mut counter = self.lock();
         let counter = match &mut *counter {
             Some(counter) => counter,
@@ -152,7 +170,7 @@ impl FailedSignIns {
         let account = failure.account.map(|account| Source::account(&account.issuer, &account.subject));
         let mut alerts = Vec::new();
         for source in [Some(network), account].into_iter().flatten() {
-            if counter.failed(source.clone(), failure.at) {
+            if counter.failed_times(&source, failure.at, times) {
                 alerts.push(raise(write, failure, &source)?);
             }
         }
@@ -194,8 +212,9 @@ fn recall(write: &Write<'_>, at: Timestamp) -> Result<Counter, StoreError> {
         };
         let network = ip.map(|ip| Source::Network(client_network(ip)));
         if !is_alert {
+            let times = details[FROM_ADDRESS].as_u64().unwrap_or(1);
             for source in [network, account].into_iter().flatten() {
-                counter.failed(source, at);
+                counter.failed_times(&source, at, times);
             }
         } else if details["alarm"] == ALARM
             && let Some(source) = account.or(network)

@@ -148,3 +148,30 @@ async fn a_write_that_failed_takes_nothing_from_the_count() {
     fail(&test.store, None, "203.0.113.1", 10).await;
     assert_eq!(alerts(&test.store).await.len(), 1);
 }
+
+fn unproven(failures: u64, from_ip: u64, ip: &str) -> crate::UnprovenSignIns {
+    let reasons = vec![("invalid_grant", failures)];
+    crate::UnprovenSignIns { failures, reasons, addresses: 3, ip: ip.parse().unwrap(), from_ip }
+}
+
+/// Two rows tell of twelve failures of an address, and an alert of them; a restart reads the same out of the rows.
+#[tokio::test]
+async fn failures_that_share_a_row_are_counted_as_many() {
+    let test = TestStore::new().await;
+    test.store.record_unproven_sign_ins(unproven(100, 6, "203.0.113.1"), at(0)).await.unwrap();
+    assert_eq!(alerts(&test.store).await.len(), 0);
+    let started_again = test.another().await;
+    started_again.record_unproven_sign_ins(unproven(50, 6, "203.0.113.1"), at(MINUTE)).await.unwrap();
+    assert_eq!(alerts(&test.store).await.len(), 1);
+    started_again.record_unproven_sign_ins(unproven(u64::MAX, u64::MAX, "203.0.113.1"), at(2 * MINUTE)).await.unwrap();
+    assert_eq!(alerts(&test.store).await.len(), 1, "once in a window");
+    let rows = log(&test.store).await;
+    let failed: Vec<_> = rows.iter().filter(|row| row.action == "LOGIN_FAILED").collect();
+    assert_eq!(failed.len(), 3);
+    let details: Value = serde_json::from_str(&failed[0].details).unwrap();
+    let expected = json!({ "reason": "several", "failures": 100, "reasons": { "invalid_grant": 100 }, "addresses": 3, "from_this_address": 6 });
+    assert_eq!(details, expected);
+    test.store.record_unproven_sign_ins(unproven(1, 1, "203.0.113.9"), at(3 * MINUTE)).await.unwrap();
+    assert_eq!(log(&test.store).await.pop().unwrap().details, r#"{"reason":"invalid_grant"}"#);
+    assert_sound(&test.store).await;
+}

@@ -71,7 +71,7 @@ pub use schema::IfMissing;
 pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
 pub use session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use shipping::{AuditCopy, AuditEvent, Quarantined, ShippingState};
-pub use sign_in::{RefusedSignIn, SignIn};
+pub use sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
 pub use store::Store;
 pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError, is_visible};
 pub use time::Timestamp;

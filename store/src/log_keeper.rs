@@ -1,7 +1,7 @@
 //! Keeps the write-ahead log short without holding up whoever writes; the writer's thread calls it between transactions.
 //!
 //! The [`Checkpointer`] brings the log into the file, this its end, so that the log begins again at its start. The log's file
-//! is emptied where text was deleted, and otherwise only at rest.
+//! is emptied at once where a message was deleted; at rest where a draft was replaced or given up, and where it is large.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ const LOG_LIMIT: i64 = 16 * 1024;
 /// take a fifth of a second for: when nobody has written for so long.
 const LOG_FILE_LIMIT: u64 = LOG_LIMIT.unsigned_abs() * (4096 + 24) + 32;
 const REST: Duration = Duration::from_secs(1);
+/// A site that is never at rest empties it of replaced and given-up text after so long all the same.
+const LATEST: Duration = Duration::from_secs(60);
 /// How many commits pass between looks at the log's size.
 const LOG_LOOK: u32 = 64;
 
@@ -35,6 +37,8 @@ pub(crate) struct LogKeeper {
     /// When the log is next to be emptied, where it is.
     truncate_at: Option<Instant>,
     truncate_pause: Duration,
+    /// Since when the log has held text that is to be gone at rest, where it does.
+    erased_since: Option<Instant>,
     /// Whether the log's file was too large when it was last looked at.
     has_large_file: bool,
 }
@@ -50,6 +54,7 @@ impl LogKeeper {
             commits: 0,
             truncate_at: None,
             truncate_pause: CHECKPOINT_PAUSE,
+            erased_since: None,
             has_large_file: false,
         })
     }
@@ -58,7 +63,7 @@ impl LogKeeper {
     pub(crate) fn patience(&self) -> Duration {
         match self.truncate_at {
             Some(due) => due.saturating_duration_since(Instant::now()),
-            None if self.has_large_file => REST,
+            None if self.has_large_file || self.erased_since.is_some() => REST,
             None => Duration::MAX,
         }
     }
@@ -68,7 +73,12 @@ impl LogKeeper {
         self.truncate_at = Some(Instant::now());
     }
 
-    /// The same, but not before a pause that was taken since a try in vain.
+    /// The log is emptied at rest: it holds text that was replaced or given up.
+    pub(crate) fn truncate_at_rest(&mut self) {
+        self.erased_since.get_or_insert_with(Instant::now);
+    }
+
+    /// The same as [`LogKeeper::truncate_now`], but not before a pause that was taken since a try in vain.
     pub(crate) fn truncate_soon(&mut self) {
         self.truncate_at.get_or_insert_with(Instant::now);
     }
@@ -77,6 +87,9 @@ impl LogKeeper {
     pub(crate) fn committed(&mut self, connection: &mut Connection) {
         self.checkpointer.committed();
         self.finish_checkpoint(connection);
+        if self.erased_since.is_some_and(|since| since.elapsed() >= LATEST) {
+            self.truncate_soon();
+        }
         self.commits = self.commits.wrapping_add(1);
         if self.commits.is_multiple_of(LOG_LOOK) {
             self.has_large_file = std::fs::metadata(&self.file).is_ok_and(|file| file.len() > LOG_FILE_LIMIT);
@@ -93,6 +106,7 @@ impl LogKeeper {
                 Ok(true) => {
                     self.truncate_pause = CHECKPOINT_PAUSE;
                     self.has_large_file = false;
+                    self.erased_since = None;
                     None
                 }
                 Ok(false) => {
@@ -108,11 +122,11 @@ impl LogKeeper {
         }
     }
 
-    /// The last call: ends the checkpointer, and empties the log of what was deleted. Where nothing was, whichever connection
+    /// The last call: ends the checkpointer, and empties the log of what was erased. Where nothing was, whichever connection
     /// closes last does it.
     pub(crate) fn stop(&mut self, connection: &mut Connection) {
         self.checkpointer.stop();
-        if self.truncate_at.is_some()
+        if (self.truncate_at.is_some() || self.erased_since.is_some())
             && let Err(error) = checkpoint(connection, "TRUNCATE")
         {
             tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
@@ -147,4 +161,28 @@ fn checkpoint(connection: &mut Connection, how: &str) -> rusqlite::Result<bool> 
         tracing::error!(%error, "waiting for locks could not be set up again");
     }
     Ok(busy? == 0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::testing::TestStore;
+
+    #[tokio::test]
+    async fn a_log_that_is_never_at_rest_is_emptied_after_a_minute() {
+        let test = TestStore::new().await;
+        let mut connection = test.raw();
+        let mut keeper = LogKeeper::start(test.raw(), &test.path).unwrap();
+        assert_eq!(keeper.patience(), Duration::MAX);
+        keeper.truncate_at_rest();
+        keeper.committed(&mut connection);
+        assert_eq!((keeper.patience(), keeper.truncate_at), (REST, None));
+        keeper.erased_since = Instant::now().checked_sub(LATEST);
+        keeper.committed(&mut connection);
+        assert_eq!(keeper.patience(), Duration::ZERO);
+        keeper.truncate_when_due(&mut connection);
+        assert_eq!((keeper.patience(), keeper.erased_since), (Duration::MAX, None));
+        keeper.stop(&mut connection);
+    }
 }

@@ -19,7 +19,7 @@ use crate::session::{Actor, require_live};
 use crate::store::Store;
 use crate::text::{Body, IdempotencyKey, Subject};
 use crate::time::Timestamp;
-use crate::writer::Write;
+use crate::writer::{Erased, Write};
 
 /// A message to be sent.
 #[derive(Clone, Debug)]
@@ -99,7 +99,9 @@ impl Store {
             let (id, content) = insert(write, actor.person, &message, at)?;
             let mut draft =
                 write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1 AND idempotency_key = ?2")?;
-            draft.execute((actor.person, message.key.0))?;
+            if draft.execute((actor.person, message.key.0))? == 1 {
+                write.erased(Erased::AtRest);
+            }
             record(write, actor, Action::MessageCreate, id, json!({ "content": content.to_string() }), at)?;
             Ok(Sent::Created(id))
         })
@@ -145,7 +147,7 @@ impl Store {
                 write.connection.prepare_cached("INSERT INTO message_deletion (message_id, at) VALUES (?1, ?2)")?;
             tombstone.execute((id, at))?;
             record(write, actor, Action::MessageDelete, id, json!({}), at)?;
-            write.truncate_log = true;
+            write.erased(Erased::Now);
             Ok(Deletion::Deleted)
         })
         .await

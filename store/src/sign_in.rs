@@ -1,6 +1,7 @@
 //! Signing in: the person is made or brought up to date, the browser's old session ended, a new one started and the
 //! whole of it recorded, in one transaction.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rusqlite::OptionalExtension;
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use crate::audit::{Action, Entry, clip};
 use crate::error::StoreError;
-use crate::failed_sign_ins::Failure;
+use crate::failed_sign_ins::{FROM_ADDRESS, Failure};
 use crate::id::{PersonId, SessionId};
 use crate::person::Identity;
 use crate::session::{Client, EndReason, Session, end_session, find_session};
@@ -43,6 +44,22 @@ pub struct RefusedSignIn {
     pub reason: &'static str,
     /// From which address.
     pub ip: IpAddr,
+}
+
+/// Failed sign-ins of which nothing proves that they began at the identity provider. One row stands for all of them, since
+/// anybody can cause as many as they like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnprovenSignIns {
+    /// How many, at least one.
+    pub failures: u64,
+    /// Why, in a word, and how many for each.
+    pub reasons: Vec<(&'static str, u64)>,
+    /// From how many addresses.
+    pub addresses: usize,
+    /// The address with the most of them; of a /64 of IPv6, which counts as one, the first that came.
+    pub ip: IpAddr,
+    /// How many of them came from it.
+    pub from_ip: u64,
 }
 
 impl Store {
@@ -107,6 +124,29 @@ impl Store {
             }
             let alerts = counted.count(write, &Failure { ip: refusal.ip, account, person, at })?;
             Ok(((), alerts))
+        });
+        failures.settle(result.await)
+    }
+
+    /// Records failed sign-ins in one LOGIN_FAILED. Those of the address with the most of them count towards a SECURITY_ALERT:
+    /// at most one for each call.
+    pub async fn record_unproven_sign_ins(&self, sum: UnprovenSignIns, at: Timestamp) -> Result<(), StoreError> {
+        let (failures, counted) = (self.failed_sign_ins(), self.failed_sign_ins());
+        let result = self.write(move |write| {
+            let details = match sum.reasons.as_slice() {
+                [(reason, 1)] => json!({ "reason": reason }),
+                reasons => json!({
+                    "reason": "several",
+                    "failures": sum.failures,
+                    "reasons": reasons.iter().copied().collect::<BTreeMap<_, _>>(),
+                    "addresses": sum.addresses,
+                    FROM_ADDRESS: sum.from_ip,
+                }),
+            };
+            let (person, ip) = (None, Some(sum.ip));
+            write.append(Entry { at, person, action: Action::LoginFailed, message: None, details, ip })?;
+            let failure = Failure { ip: sum.ip, account: None, person, at };
+            Ok(((), counted.count_times(write, &failure, sum.from_ip)?))
         });
         failures.settle(result.await)
     }

@@ -15,7 +15,7 @@ use crate::key::DatabaseKey;
 use crate::readers::{READERS, Readers};
 use crate::schema::{IfMissing, open_current};
 use crate::session::EndReason;
-use crate::writer::{Write, Writer, announce, read_head};
+use crate::writer::{Erased, Write, Writer, announce, read_head};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -81,11 +81,11 @@ impl Store {
         })
     }
 
-    /// Empties the write-ahead log soon, and as soon as nobody reads what is in it. Whoever deletes messages calls it once at
-    /// its start: it may have died between a deletion and this. Nobody else needs to, and it holds up whoever writes.
+    /// Empties the write-ahead log soon, and as soon as nobody reads what is in it. A program that erases text calls it once at
+    /// its start: it may have died between that and this. No other needs to, and writes wait for it.
     pub async fn finish_deletions(&self) -> Result<(), StoreError> {
         self.write(|write| {
-            write.truncate_log = true;
+            write.erased(Erased::Now);
             Ok(())
         })
         .await

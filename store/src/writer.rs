@@ -27,19 +27,36 @@ use crate::writer_meter::WriterMeter;
 pub(crate) const QUEUE: usize = 1024;
 /// How many jobs share a commit, so that none waits long for the others.
 const BATCH: usize = 256;
+
+/// What of a job's doing must leave the write-ahead log, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Erased {
+    /// Nothing.
+    Nothing,
+    /// Text that was given up or replaced: when the database is at rest.
+    AtRest,
+    /// Text that somebody deleted: as soon as nobody reads it.
+    Now,
+}
+
 /// What a job writes with: the connection inside its transaction, and the end of the audit chain.
 pub(crate) struct Write<'c> {
     pub(crate) connection: &'c Connection,
     pub(crate) head: ChainPosition,
-    /// Set by a job whose removed text must leave the write-ahead log too.
-    pub(crate) truncate_log: bool,
+    /// What has been erased so far; see [`Write::erased`].
+    pub(crate) erased: Erased,
     /// Whether the last write failed for want of room.
     pub(crate) was_full: bool,
 }
 
 impl<'c> Write<'c> {
     pub(crate) fn new(connection: &'c Connection, head: ChainPosition) -> Self {
-        Write { connection, head, truncate_log: false, was_full: false }
+        Write { connection, head, erased: Erased::Nothing, was_full: false }
+    }
+
+    /// To be called by a job that has erased text.
+    pub(crate) fn erased(&mut self, erased: Erased) {
+        self.erased = self.erased.max(erased);
     }
 
     /// Writes down where the chain ends.
@@ -240,7 +257,7 @@ impl Worker {
                 break;
             }
         }
-        let (head, truncate_log) = (write.head, write.truncate_log);
+        let (head, erased) = (write.head, write.erased);
         let committing = Instant::now();
         let committed = match broken {
             Some(error) => Err(error),
@@ -253,8 +270,10 @@ impl Worker {
                     self.meter.committed(ran.len(), begun.elapsed(), committing.elapsed());
                 }
                 announce(&self.changes, head);
-                if truncate_log {
-                    self.log.truncate_now();
+                match erased {
+                    Erased::Now => self.log.truncate_now(),
+                    Erased::AtRest => self.log.truncate_at_rest(),
+                    Erased::Nothing => {}
                 }
                 settle(ran, None);
                 self.log.committed(&mut self.connection);
@@ -338,7 +357,7 @@ fn gather(first: Command, commands: &Receiver<Command>) -> (VecDeque<BoxedJob>, 
 /// Runs a job so that its failure undoes it alone. An error means that the whole transaction is lost.
 fn run_in_savepoint(job: &mut dyn Job, write: &mut Write<'_>) -> Result<(), StoreError> {
     let connection = write.connection;
-    let (head, truncate_log) = (write.head, write.truncate_log);
+    let (head, erased) = (write.head, write.erased);
     connection.prepare_cached("SAVEPOINT job")?.execute(())?;
     let outcome = job.run(write);
     if connection.is_autocommit() {
@@ -347,7 +366,7 @@ fn run_in_savepoint(job: &mut dyn Job, write: &mut Write<'_>) -> Result<(), Stor
     }
     if outcome.is_err() {
         write.head = head;
-        write.truncate_log = truncate_log;
+        write.erased = erased;
         connection.prepare_cached("ROLLBACK TO job")?.execute(())?;
     }
     connection.prepare_cached("RELEASE job")?.execute(())?;

@@ -3,7 +3,9 @@
 //!
 //! Strangers and members have rooms of their own. A small form takes its room in the strangers' without a question; one
 //! that is large, or that finds it full, has its session looked up first. So whoever is not signed in can neither make the
-//! site keep much nor keep a member's message out.
+//! site keep much nor keep a member's message out; and no member can keep another's out, since each has a part of the
+//! members' room. A member is who has a live session: the cookie of one that has ended opens nothing, except that a large
+//! form may still take the strangers' room when time ended its session, so that what was typed becomes a draft.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,11 +14,12 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use http::header;
-use store::{SessionState, StoreError};
+use store::{PersonId, SessionState, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::form::Form;
+use crate::limits::{AtOnce, Full, Turn};
 use crate::page_error::PageError;
 use crate::request::Request;
 
@@ -27,6 +30,8 @@ pub const MAX_FORM_BYTES: usize = 256 * 1024;
 const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
 /// How long a form may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one that is refused unread may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 /// So much of it, or its end, must come within so long: a tenth of what the slowest telephone sends.
 const LEAST_BYTES: usize = 4 * 1024;
 const LEAST_TIME: Duration = Duration::from_secs(10);
@@ -36,32 +41,40 @@ const SMALL_BYTES: usize = 8 * 1024;
 /// Room for strangers' and other small forms together, and for members' together, in KiB.
 const SMALL_ROOM: usize = 4 * 1024;
 const MEMBERS_ROOM: usize = 16 * 1024;
+/// What of the members' room one of them may take, in KiB: four of the largest forms.
+const MEMBER_ROOM: usize = 4 * MAX_FORM_BYTES / 1024;
 
 /// How much of memory arriving forms may take.
 pub struct Rooms {
     small: Arc<Semaphore>,
-    members: Arc<Semaphore>,
+    members: AtOnce<PersonId>,
 }
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { small: Arc::new(Semaphore::new(SMALL_ROOM)), members: Arc::new(Semaphore::new(MEMBERS_ROOM)) }
+        Self { small: Arc::new(Semaphore::new(SMALL_ROOM)), members: AtOnce::new(MEMBER_ROOM, MEMBERS_ROOM) }
     }
 }
 
 impl Rooms {
     /// What is free of them, in KiB: the strangers' and the members'.
     pub fn free(&self) -> (usize, usize) {
-        (self.small.available_permits(), self.members.available_permits())
+        (self.small.available_permits(), self.members.free())
     }
 }
 
-/// A form that has arrived, and the room it takes until it is dropped.
+/// The room that a form takes, until it is dropped.
+pub struct Room {
+    _small: Option<OwnedSemaphorePermit>,
+    _members: Option<Turn<PersonId>>,
+}
+
+/// A form that has arrived.
 pub struct Arrived {
     /// What was sent.
     pub form: Form,
     /// To be kept as long as the form is.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Room,
 }
 
 /// Reads the form of a request.
@@ -75,18 +88,37 @@ where
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(PageError::UnsupportedForm);
     }
-    // Whoever shares an address with somebody who sends a flood of forms gets through by her session.
-    let _turn = match request.site.limits.begin_form(request.visitor.ip) {
-        Ok(turn) => Some(turn),
-        Err(_) if is_members(request).await? => None,
-        Err(too_many) => return Err(too_many.into()),
+    // A member who shares an address with somebody who sends a flood of forms gets through by her session.
+    let limits = &request.site.limits;
+    let _turns = match limits.begin_form(request.visitor.ip) {
+        Ok(turn) => (Some(turn), None),
+        Err(too_many) => match whose(request).await? {
+            Whose::Members(person) => (None, Some(limits.begin_members_form(person)?)),
+            _ => return Err(too_many.into()),
+        },
     };
-    let mut room = Room { request, whose: Whose::Unknown, kib: 0, held: None };
-    let bytes = arrive(body, &mut room).await?;
-    Ok(Arrived { form: Form::parse(&bytes), room: room.held })
+    let mut growing = Growing { request, whose: Whose::Unknown, kib: 0, small: None, members: None };
+    let bytes = arrive(body, &mut growing).await?;
+    Ok(Arrived { form: Form::parse(&bytes), room: Room { _small: growing.small, _members: growing.members } })
 }
 
-async fn arrive<S, B>(body: S, room: &mut Room<'_>) -> Result<Vec<u8>, PageError>
+/// Lets a form that is refused unread come to its end, if it soon does: a connection that closes on a client that still sends
+/// would take the page that explains with it.
+pub async fn discard<S, B>(body: S)
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf,
+{
+    let mut body = pin!(body);
+    let (end, mut bytes) = (Instant::now() + DISCARD_TIMEOUT, 0);
+    while bytes <= MAX_FORM_BYTES
+        && let Ok(Some(Ok(chunk))) = timeout_at(end, body.next()).await
+    {
+        bytes += chunk.remaining();
+    }
+}
+
+async fn arrive<S, B>(body: S, room: &mut Growing<'_>) -> Result<Vec<u8>, PageError>
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf,
@@ -104,7 +136,7 @@ where
         }
         if arrived > MAX_FORM_BYTES || !room.grow(arrived).await? {
             bytes = Vec::new();
-            room.held = None;
+            room.give_back();
             continue;
         }
         while chunk.has_remaining() {
@@ -150,52 +182,87 @@ impl Pace {
 enum Whose {
     /// Nobody has asked yet.
     Unknown,
-    Members,
+    /// A live session's.
+    Members(PersonId),
+    /// Somebody's whose session has reached its limit of time.
+    Late,
+    /// Nobody's who has a session.
     Strangers,
 }
 
-/// What one form takes.
-struct Room<'r> {
+/// What one form takes, while it arrives.
+struct Growing<'r> {
     request: &'r Request,
     whose: Whose,
     kib: usize,
-    held: Option<OwnedSemaphorePermit>,
+    small: Option<OwnedSemaphorePermit>,
+    members: Option<Turn<PersonId>>,
 }
 
-impl Room<'_> {
+impl Growing<'_> {
     /// Takes room for so many bytes in all. False when none of them is to be kept.
     async fn grow(&mut self, bytes: usize) -> Result<bool, PageError> {
         let kib = bytes.div_ceil(1024);
         if matches!(self.whose, Whose::Unknown) {
-            let rooms = &self.request.site.rooms;
-            if bytes <= SMALL_BYTES && self.take(&rooms.small, kib) {
+            if bytes <= SMALL_BYTES && self.take_small(kib) {
                 return Ok(true);
             }
-            self.held = None;
-            self.kib = 0;
-            self.whose = if is_members(self.request).await? { Whose::Members } else { Whose::Strangers };
+            self.whose = whose(self.request).await?;
         }
-        if matches!(self.whose, Whose::Strangers) {
-            return Ok(false);
+        match self.whose {
+            Whose::Members(person) => {
+                self.small = None;
+                self.take_members(person, kib)?;
+                Ok(true)
+            }
+            Whose::Late => {
+                let kept = self.take_small(kib);
+                if !kept {
+                    self.whose = Whose::Strangers;
+                }
+                Ok(kept)
+            }
+            Whose::Strangers | Whose::Unknown => Ok(false),
         }
-        if self.take(&self.request.site.rooms.members, kib) { Ok(true) } else { Err(PageError::Crowded) }
     }
 
-    fn take(&mut self, room: &Arc<Semaphore>, kib: usize) -> bool {
+    fn take_small(&mut self, kib: usize) -> bool {
         let more = u32::try_from(kib.saturating_sub(self.kib)).unwrap_or(u32::MAX);
-        let Ok(permit) = Arc::clone(room).try_acquire_many_owned(more) else { return false };
-        match &mut self.held {
+        let room = Arc::clone(&self.request.site.rooms.small);
+        let Ok(permit) = room.try_acquire_many_owned(more) else { return false };
+        match &mut self.small {
             Some(held) => held.merge(permit),
-            None => self.held = Some(permit),
+            None => self.small = Some(permit),
         }
         self.kib = kib;
         true
     }
+
+    fn take_members(&mut self, person: PersonId, kib: usize) -> Result<(), PageError> {
+        let site = &self.request.site;
+        let taken = match &mut self.members {
+            Some(turn) => turn.grow_to(kib),
+            None => site.rooms.members.begin_units(person, kib).map(|turn| self.members = Some(turn)),
+        };
+        taken.map_err(|full| match full {
+            Full::One => site.limits.members_forms_are_too_much(person).into(),
+            Full::All => PageError::Crowded,
+        })
+    }
+
+    fn give_back(&mut self) {
+        self.small = None;
+        self.members = None;
+    }
 }
 
-/// Whether the request names a session that there is or was: what was typed when it ran out is its member's.
-async fn is_members(request: &Request) -> Result<bool, StoreError> {
-    Ok(!matches!(request.session().await?, SessionState::Unknown))
+/// Whose form it is, by the session that the request names.
+async fn whose(request: &Request) -> Result<Whose, StoreError> {
+    Ok(match request.session().await? {
+        SessionState::Live(session) => Whose::Members(session.person),
+        SessionState::Ended(reason) if reason.is_time_limit() => Whose::Late,
+        SessionState::Ended(_) | SessionState::Unknown => Whose::Strangers,
+    })
 }
 
 #[cfg(test)]

@@ -4,41 +4,42 @@
 //! was pointed at this machine for an attack. The reply to such a request repeats nothing of it; it says where the site is,
 //! for who typed the machine's number.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, Request, StatusCode, header};
 
 use crate::config::PublicUrl;
 use crate::health;
+use crate::limits::TooMany;
 use crate::page_error::PageError;
 use crate::pages::MisdirectedPage;
+use crate::repeated::Repeated;
 use crate::reply::Reply;
-
-/// The log says at most this often that requests come under another name: an edge that does not pass the name on makes
-/// every one of them so.
-const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// The host that is answered.
 pub struct OwnHost {
     public_url: PublicUrl,
-    last_logged: Mutex<Option<Instant>>,
 }
 
 impl OwnHost {
     /// The host of the site's address.
     pub fn new(public_url: PublicUrl) -> Self {
-        Self { public_url, last_logged: Mutex::new(None) }
+        Self { public_url }
     }
 
-    /// None for a request to this site, else the answer. Health checks are let through under any name: a load balancer
-    /// asks by number. X-Forwarded-Host is nobody's word here.
-    pub fn refuse<B>(&self, request: &Request<B>) -> Option<Reply> {
+    /// Ok for a request to this site; else the status of the answer. Health checks are let through under any name: a load
+    /// balancer asks by number. X-Forwarded-Host is nobody's word here.
+    pub fn check<B>(&self, request: &Request<B>) -> Result<(), StatusCode> {
         if health::is_probe(request.uri().path()) {
-            return None;
+            return Ok(());
         }
-        let status = self.check(request.uri().authority().map(|target| target.as_str()), request.headers()).err()?;
-        if self.is_time_to_log() {
+        self.check_names(request.uri().authority().map(|target| target.as_str()), request.headers())
+    }
+
+    /// The answer to a request that is not for this site.
+    pub fn refuse(&self, status: StatusCode, repeated: &Repeated) -> Reply {
+        // An edge that does not pass the name on makes every request one of these.
+        if repeated.is_news("another_host", Instant::now()) {
             let expected = self.public_url.origin();
             tracing::warn!(%expected, status = status.as_u16(), "requests name another host than WARDPOST_PUBLIC_URL; does the edge pass Host on?");
         }
@@ -47,11 +48,19 @@ impl OwnHost {
             tracing::error!(?error, "a page could not be made");
             Reply::no_content()
         });
-        Some(reply.with_status(status))
+        reply.with_status(status)
+    }
+
+    /// The answer to one too many of an address under another name: no page, and nothing of the request.
+    pub fn too_many(too_many: TooMany) -> Reply {
+        let text = "Too many requests at once. Nothing was changed.\n".to_owned();
+        Reply::text("text/plain; charset=utf-8", text)
+            .with_status(StatusCode::TOO_MANY_REQUESTS)
+            .with(header::RETRY_AFTER, &too_many.seconds().to_string())
     }
 
     /// The host is said in the Host header, once, and perhaps in the request's target as well: then in both.
-    fn check(&self, target: Option<&str>, headers: &HeaderMap) -> Result<(), StatusCode> {
+    fn check_names(&self, target: Option<&str>, headers: &HeaderMap) -> Result<(), StatusCode> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(StatusCode::BAD_REQUEST);
@@ -59,15 +68,6 @@ impl OwnHost {
         let ours = |name: &str| self.public_url.is_named(name);
         let named = host.to_str().is_ok_and(ours) && target.is_none_or(ours);
         if named { Ok(()) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
-    }
-
-    fn is_time_to_log(&self) -> bool {
-        let mut last = self.last_logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|at| at.elapsed() < LOG_EVERY) {
-            return false;
-        }
-        *last = Some(Instant::now());
-        true
     }
 }
 

@@ -23,6 +23,7 @@ pub mod messages;
 pub mod metrics;
 pub mod page_error;
 pub mod pages;
+pub mod repeated;
 pub mod reply;
 pub mod request;
 mod request_id;

@@ -4,6 +4,7 @@
 //! inside goes to the log alone, under the request id that the page shows.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use http::{StatusCode, header};
 use store::{EndReason, StoreError, Timestamp};
@@ -109,6 +110,18 @@ impl PageError {
             Self::Template(_) => "template",
             Self::Panicked => "panicked",
         })
+    }
+}
+
+impl PageError {
+    /// What somebody is told who is over the limit, where a form was read for the sake of what it holds: that, whatever else
+    /// is wrong with the form. Only that its text was kept is said first.
+    pub fn unless_over(self, limit: Option<TooMany>) -> Self {
+        match (self, limit) {
+            (kept @ Self::SignedOut { kept_draft: true, .. }, _) => kept,
+            (_, Some(too_many)) => Self::TooMany(too_many),
+            (error, None) => error,
+        }
     }
 }
 
@@ -244,6 +257,17 @@ impl ErrorContext {
     }
 
     fn log(&self, error: &PageError) {
+        // What others can cause as often as they like is not told each time; a fault of ours is.
+        let repeats = matches!(
+            error,
+            PageError::Store(StoreError::Busy | StoreError::DiskFull)
+                | PageError::ForeignForm
+                | PageError::StaleForm
+                | PageError::NotYours
+        );
+        if repeats && error.reason().is_some_and(|reason| !self.site.repeated.is_news(reason, Instant::now())) {
+            return;
+        }
         let request_id = &self.request_id;
         match error {
             PageError::Store(error) => tracing::error!(%request_id, %error, "the database refused"),

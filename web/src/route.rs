@@ -14,7 +14,7 @@ use warp::filters::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::access::{Access, Anyone, FormToken};
-use crate::body::{Arrived, read_form};
+use crate::body::{Arrived, discard, read_form};
 use crate::form::Form;
 use crate::limits::Limited;
 use crate::page_error::PageError;
@@ -76,13 +76,13 @@ where
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
     let filter = matched(site, path, warp::get().boxed())
-        .then(move |request: Request| {
+        .then(move |mut request: Request| {
             let handler = handler.clone();
             async move {
                 request.visitor.route.set(path);
                 let context = request.error_context();
                 let answer = async {
-                    limit.count(&request)?;
+                    limit.count(&mut request)?;
                     let proof = access.admit(&request, None).await?;
                     handler(request, proof).await
                 };
@@ -128,19 +128,22 @@ where
             async move {
                 request.visitor.route.set(path);
                 let context = request.error_context();
+                // Before anything else, so that nothing can be asked for, and refused, without being counted.
+                let counted = limit.count(&mut request);
+                let over_limit = request.over_limit;
                 let answer = async {
-                    check_origin(&request.headers, &request.site.config.public_url.origin())?;
+                    let from_here = || check_origin(&request.headers, &request.site.config.public_url.origin());
+                    if let Err(refused) = counted.map_err(PageError::from).and_then(|()| from_here()) {
+                        discard(body).await;
+                        return Err(refused);
+                    }
                     // It keeps its room in memory until the answer is made.
                     let Arrived { form, room: _room } = read_form(&request, body).await?;
-                    match (limit.count(&request), limit) {
-                        (Err(too_many), Limited::ByHandler) => request.over_limit = Some(too_many),
-                        (counted, _) => counted?,
-                    }
                     let proof = access.admit(&request, Some(&form)).await?;
                     check_csrf(&form, &proof)?;
                     handler(request, proof, CsrfChecked(form)).await
                 };
-                answer.await.unwrap_or_else(|error| context.page(error)).into_response()
+                answer.await.unwrap_or_else(|error| context.page(error.unless_over(over_limit))).into_response()
             }
         })
         .boxed();

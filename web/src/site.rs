@@ -1,10 +1,10 @@
 //! Everything that answering a request can need, built once.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use process::Shutdown;
-use store::{Store, Timestamp};
+use store::{Store, Timestamp, UnprovenSignIns};
 
 use crate::assets::Assets;
 use crate::audit::chain_watch::ChainWatch;
@@ -19,15 +19,22 @@ use crate::messages::feed::Feed;
 use crate::messages::list_cache::ListCache;
 use crate::messages::shown::ShownLists;
 use crate::metrics::Metrics;
+use crate::repeated::{Repeated, TOLD_EVERY};
 use crate::sign_in::attempt::Sealer;
 use crate::sign_in::fault::SignInFault;
 use crate::sign_in::provider::Provider;
+use crate::sign_in::unproven::Unproven;
+use crate::sign_in::used::UsedAttempts;
 use crate::wall_clock::WallClockInterval;
 
 /// How often ended sessions are written down as such.
 const SESSION_SWEEP: Duration = Duration::from_secs(30);
 /// How often the rows of sessions that ended long ago are removed.
 const SESSION_REMOVAL: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whether something that repeats is to be told.
+const REPEATED_LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the row of failed sign-ins is due.
+const UNPROVEN_LOOK: Duration = Duration::from_secs(5);
 
 /// The site.
 pub struct Site {
@@ -43,6 +50,10 @@ pub struct Site {
     pub cookies: Cookies,
     /// Seals the cookie of a sign-in on its way.
     pub sealer: Sealer,
+    /// Sign-ins that have come back.
+    pub used_attempts: UsedAttempts,
+    /// Failed sign-ins that share a row.
+    pub unproven: Unproven,
     /// How often somebody may ask.
     pub limits: Limits,
     /// Under which name the site is asked for.
@@ -61,6 +72,8 @@ pub struct Site {
     pub readiness: Readiness,
     /// What is counted.
     pub metrics: Metrics,
+    /// What others can make the log say again and again.
+    pub repeated: Repeated,
     /// When it was built.
     pub started: SystemTime,
     shutdown: Shutdown,
@@ -87,6 +100,8 @@ impl Site {
             provider: Provider::new(&config.sign_in, &config.public_url)?,
             cookies: Cookies::of(&config.public_url),
             sealer,
+            used_attempts: UsedAttempts::default(),
+            unproven: Unproven::default(),
             limits: Limits::new(&config.limits),
             own_host: OwnHost::new(config.public_url.clone()),
             rooms: Rooms::default(),
@@ -96,6 +111,7 @@ impl Site {
             chain: ChainWatch::new(store.clone()),
             readiness: Readiness::default(),
             metrics: Metrics::new(),
+            repeated: Repeated::default(),
             started: SystemTime::now(),
             config,
             store,
@@ -122,6 +138,41 @@ impl Site {
             () = sweep => {}
             () = removal => {}
             () = alarms => {}
+            () = self.tell_repeated() => {}
+            () = self.write_unproven() => {}
+        }
+    }
+
+    /// To be called when nothing more is answered: tells and writes down what was only counted so far.
+    pub async fn finish(&self) {
+        let latest = Instant::now() + TOLD_EVERY;
+        self.repeated.tell(latest);
+        self.limits.tell_repeated(latest);
+        self.write_down(self.unproven.rest()).await;
+    }
+
+    async fn write_unproven(&self) {
+        let mut tick = tokio::time::interval(UNPROVEN_LOOK);
+        loop {
+            tick.tick().await;
+            self.write_down(self.unproven.due(Instant::now())).await;
+        }
+    }
+
+    async fn write_down(&self, sum: Option<UnprovenSignIns>) {
+        let Some(sum) = sum else { return };
+        let failures = sum.failures;
+        if let Err(error) = self.store.record_unproven_sign_ins(sum, Timestamp::now()).await {
+            tracing::warn!(%error, failures, "failed sign-ins could not be written down");
+        }
+    }
+
+    async fn tell_repeated(&self) {
+        let mut tick = tokio::time::interval(REPEATED_LOOK);
+        loop {
+            tick.tick().await;
+            self.repeated.tell(Instant::now());
+            self.limits.tell_repeated(Instant::now());
         }
     }
 

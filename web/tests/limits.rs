@@ -7,6 +7,8 @@ use http::Method;
 use store::IdempotencyKey;
 use support::{Clinic, SignedIn};
 use testkit::{Http, Reply, SOON};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wardpost_web::routes;
 
 async fn limited(limits: &[(&str, &str)]) -> Clinic {
@@ -138,8 +140,37 @@ async fn a_message_from_an_address_that_asks_too_often_comes_back_whole_too() {
     assert_eq!(retry_after(&refused), 1);
     assert!(refused.text().contains("Not to be lost") && refused.text().contains("half a night&#39;s work"));
     assert_eq!(clinic.count("MESSAGE_CREATE").await, sent.get());
-    let wrong = [("csrf", "0"), ("key", "x"), ("subject", "s"), ("body", "b")];
-    assert_eq!(amina.http.post_form("/messages", &wrong).await.status, 403, "its token is checked all the same");
+}
+
+/// Whatever is wrong with a request, it counts, and once there are too many that is what is said.
+#[tokio::test]
+async fn what_would_be_refused_anyhow_is_counted_first() {
+    let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
+    let amina = clinic.sign_in("amina").await;
+    let address = std::cell::Cell::new(0);
+    let flood = async |what: &str, status: u16, ask: &dyn Fn() -> testkit::Request| {
+        address.set(address.get() + 1);
+        let ip = format!("203.0.113.{}", address.get());
+        let asks = async || ask().header("x-forwarded-for", &ip).send().await;
+        assert_eq!(asks().await.status, status, "{what}");
+        assert_eq!(retry_after(&until_refused(asks).await), 1, "{what}");
+    };
+    let post = |path| amina.http.request(Method::POST, path);
+    let key = IdempotencyKey::fresh().to_string();
+    let good = [("csrf", amina.csrf.as_str()), ("key", &key), ("subject", "s"), ("body", "b")];
+    let wrong = [("csrf", "0"), ("key", &key), ("subject", "s"), ("body", "b")];
+    let no_key = [("csrf", amina.csrf.as_str())];
+    let (stranger, elsewhere) = (clinic.browser(), clinic.browser().under_name("evil.example"));
+    for path in ["/messages", "/draft", "/session/stay", "/messages/1/delete"] {
+        flood(path, 403, &|| post(path).header("origin", "https://evil.example").form(&good)).await;
+        flood(path, 403, &|| post(path).form(&wrong)).await;
+        flood(path, 401, &|| stranger.request(Method::POST, path).form(&good)).await;
+        flood(path, 415, &|| post(path)).await;
+    }
+    flood("no key", 400, &|| post("/messages").form(&no_key)).await;
+    flood("no text", 400, &|| post("/draft").form(&no_key)).await;
+    flood("another host", 421, &|| elsewhere.request(Method::GET, "/")).await;
+    assert_eq!(clinic.count("MESSAGE_CREATE").await + clinic.count("DRAFT_SAVED").await, 0);
 }
 
 #[tokio::test]
@@ -157,6 +188,27 @@ async fn the_draft_of_a_session_that_ran_out_is_kept_however_often_its_address_a
     let again = clinic.sign_in("amina").await;
     let fields = [("csrf", again.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", "a whole one")];
     until_refused(async || again.http.post_form("/draft", &fields).await).await;
+}
+
+/// Each is a row in the audit log, and a page saves three times a minute.
+#[tokio::test]
+async fn drafts_are_limited_by_member() {
+    let clinic = limited(&[]).await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    let key = IdempotencyKey::fresh().to_string();
+    let saved = std::cell::Cell::new(0);
+    let save = async |member: &SignedIn| {
+        let body = format!("word after word {}", saved.get());
+        let fields = [("csrf", member.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", &body)];
+        let reply = member.http.post_form("/draft", &fields).await;
+        saved.set(saved.get() + usize::from(reply.status == 204));
+        reply
+    };
+    let refused = until_refused(async || save(&amina).await).await;
+    assert!(retry_after(&refused) <= 2 && saved.get() >= 30, "{}", saved.get());
+    assert!(refused.text().contains("Too many drafts"), "{}", refused.text());
+    assert!(clinic.count("DRAFT_SAVED").await < 60);
+    save(&tomas).await.expect_status(204);
 }
 
 #[tokio::test]
@@ -179,4 +231,26 @@ async fn off_switches_a_limit_off() {
     for _ in 0..150 {
         http.get("/sign-in/start").await.expect_status(303);
     }
+}
+
+/// A form that is refused unread is on its way all the same; the page comes whole, and the connection goes on.
+#[tokio::test]
+async fn a_form_that_is_refused_unread_costs_nobody_the_page() {
+    let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
+    let mut stream = TcpStream::connect(clinic.host()).await.unwrap();
+    let head = format!(
+        "POST /sign-out HTTP/1.1\r\nHost: {}\r\nOrigin: https://evil.example\r\nContent-Length: 100000\r\n\r\n",
+        clinic.host()
+    );
+    let mut statuses = Vec::new();
+    for _ in 0..30 {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[b'x'; 100_000]).await.unwrap();
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"</html>\n") && !reply.ends_with(b"</html>") {
+            assert!(stream.read_buf(&mut reply).await.unwrap() > 0, "closed after {statuses:?}");
+        }
+        statuses.push(String::from_utf8_lossy(&reply[9..12]).into_owned());
+    }
+    assert_eq!((statuses.first().unwrap().as_str(), statuses.last().unwrap().as_str()), ("403", "429"));
 }

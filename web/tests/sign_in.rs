@@ -5,7 +5,7 @@ mod support;
 
 use demo::Misbehaviour;
 use store::{EndReason, SessionState, Timestamp};
-use support::{Clinic, SESSION_COOKIE, token};
+use support::{Clinic, SESSION_COOKIE, SIGN_IN_COOKIE, token};
 
 #[tokio::test]
 async fn a_member_signs_in_and_lands_where_she_wanted_to_go() {
@@ -115,6 +115,58 @@ async fn a_callback_belongs_to_the_browser_that_started() {
     assert_eq!(clinic.count("LOGIN").await, 0);
 }
 
+/// The callback of a browser's own sign-in, with `query` in the place of the provider's answer.
+async fn made_up(clinic: &Clinic, query: &str) -> (testkit::Http, String) {
+    let http = clinic.browser();
+    let away = url::Url::parse(&http.get("/sign-in/start").await.location().unwrap()).unwrap();
+    let (_, state) = away.query_pairs().find(|(name, _)| name == "state").unwrap();
+    (http, format!("/sign-in/callback?state={state}{query}"))
+}
+
+/// A browser can keep the cookie of an attempt and show it again and again.
+#[tokio::test]
+async fn an_attempt_is_good_once() {
+    let clinic = Clinic::open().await;
+    let (http, callback) = made_up(&clinic, "&code=made-up").await;
+    let attempt = http.cookie(SIGN_IN_COOKIE).unwrap();
+    http.get(&callback).await.expect_status(403);
+    for _ in 0..5 {
+        http.set_cookie(SIGN_IN_COOKIE, &attempt);
+        http.get(&callback).await.expect_status(400);
+    }
+    assert_eq!(clinic.count("LOGIN_FAILED").await, 1);
+    clinic.sign_in_through_provider(&http, "amina@clinic.example").await.expect_status(303);
+}
+
+/// None of them has been at the provider.
+#[tokio::test]
+async fn failures_that_anybody_can_make_up_are_one_row_a_minute() {
+    let clinic = Clinic::open().await;
+    for _ in 0..3 {
+        for (query, status) in [("", 403), ("&code=made-up", 403), ("&error=access_denied", 403), ("&error=x", 403)] {
+            let (http, callback) = made_up(&clinic, query).await;
+            http.get(&callback).await.expect_status(status);
+        }
+    }
+    assert_eq!(clinic.count("LOGIN_FAILED").await, 1, "the first");
+    // What proves that it was at the provider has its own row at once.
+    clinic.provider.script(Misbehaviour::WrongNonce);
+    clinic.sign_in_through_provider(&clinic.browser(), "amina@clinic.example").await.expect_status(403);
+    assert_eq!(clinic.count("LOGIN_FAILED").await, 2);
+
+    let sum = clinic.site.unproven.due(std::time::Instant::now() + wardpost_web::sign_in::unproven::ROW_EVERY).unwrap();
+    clinic.store.record_unproven_sign_ins(sum, Timestamp::now()).await.unwrap();
+    let rows = clinic.audit().await;
+    let (_, details) = rows.iter().rfind(|(action, _)| action == "LOGIN_FAILED").unwrap();
+    let details: serde_json::Value = serde_json::from_str(details).unwrap();
+    assert_eq!(details["failures"], 11);
+    assert_eq!(
+        details["reasons"],
+        serde_json::json!({ "no_code": 2, "invalid_grant": 3, "access_denied": 3, "authorization_refused": 3 })
+    );
+    assert_eq!(clinic.count("SECURITY_ALERT").await, 1);
+}
+
 #[tokio::test]
 async fn a_person_is_known_by_subject_and_follows_the_providers_name_and_address() {
     let clinic = Clinic::open().await;
@@ -160,6 +212,7 @@ async fn signing_out_ends_the_session_on_the_server_and_says_so() {
     let member = clinic.sign_in("amina").await;
     let reply = member.http.post_form("/sign-out", &[("csrf", &member.csrf)]).await;
     assert_eq!(reply.status, 303);
+    assert_eq!(reply.header("clear-site-data"), Some(r#""cache""#), "and no cookies of other sites");
     let page = member.http.follow(reply).await;
     assert!(page.text().contains("You have signed out."));
     member.http.set_cookie(SESSION_COOKIE, &member.token);

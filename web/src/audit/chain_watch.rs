@@ -41,8 +41,16 @@ pub enum ChainSeen {
 
 enum State {
     Unchecked,
-    Sound { head: ChainPosition, checked: Timestamp },
-    Broken { row: AuditId, what: String },
+    /// Up to `head`; what is before the rows that came since is as it was at `walked`.
+    Sound {
+        head: ChainPosition,
+        checked: Timestamp,
+        walked: Timestamp,
+    },
+    Broken {
+        row: AuditId,
+        what: String,
+    },
 }
 
 impl ChainWatch {
@@ -80,16 +88,16 @@ impl ChainWatch {
         let Ok(mut state) = self.state.try_lock() else {
             return self.checking(head);
         };
-        let from = match &*state {
+        let (from, walked) = match &*state {
             State::Unchecked => return self.checking(head),
             State::Broken { row, what } => {
                 return ChainBanner::Broken { row: row.get(), what: what.clone() };
             }
-            State::Sound { head, .. } => *head,
+            State::Sound { head, walked, .. } => (*head, *walked),
         };
         match self.store.verify_chain(Some(from), |_| {}).await {
             Ok(verdict) => {
-                *state = self.remember(verdict);
+                *state = self.remember(verdict, walked);
                 state.banner().unwrap_or_else(|| self.checking(head))
             }
             Err(error) => {
@@ -101,22 +109,23 @@ impl ChainWatch {
 
     async fn verify_whole(&self) -> Result<(), StoreError> {
         let progress = self.progress.clone();
+        let begun = Timestamp::now();
         let verdict = self
             .store
             .verify_chain(None, move |row| {
                 progress.send_replace(row);
             })
             .await?;
-        *self.state.lock().await = self.remember(verdict);
+        *self.state.lock().await = self.remember(verdict, begun);
         Ok(())
     }
 
-    fn remember(&self, verdict: ChainVerdict) -> State {
+    fn remember(&self, verdict: ChainVerdict, walked: Timestamp) -> State {
         self.seen.send_replace(match &verdict {
             ChainVerdict::Sound { head, .. } => ChainSeen::Sound { up_to: head.id },
             ChainVerdict::Broken { row, .. } => ChainSeen::Broken { row: *row },
         });
-        State::of(verdict)
+        State::of(verdict, walked)
     }
 
     fn checking(&self, head: AuditId) -> ChainBanner {
@@ -125,9 +134,9 @@ impl ChainWatch {
 }
 
 impl State {
-    fn of(verdict: ChainVerdict) -> Self {
+    fn of(verdict: ChainVerdict, walked: Timestamp) -> Self {
         match verdict {
-            ChainVerdict::Sound { head, .. } => Self::Sound { head, checked: Timestamp::now() },
+            ChainVerdict::Sound { head, .. } => Self::Sound { head, checked: Timestamp::now(), walked },
             ChainVerdict::Broken { row, fault } => {
                 tracing::error!(alarm = "AUDIT_CHAIN_BROKEN", %row, %fault, "the audit chain is broken");
                 Self::Broken { row, what: fault.to_string() }
@@ -138,10 +147,47 @@ impl State {
     fn banner(&self) -> Option<ChainBanner> {
         match self {
             Self::Unchecked => None,
-            Self::Sound { head, checked } => {
-                Some(ChainBanner::Sound { up_to: head.id.get(), checked: (*checked).into() })
+            Self::Sound { head, checked, walked } => {
+                Some(ChainBanner::Sound { up_to: head.id.get(), checked: (*checked).into(), walked: (*walked).into() })
             }
             Self::Broken { row, what } => Some(ChainBanner::Broken { row: row.get(), what: what.clone() }),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use testkit::{TemporaryStore, member};
+
+    use super::*;
+
+    /// Up to which row, and when the newest and the oldest of them were checked.
+    async fn shown(watch: &ChainWatch, store: &Store) -> (i64, String, String) {
+        let head = store.audit_head().await.map_or(AuditId::ZERO, |head| head.id);
+        match watch.up_to_date(head).await {
+            ChainBanner::Sound { up_to, checked, walked } => (up_to, checked.iso, walked.iso),
+            ChainBanner::Checking { .. } | ChainBanner::Broken { .. } => panic!("not sound"),
+        }
+    }
+
+    /// Looking at what is new says nothing of what is old.
+    #[tokio::test]
+    async fn a_look_at_the_page_checks_new_rows_and_says_when_all_were_walked() {
+        let temporary = TemporaryStore::new();
+        let store = temporary.open().await;
+        let watch = ChainWatch::new(store.clone());
+        assert!(watch.verify_whole().await.is_ok());
+        let before = shown(&watch, &store).await;
+        assert!(before.2 <= before.1, "{before:?}");
+        while Timestamp::now().to_rfc3339() == before.1 {
+            tokio::task::yield_now().await;
+        }
+        member(&store, "Amina Diallo", Timestamp::now()).await;
+        let after = shown(&watch, &store).await;
+        assert!(after.0 > before.0 && after.1 > before.1, "{after:?}");
+        assert_eq!(after.2, before.2);
+        assert!(watch.verify_whole().await.is_ok());
+        assert!(shown(&watch, &store).await.2 >= after.1);
     }
 }

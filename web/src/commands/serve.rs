@@ -134,13 +134,14 @@ async fn serve(site: Arc<Site>, store: Store, addresses: Addresses, shutdown: &S
     ready::notify_ready();
 
     tokio::select! {
-        () = server::run(listener, site, routes, bounds) => {}
+        () = server::run(listener, Arc::clone(&site), routes, bounds) => {}
         _ = shutdown.requested_again() => tracing::warn!("asked to stop twice: not waiting any longer"),
     }
 
     ready::notify_stopping();
     watchdog.abort();
     work.abort();
+    site.finish().await;
     store.close().await;
     tracing::info!("stopped");
     Exit::Done

@@ -6,6 +6,8 @@
 
 pub mod alarm;
 
+use std::time::Instant;
+
 use http::{StatusCode, header};
 use store::{EmergencyCode, EmergencyUse};
 
@@ -60,7 +62,9 @@ pub async fn enter(request: Request, door: Door, form: CsrfChecked<Form>) -> Res
         EmergencyUse::Refused(reason) => {
             request.site.metrics.sign_in(SignInEnd::EmergencyCode);
             let (request_id, ip) = (&request.visitor.request_id, request.visitor.ip);
-            tracing::warn!(%request_id, %ip, reason, "a code for emergency access was refused");
+            if request.site.repeated.is_news("emergency_code", Instant::now()) {
+                tracing::warn!(%request_id, %ip, reason, "a code for emergency access was refused");
+            }
             Ok(show(&request, &door, Some(REFUSED))?.with_status(StatusCode::FORBIDDEN))
         }
     }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts what is under way for each key.
-pub(super) struct AtOnce<K>(Arc<Inner<K>>);
+pub struct AtOnce<K>(Arc<Inner<K>>);
 
 struct Inner<K> {
     of_one: usize,
@@ -18,29 +18,69 @@ struct UnderWay<K> {
     all: usize,
 }
 
-/// One thing under way, until it is dropped.
+/// What is under way for a key, until it is dropped: one thing, or so many units of something.
 pub struct Turn<K: Eq + Hash> {
     inner: Arc<Inner<K>>,
     key: K,
+    units: usize,
+}
+
+/// Why there is no turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The key has as much as one may.
+    One,
+    /// All keys together have as much as they may.
+    All,
 }
 
 impl<K: Eq + Hash + Clone> AtOnce<K> {
     /// At most `of_one` for each key, and `of_all` together.
-    pub(super) fn new(of_one: usize, of_all: usize) -> Self {
+    pub fn new(of_one: usize, of_all: usize) -> Self {
         let under_way = Mutex::new(UnderWay { of: HashMap::new(), all: 0 });
         Self(Arc::new(Inner { of_one, of_all, under_way }))
     }
 
     /// Begins one more, if there is room for it.
-    pub(super) fn begin(&self, key: K) -> Option<Turn<K>> {
-        let mut under_way = self.0.lock();
-        let count = under_way.of.get(&key).copied().unwrap_or(0);
-        if count >= self.0.of_one || under_way.all >= self.0.of_all {
-            return None;
+    pub fn begin(&self, key: K) -> Result<Turn<K>, Full> {
+        self.begin_units(key, 1)
+    }
+
+    /// Takes so many units, if there is room for all of them.
+    pub fn begin_units(&self, key: K, units: usize) -> Result<Turn<K>, Full> {
+        self.0.take(&key, units)?;
+        Ok(Turn { inner: Arc::clone(&self.0), key, units })
+    }
+
+    /// How many units are free, for all keys together.
+    pub fn free(&self) -> usize {
+        self.0.of_all - self.0.lock().all
+    }
+}
+
+impl<K: Eq + Hash + Clone> Turn<K> {
+    /// Takes more, up to so many units in all. What it has stays, also where there is no room for more.
+    pub fn grow_to(&mut self, units: usize) -> Result<(), Full> {
+        let more = units.saturating_sub(self.units);
+        self.inner.take(&self.key, more)?;
+        self.units += more;
+        Ok(())
+    }
+}
+
+impl<K: Eq + Hash + Clone> Inner<K> {
+    fn take(&self, key: &K, units: usize) -> Result<(), Full> {
+        let mut under_way = self.lock();
+        let count = under_way.of.get(key).copied().unwrap_or(0);
+        if units > self.of_one - count {
+            return Err(Full::One);
         }
-        under_way.of.insert(key.clone(), count + 1);
-        under_way.all += 1;
-        Some(Turn { inner: Arc::clone(&self.0), key })
+        if units > self.of_all - under_way.all {
+            return Err(Full::All);
+        }
+        under_way.of.insert(key.clone(), count + units);
+        under_way.all += units;
+        Ok(())
     }
 }
 
@@ -53,9 +93,9 @@ impl<K> Inner<K> {
 impl<K: Eq + Hash> Drop for Turn<K> {
     fn drop(&mut self) {
         let mut under_way = self.inner.lock();
-        under_way.all -= 1;
+        under_way.all -= self.units;
         if let Some(count) = under_way.of.get_mut(&self.key) {
-            *count -= 1;
+            *count -= self.units;
             if *count == 0 {
                 under_way.of.remove(&self.key);
             }
@@ -71,21 +111,36 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However things begin and end: never more than allowed of one or of all, never refused while there is room, and
+        /// However things begin, grow and end: never more than allowed of one or of all, never refused while there is room, and
         /// nothing is remembered of those who have nothing under way.
         #[test]
-        fn as_many_as_there_is_room_for(steps in prop::collection::vec((0..6_u8, any::<prop::sample::Index>(), any::<bool>()), 0..200)) {
+        fn as_many_as_there_is_room_for(
+            steps in prop::collection::vec((0..6_u8, any::<prop::sample::Index>(), 0..3_u8, 1..3_usize), 0..200)
+        ) {
             let at_once = AtOnce::new(3, 10);
             let mut turns: Vec<(u8, Turn<u8>)> = Vec::new();
-            for (key, which, ends) in steps {
-                if ends && !turns.is_empty() {
+            for (key, which, what, units) in steps {
+                let all: usize = turns.iter().map(|(_, turn)| turn.units).sum();
+                let of = |key: u8| turns.iter().filter(|(of, _)| *of == key).map(|(_, turn)| turn.units).sum::<usize>();
+                let room = |key: u8, more: usize| match (of(key) + more <= 3, all + more <= 10) {
+                    (false, _) => Err(Full::One),
+                    (true, false) => Err(Full::All),
+                    (true, true) => Ok(()),
+                };
+                prop_assert_eq!(at_once.free(), 10 - all);
+                if what == 0 || turns.is_empty() {
+                    let expected = room(key, units);
+                    let turn = at_once.begin_units(key, units);
+                    prop_assert_eq!(turn.as_ref().map(|_| ()).map_err(|full| *full), expected);
+                    turns.extend(turn.ok().map(|turn| (key, turn)));
+                } else if what == 1 {
+                    let which = which.index(turns.len());
+                    let more = units.saturating_sub(turns[which].1.units);
+                    let expected = room(turns[which].0, more);
+                    prop_assert_eq!(turns[which].1.grow_to(units), expected);
+                } else {
                     drop(turns.swap_remove(which.index(turns.len())));
-                    continue;
                 }
-                let room = turns.len() < 10 && turns.iter().filter(|(of, _)| *of == key).count() < 3;
-                let turn = at_once.begin(key);
-                prop_assert_eq!(turn.is_some(), room);
-                turns.extend(turn.map(|turn| (key, turn)));
             }
             drop(turns);
             let under_way = at_once.0.lock();

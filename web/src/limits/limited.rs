@@ -15,8 +15,18 @@ pub enum Limited {
 }
 
 impl Limited {
-    /// Counts the request against its address, where the row has it counted.
-    pub fn count(self, request: &Request) -> Result<(), TooMany> {
-        if self == Limited::No { Ok(()) } else { request.site.limits.request(request.visitor.ip) }
+    /// Counts the request against its address, where the row has it counted. Err: one too many, which the row refuses at
+    /// once. A row whose handler refuses is told in [`Request::over_limit`].
+    pub fn count(self, request: &mut Request) -> Result<(), TooMany> {
+        if self == Limited::No {
+            return Ok(());
+        }
+        match (request.site.limits.request(request.visitor.ip), self) {
+            (Err(too_many), Limited::ByHandler) => {
+                request.over_limit = Some(too_many);
+                Ok(())
+            }
+            (counted, _) => counted,
+        }
     }
 }

@@ -17,7 +17,6 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock, Reference};
@@ -25,19 +24,17 @@ use governor::middleware::NoOpMiddleware;
 use governor::{Quota, RateLimiter};
 use store::{PersonId, client_network};
 
-use self::at_once::AtOnce;
-pub use self::at_once::Turn;
+pub use self::at_once::{AtOnce, Full, Turn};
 use self::bounded::BoundedState;
 pub use self::limited::Limited;
 pub use self::refusal::{Rule, TooMany};
 pub use self::settings::LimitSettings;
+use crate::repeated::Repeated;
 
 /// Addresses in each of the two generations of a limit's memory: some two megabytes for each limit, when both are full.
 const ADDRESSES: usize = 16_384;
 /// Members, likewise; no clinic has more.
 const MEMBERS: usize = 4_096;
-/// Refusals are logged at most this often: a flood must not become one in the log.
-const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Requests of one member that are answered at once. A browser has six under way, and several on a line to the edge.
 const REQUESTS_AT_ONCE: usize = 32;
@@ -47,8 +44,9 @@ const ALL_STREAMS: usize = 1024;
 /// Downloads of the audit log of one member, and of all: each keeps what it reads ahead.
 const EXPORTS_AT_ONCE: usize = 2;
 const ALL_EXPORTS: usize = 16;
-/// Forms that are arriving from one address; a member's is let through beyond.
+/// Forms that are arriving from one address, and beyond these from one member.
 const FORMS_AT_ONCE: usize = 64;
+const MEMBERS_FORMS_AT_ONCE: usize = 32;
 
 /// All limits of the site.
 pub struct Limits {
@@ -56,13 +54,15 @@ pub struct Limits {
     sign_in_start: Option<Limit<IpAddr>>,
     sign_in_callback: Option<Limit<IpAddr>>,
     send: Option<Limit<PersonId>>,
+    draft: Option<Limit<PersonId>>,
     export: Option<Limit<PersonId>>,
     requests_at_once: AtOnce<PersonId>,
     streams_at_once: AtOnce<PersonId>,
     exports_at_once: AtOnce<PersonId>,
     forms_at_once: AtOnce<IpAddr>,
+    members_forms_at_once: AtOnce<PersonId>,
     refused: [AtomicU64; Rule::ALL.len()],
-    log: RefusalLog,
+    log: Repeated,
 }
 
 impl Limits {
@@ -76,13 +76,15 @@ impl Limits {
             sign_in_start: by_address(settings.sign_in),
             sign_in_callback: by_address(settings.sign_in),
             send: by_member(settings.send),
+            draft: by_member(settings.draft),
             export: by_member(settings.export),
             requests_at_once: AtOnce::new(REQUESTS_AT_ONCE, usize::MAX),
             streams_at_once: AtOnce::new(STREAMS_AT_ONCE, ALL_STREAMS),
             exports_at_once: AtOnce::new(EXPORTS_AT_ONCE, ALL_EXPORTS),
             forms_at_once: AtOnce::new(FORMS_AT_ONCE, usize::MAX),
+            members_forms_at_once: AtOnce::new(MEMBERS_FORMS_AT_ONCE, usize::MAX),
             refused: Default::default(),
-            log: RefusalLog::default(),
+            log: Repeated::default(),
         }
     }
 
@@ -106,6 +108,11 @@ impl Limits {
         self.by_member(self.send.as_ref(), Rule::Send, person)
     }
 
+    /// Counts a draft that a member saves.
+    pub fn draft(&self, person: PersonId) -> Result<(), TooMany> {
+        self.by_member(self.draft.as_ref(), Rule::Draft, person)
+    }
+
     /// Counts an export of the audit log.
     pub fn export(&self, person: PersonId) -> Result<(), TooMany> {
         self.by_member(self.export.as_ref(), Rule::Export, person)
@@ -116,28 +123,44 @@ impl Limits {
         Rule::ALL.map(|rule| (rule, self.refused[rule as usize].load(Relaxed)))
     }
 
+    /// Writes into the log how many more there were of what was refused before.
+    pub fn tell_repeated(&self, now: Instant) {
+        self.log.tell(now);
+    }
+
     /// Begins to answer a member.
     pub fn begin_request(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
         let turn = self.requests_at_once.begin(person);
-        turn.ok_or_else(|| self.refuse(Rule::AtOnce, Duration::from_secs(1), "member", &person))
+        turn.map_err(|_| self.refuse(Rule::AtOnce, Duration::from_secs(1), "member", &person))
     }
 
     /// Begins to keep a list of a member up to date.
     pub fn begin_stream(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
         let turn = self.streams_at_once.begin(person);
-        turn.ok_or_else(|| self.refuse(Rule::Streams, Duration::from_secs(30), "member", &person))
+        turn.map_err(|_| self.refuse(Rule::Streams, Duration::from_secs(30), "member", &person))
     }
 
     /// Begins a download of the audit log.
     pub fn begin_export(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
         let turn = self.exports_at_once.begin(person);
-        turn.ok_or_else(|| self.refuse(Rule::Export, Duration::from_secs(10), "member", &person))
+        turn.map_err(|_| self.refuse(Rule::Export, Duration::from_secs(10), "member", &person))
     }
 
     /// Begins to read a form of somebody who is not known yet.
     pub fn begin_form(&self, ip: IpAddr) -> Result<Turn<IpAddr>, TooMany> {
         let turn = self.forms_at_once.begin(client_network(ip));
-        turn.ok_or_else(|| self.refuse(Rule::AtOnce, Duration::from_secs(1), "address", &ip))
+        turn.map_err(|_| self.refuse(Rule::AtOnce, Duration::from_secs(1), "address", &ip))
+    }
+
+    /// Begins to read a form of a member at whose address too many are arriving.
+    pub fn begin_members_form(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
+        let turn = self.members_forms_at_once.begin(person);
+        turn.map_err(|_| self.members_forms_are_too_much(person))
+    }
+
+    /// Counts a form for which its member has no room left.
+    pub fn members_forms_are_too_much(&self, person: PersonId) -> TooMany {
+        self.refuse(Rule::AtOnce, Duration::from_secs(1), "member", &person)
     }
 
     fn by_address(&self, limit: Option<&Limit<IpAddr>>, rule: Rule, ip: IpAddr) -> Result<(), TooMany> {
@@ -152,8 +175,8 @@ impl Limits {
 
     fn refuse(&self, rule: Rule, wait: Duration, kind: &str, who: &dyn Display) -> TooMany {
         self.refused[rule as usize].fetch_add(1, Relaxed);
-        if let Some(refused) = self.log.note(Instant::now()) {
-            tracing::warn!(limit = rule.name(), by = kind, %who, refused, "requests are refused, being too many");
+        if self.log.is_news(rule.name(), Instant::now()) {
+            tracing::warn!(limit = rule.name(), by = kind, %who, "requests are refused, being too many");
         }
         TooMany { rule, wait }
     }
@@ -178,23 +201,6 @@ impl<K: Eq + Hash + Clone, C: Clock> Limit<K, C> {
     }
 }
 
-/// Adds refusals up between lines of the log.
-#[derive(Default)]
-struct RefusalLog(Mutex<(Option<Instant>, u64)>);
-
-impl RefusalLog {
-    /// How many refusals there were since the last line, when it is time for another.
-    fn note(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1 += 1;
-        if state.0.is_some_and(|last| now.saturating_duration_since(last) < LOG_EVERY) {
-            return None;
-        }
-        state.0 = Some(now);
-        Some(std::mem::take(&mut state.1))
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -209,7 +215,7 @@ mod tests {
     }
 
     fn limits(quota: Option<Quota>) -> Limits {
-        Limits::new(&LimitSettings { sign_in: quota, requests: quota, send: quota, export: quota })
+        Limits::new(&LimitSettings { sign_in: quota, requests: quota, send: quota, draft: quota, export: quota })
     }
 
     #[test]
@@ -249,16 +255,11 @@ mod tests {
         assert!(some.send(one).is_ok() && some.send(one).is_ok() && some.export(one).is_ok());
         assert_eq!(some.send(one).unwrap_err().rule, Rule::Send);
         assert!(some.send(other).is_ok());
-        assert_eq!(some.refused().map(|(rule, count)| (rule.name(), count))[2..4], [("send", 1), ("export", 0)]);
+        assert_eq!(
+            some.refused().map(|(rule, count)| (rule.name(), count))[2..5],
+            [("send", 1), ("draft", 0), ("export", 0)]
+        );
         let none = limits(None);
         assert!((0..10_000).all(|_| none.send(one).is_ok() && none.request(IpAddr::from([192, 0, 2, 1])).is_ok()));
-    }
-
-    #[test]
-    fn a_flood_is_one_line_in_ten_seconds_that_says_how_many() {
-        let (log, start) = (RefusalLog::default(), Instant::now());
-        assert_eq!(log.note(start), Some(1));
-        assert!((1..500).all(|n| log.note(start + Duration::from_millis(n)).is_none()));
-        assert_eq!(log.note(start + LOG_EVERY), Some(500));
     }
 }

@@ -11,6 +11,8 @@ pub enum Rule {
     SignIn,
     /// Messages of one member.
     Send,
+    /// Drafts of one member.
+    Draft,
     /// Exports of one member.
     Export,
     /// Requests under way at once.
@@ -30,7 +32,8 @@ pub struct TooMany {
 
 impl Rule {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Rule; 6] = [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Export, Rule::AtOnce, Rule::Streams];
+    pub const ALL: [Rule; 7] =
+        [Rule::Requests, Rule::SignIn, Rule::Send, Rule::Draft, Rule::Export, Rule::AtOnce, Rule::Streams];
 
     /// As the log has it.
     pub fn name(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Rule {
             Rule::Requests => "requests",
             Rule::SignIn => "sign_in",
             Rule::Send => "send",
+            Rule::Draft => "draft",
             Rule::Export => "export",
             Rule::AtOnce => "at_once",
             Rule::Streams => "streams",
@@ -57,6 +61,7 @@ impl TooMany {
             Rule::Requests | Rule::AtOnce => "Too many requests at once",
             Rule::SignIn => "Too many sign-ins at once",
             Rule::Send => "Too many messages at once",
+            Rule::Draft => "Too many drafts at once",
             Rule::Export => "Too many exports at once",
             Rule::Streams => "Too many open lists",
         }
@@ -74,6 +79,9 @@ impl TooMany {
             ),
             Rule::Send => format!(
                 "You have sent many messages in a short time, and this one is not sent yet. It is not lost: wait {wait}, then send it again."
+            ),
+            Rule::Draft => format!(
+                "What you write was saved many times just now, and the newest of it not yet. Wait {wait}, then it is saved again."
             ),
             Rule::AtOnce => format!(
                 "Earlier requests of yours are still being answered, as many as this site answers to one at a time. Nothing was changed. Wait {wait}, then try again."

@@ -20,6 +20,8 @@ pub struct LimitSettings {
     pub requests: Option<Quota>,
     /// Messages, per member.
     pub send: Option<Quota>,
+    /// Drafts that are saved, per member.
+    pub draft: Option<Quota>,
     /// Exports of the audit log, per member.
     pub export: Option<Quota>,
 }
@@ -33,8 +35,9 @@ pub fn read(settings: &mut Settings) -> Option<LimitSettings> {
         }))
     });
     let send = settings.or_default("WARDPOST_LIMIT_SEND_PER_MINUTE", "30", per_minute);
+    let draft = settings.or_default("WARDPOST_LIMIT_DRAFT_PER_MINUTE", "30", per_minute);
     let export = settings.or_default("WARDPOST_LIMIT_EXPORT_PER_MINUTE", "6", per_minute);
-    Some(LimitSettings { sign_in: sign_in?, requests: requests?, send: send?, export: export? })
+    Some(LimitSettings { sign_in: sign_in?, requests: requests?, send: send?, draft: draft?, export: export? })
 }
 
 fn per_minute(text: &str) -> Result<Option<Quota>, String> {
@@ -69,7 +72,7 @@ mod tests {
         assert_eq!((sign_in.burst_size().get(), sign_in.replenish_interval()), (5, Duration::from_secs(12)));
         let requests = limits.requests.unwrap();
         assert_eq!((requests.burst_size().get(), requests.replenish_interval()), (100, Duration::from_millis(100)));
-        assert!(limits.send.is_some() && limits.export.is_some());
+        assert!(limits.send.is_some() && limits.draft.is_some() && limits.export.is_some());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Writing a message: the form, and sending it. A form that cannot be sent comes back with all that was typed.
 
+use std::time::Instant;
+
 use http::{StatusCode, header};
 use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
 
@@ -64,7 +66,9 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
             )
         }
         Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
-            tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
+            if request.site.repeated.is_news("message_not_stored", Instant::now()) {
+                tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
+            }
             let problems = Problems { form: Some(cannot_store(&error)), ..Problems::default() };
             let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::SERVICE_UNAVAILABLE);
             return Ok(reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()));

@@ -13,9 +13,7 @@ use crate::route::CsrfChecked;
 /// `POST /draft`: what is being written, as the page saves it from time to time.
 pub async fn save(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     // The page keeps the text and tries again. A session that has ended cannot: its draft was kept before we came here.
-    if let Some(too_many) = request.over_limit {
-        return Err(too_many.into());
-    }
+    request.over_limit.map_or_else(|| request.site.limits.draft(member.actor().person), Err)?;
     let draft = from_form(&form.into_inner(), request.at)
         .ok_or(PageError::BadRequest("A draft needs its key, and a subject or a text."))?;
     request.site.store.save_draft(member.actor(), draft).await?;

@@ -114,7 +114,7 @@ impl From<&SignInFault> for SignInEnd {
             SignInFault::Unreachable(_) => Self::ProviderUnreachable,
             SignInFault::Nonsense(_) => Self::ProviderNonsense,
             SignInFault::Refused(_) => Self::ProviderRefused,
-            SignInFault::Unproven(_) => Self::Unproven,
+            SignInFault::Unproven(_) | SignInFault::NoCode => Self::Unproven,
             SignInFault::Internal(_) => Self::Internal,
         }
     }

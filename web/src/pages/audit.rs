@@ -44,8 +44,10 @@ pub enum ChainBanner {
     Sound {
         /// The last row checked.
         up_to: i64,
-        /// When the check ended.
+        /// When the newest of them were checked.
         checked: Time,
+        /// When the last walk over all of them began.
+        walked: Time,
     },
     /// A check is under way.
     Checking {

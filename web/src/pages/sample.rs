@@ -249,7 +249,7 @@ fn error(frame: Frame, status: u16, title: &str) -> ErrorPage {
 
 /// Every page in every state worth looking at, by the name of its file.
 pub(super) fn all() -> Vec<(&'static str, String)> {
-    let sound = || ChainBanner::Sound { up_to: 12_410, checked: now() };
+    let sound = || ChainBanner::Sound { up_to: 12_410, checked: now(), walked: now() };
     let html = |page: &dyn askama::DynTemplate| page.dyn_render().unwrap();
     let said = Frame { notice: Some("Message sent."), ..frame() };
     vec![

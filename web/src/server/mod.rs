@@ -34,6 +34,7 @@ pub use self::patience::Patience;
 pub use self::places::Capacity;
 use self::places::Places;
 use crate::client_address::{client_address, is_trusted};
+use crate::host::OwnHost;
 use crate::metrics::MatchedRoute;
 use crate::page_error::{ErrorContext, PageError};
 use crate::request::Visitor;
@@ -154,10 +155,14 @@ impl Server {
         }
         request.extensions_mut().insert(visitor.clone());
         let answer = async {
-            let misdirected = self.site.own_host.refuse(&request);
-            match misdirected {
-                Some(reply) => reply.into_response(),
-                None => (self.routes)(request).await,
+            let site = &self.site;
+            match site.own_host.check(&request) {
+                Ok(()) => (self.routes)(request).await,
+                // No row of the table counts it.
+                Err(status) => match site.limits.request(visitor.ip) {
+                    Ok(()) => site.own_host.refuse(status, &site.repeated).into_response(),
+                    Err(too_many) => OwnHost::too_many(too_many).into_response(),
+                },
             }
         };
         let mut response = match AssertUnwindSafe(answer).catch_unwind().await {

@@ -22,18 +22,27 @@ pub enum SignInFault {
     /// The answer is well-formed and does not hold; the word says what does not.
     #[error("the identity provider's answer does not hold: {0}")]
     Unproven(&'static str),
+    /// The callback carries neither a code nor an error.
+    #[error("the callback carries no code")]
+    NoCode,
     /// Our own fault.
     #[error("signing in cannot be set up: {0}")]
     Internal(String),
 }
 
 impl SignInFault {
+    /// Whether the browser has been at the provider: it took the code, and gave an answer for it that does not hold.
+    pub fn began_at_provider(&self) -> bool {
+        matches!(self, Self::Unproven(_))
+    }
+
     /// The word for the audit log.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "provider_unreachable",
             Self::Nonsense(_) => "provider_nonsense",
             Self::Refused(reason) | Self::Unproven(reason) => reason,
+            Self::NoCode => "no_code",
             Self::Internal(_) => "internal",
         }
     }

@@ -8,8 +8,12 @@ pub mod session_end;
 pub mod staff_list;
 pub mod staff_rule;
 pub mod transport;
+pub mod unproven;
+pub mod used;
 
-use http::{StatusCode, header};
+use std::time::Instant;
+
+use http::{HeaderName, StatusCode, header};
 use store::{EndReason, Identity, RefusedSignIn, SessionState, SignIn};
 use subtle::ConstantTimeEq;
 
@@ -26,6 +30,8 @@ use crate::pages::{Frame, RefusedPage, Shown, SignInPage};
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::route::CsrfChecked;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// `GET /`: the sign-in page, with the reason why one was signed out; the messages for who is signed in.
 pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
@@ -82,10 +88,12 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
         metrics.sign_in(SignInEnd::Stray);
         // Anybody can call this address, so a call that no sign-in of this browser explains is worth a log line,
         // not a row in a log that is kept for ever.
-        tracing::warn!(request_id = %request.visitor.request_id, ip = %request.visitor.ip, "a sign-in callback belongs to no sign-in of its browser");
+        if request.site.repeated.is_news("stray_callback", Instant::now()) {
+            tracing::warn!(request_id = %request.visitor.request_id, ip = %request.visitor.ip, "a sign-in callback belongs to no sign-in of its browser");
+        }
         return refused(&request, StatusCode::BAD_REQUEST, Refusal {
             title: "This sign-in took too long, or began elsewhere",
-            explanation: "It may have been started in another tab or more than ten minutes ago. Nothing is wrong with your account: sign in again.".to_owned(),
+            explanation: "It may have been started in another tab or more than ten minutes ago, or it has come back before. Nothing is wrong with your account: sign in again.".to_owned(),
             email: None,
             next: "/messages".to_owned(),
         });
@@ -134,14 +142,19 @@ pub async fn callback(request: Request, _: ()) -> Result<Reply, PageError> {
 /// `POST /sign-out`
 pub async fn sign_out(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
     request.site.store.sign_out(member.actor(), request.at).await?;
-    Ok(Reply::see_other("/?ended=signed-out").with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::Session)))
+    // What the browser has kept of pages goes too. Not "cookies", which are also those of the domain's other sites, and not
+    // "storage", where nothing is but whether this browser's single keys are off.
+    Ok(Reply::see_other("/?ended=signed-out")
+        .with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::Session))
+        .with(CLEAR_SITE_DATA, r#""cache""#))
 }
 
-/// The attempt in this browser's cookie, when the callback carries its state.
+/// The attempt in this browser's cookie, when the callback carries its state, and is the first that does.
 fn held_attempt(request: &Request) -> Option<Attempt> {
     let attempt = request.site.sealer.open(request.cookie(Cookie::SignIn)?, request.at)?;
     let state = request.query.text("state").as_bytes();
-    bool::from(attempt.state.as_bytes().ct_eq(state)).then_some(attempt)
+    let is_its_own = bool::from(attempt.state.as_bytes().ct_eq(state));
+    (is_its_own && request.site.used_attempts.first_use(&attempt.state)).then_some(attempt)
 }
 
 async fn prove(request: &Request, attempt: Attempt) -> Result<VerifiedAccount, SignInFault> {
@@ -152,7 +165,7 @@ async fn prove(request: &Request, attempt: Attempt) -> Result<VerifiedAccount, S
         }
         (_, Some("access_denied")) => Err(SignInFault::Refused("access_denied")),
         (_, Some(_)) => Err(SignInFault::Refused("authorization_refused")),
-        (None, None) => Err(SignInFault::Unproven("no_code")),
+        (None, None) => Err(SignInFault::NoCode),
     }
 }
 
@@ -180,8 +193,13 @@ async fn denied(
 
 async fn failed(request: &Request, fault: &SignInFault, next: &str) -> Result<Reply, PageError> {
     request.site.metrics.sign_in(fault);
-    let refusal = RefusedSignIn { verified_account: None, reason: fault.reason(), ip: request.visitor.ip };
-    request.site.store.record_refused_sign_in(refusal, request.at).await?;
+    let (site, ip) = (&request.site, request.visitor.ip);
+    if fault.began_at_provider() {
+        let refusal = RefusedSignIn { verified_account: None, reason: fault.reason(), ip };
+        site.store.record_refused_sign_in(refusal, request.at).await?;
+    } else if let Some(sum) = site.unproven.failed(fault.reason(), ip, Instant::now()) {
+        site.store.record_unproven_sign_ins(sum, request.at).await?;
+    }
     match fault {
         SignInFault::Refused("access_denied") => refused(
             request,
@@ -199,7 +217,9 @@ async fn failed(request: &Request, fault: &SignInFault, next: &str) -> Result<Re
 
 /// The provider is down, slow, or talks nonsense: the site is up, and says so.
 fn unavailable(request: &Request, fault: &SignInFault, next: &str) -> Result<Reply, PageError> {
-    tracing::error!(request_id = %request.visitor.request_id, %fault, "a sign-in failed");
+    if request.site.repeated.is_news(fault.reason(), Instant::now()) {
+        tracing::error!(request_id = %request.visitor.request_id, %fault, "a sign-in failed");
+    }
     let (status, explanation) = match fault {
         SignInFault::Unreachable(_) => (
             StatusCode::BAD_GATEWAY,
@@ -209,7 +229,7 @@ fn unavailable(request: &Request, fault: &SignInFault, next: &str) -> Result<Rep
             StatusCode::BAD_GATEWAY,
             "The sign-in service gave an answer that cannot be used. Try again in a minute; if it happens again, tell the person who runs Wardpost.",
         ),
-        SignInFault::Refused(_) | SignInFault::Unproven(_) => (
+        SignInFault::Refused(_) | SignInFault::Unproven(_) | SignInFault::NoCode => (
             StatusCode::FORBIDDEN,
             "The answer of the sign-in service did not pass our checks, so nobody was signed in. Try again; if it happens again, tell the person who runs Wardpost.",
         ),

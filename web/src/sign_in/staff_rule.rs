@@ -71,12 +71,11 @@ impl StaffRule {
         // Of other alphabets' letters some become Latin ones in lower case (the sign of the kelvin does): their mailboxes are
         // other people's.
         let email = account.email.to_ascii_lowercase();
-        if self.emails.contains(&email) {
-            return Ok(());
-        }
         let listed = |domain: &str| self.domains.iter().any(|known| known == domain);
         match email.rsplit_once('@') {
+            // Also where the address is listed: a consumer's account can carry an address of the domain.
             Some((name, domain)) if !name.is_empty() && listed(domain) => {}
+            _ if self.emails.contains(&email) => return Ok(()),
             _ => return Err(NotStaff::NotListed),
         }
         match account.hosted_domain {
@@ -152,7 +151,7 @@ mod tests {
             google: bool,
         ) {
             let issuer = if google { GOOGLE_ISSUER } else { "https://id.clinic.example" };
-            let listed = email.eq_ignore_ascii_case("locum@mail.example");
+            let listed = email.eq_ignore_ascii_case("locum@mail.example") || email.eq_ignore_ascii_case("a@evil.example");
             let at = email.rfind('@');
             let of_domain = at.is_some_and(|at| at > 0 && email[at + 1..].eq_ignore_ascii_case("clinic.example"));
             let managed = match &hd {
@@ -160,7 +159,9 @@ mod tests {
                 None => !google,
             };
             let account = Account { issuer, email: &email, email_verified: verified, hosted_domain: hd.as_deref() };
-            prop_assert_eq!(rule().check(&account).is_ok(), verified && (listed || of_domain && managed));
+            let emails = ["locum@mail.example", "a@evil.example", "a@clinic.example"].map(str::to_owned).to_vec();
+            let rule = StaffRule::new(vec!["clinic.example".into()], emails).unwrap();
+            prop_assert_eq!(rule.check(&account).is_ok(), verified && (listed || of_domain && managed));
         }
     }
 
@@ -170,6 +171,14 @@ mod tests {
             let account = Account { email_verified: false, ..account(email) };
             assert_eq!(rule().check(&account), Err(NotStaff::UnverifiedEmail));
         }
+    }
+
+    #[test]
+    fn an_address_on_the_list_does_not_spare_the_organisations_word_within_its_domain() {
+        let rule = StaffRule::new(vec!["clinic.example".into()], vec!["locum@clinic.example".into()]).unwrap();
+        let consumer = Account { hosted_domain: None, ..account("locum@clinic.example") };
+        assert_eq!(rule.check(&consumer), Err(NotStaff::NotManaged));
+        assert_eq!(rule.check(&account("locum@clinic.example")), Ok(()));
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub static KEY: LazyLock<String> = LazyLock::new(|| {
     getrandom::fill(&mut bytes).expect("randomness");
     hex::encode(bytes)
 });
-pub const LIMITS: [&str; 4] = [
+pub const LIMITS: [&str; 5] = [
+    "WARDPOST_LIMIT_DRAFT_PER_MINUTE",
     "WARDPOST_LIMIT_EXPORT_PER_MINUTE",
     "WARDPOST_LIMIT_REQUESTS_PER_SECOND",
     "WARDPOST_LIMIT_SEND_PER_MINUTE",
@@ -39,6 +40,7 @@ pub const LIMITS: [&str; 4] = [
 /// What cookies are called at an address that is http on loopback, as those of these tests are.
 pub const SESSION_COOKIE: &str = "wardpost";
 pub const DOOR_COOKIE: &str = "wardpost-door";
+pub const SIGN_IN_COOKIE: &str = "wardpost-signin";
 /// The address of a site behind an edge that speaks TLS; for WARDPOST_PUBLIC_URL.
 pub const EDGE: &str = "https://messages.clinic.example";
 pub const IDLE: Duration = Duration::from_secs(24 * 60);
@@ -229,6 +231,7 @@ pub fn launch(database: &Path) -> Launch {
         .secret("APP_SECRET", "an app secret that is at least 32 bytes long")
         .secret("DB_ENCRYPTION_KEY", &KEY)
         .env("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1000000")
+        .env("WARDPOST_LIMIT_DRAFT_PER_MINUTE", "1000000")
         .env("WARDPOST_LIMIT_SEND_PER_MINUTE", "1000000")
 }
 
