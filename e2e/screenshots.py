@@ -75,6 +75,53 @@ def busy_pages(numbers):
     }
 
 
+def pages_in_need(site):
+    """A list and a message without a network, two drafts, and a tab after signing out in another."""
+
+    def two_drafts(page):
+        page.goto("/messages/new")
+        page.clock.install()
+        page.get_by_label("Subject").fill("Handover, room 12")
+        page.get_by_label("Message", exact=True).fill("Written at the desk.")
+        Visitor(site, "huong").post("/draft", key="ab" * 16, subject="Handover", body="Written on the phone.")
+        page.clock.fast_forward(20_500)
+        page.locator("#other").wait_for()
+
+    def not_sent(page):
+        page.goto("/messages/new")
+        page.get_by_label("Subject").fill("Bed 4 is free")
+        page.get_by_label("Message", exact=True).fill("From noon on.")
+        page.route("**/messages", lambda route: route.abort())
+        page.get_by_role("button", name="Send to all staff").click()
+        page.locator("#unsent").wait_for()
+
+    def lost(page):
+        page.unroute_all()
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto("/messages")
+        page.locator("#live.on").wait_for()
+        page.route("**/messages/updates*", lambda route: route.abort())
+        page.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.evaluate("delete document.hidden")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.clock.fast_forward(41_000)
+        page.locator("#lost:not([hidden])").wait_for()
+
+    def back(page):
+        page.unroute_all()
+        page.clock.fast_forward(16_000)
+        page.locator("#back:not([hidden])").wait_for()
+
+    def cleared(page):
+        other = page.context.new_page()
+        other.goto("/help")
+        other.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="You are signed out").wait_for()
+
+    return {"two-drafts": two_drafts, "not-sent": not_sent, "connection-lost": lost, "connection-back": back, "cleared-tab": cleared}
+
+
 def signed_out_pages():
     return {
         "sign-in": lambda page: page.goto("/"),
@@ -140,6 +187,7 @@ def main():
             Visitor(site, "tomas").send("The first message of all", "Hello everybody.")
             take(desk, site, folder, "one-", lists, "amina", wanted)
             take(desk, site, folder, "", busy_pages(furnish(site)), "amina", wanted)
+            take(desk, site, folder, "", pages_in_need(site), "huong", wanted)
             take(desk, site, folder, "", emergency_pages(site), None, wanted)
         finally:
             desk.close()

@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from support.browser import NARROW, WIDE, choose_person, sign_in
+from support.network import Network
 from support.site import Site
 from support.visitor import Visitor
 
@@ -157,6 +158,48 @@ def test_dialogs(look, desk, site, furnished):
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     check(page, "the list of keys")
+
+
+def test_what_a_lost_connection_looks_like(look, desk, site, furnished):
+    network = Network()
+    page = desk.window(site, proxy=network.proxy(), **look)
+    page.clock.install()
+    sign_in(page, "amina")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    writing = page.context.new_page()
+    writing.goto("/messages/new")
+    writing.get_by_label("Subject").fill("On its way")
+    writing.get_by_label("Message", exact=True).fill("Not yet.")
+    network.cut()
+    writing.get_by_role("button", name="Send to all staff").click()
+    expect(writing.get_by_role("alert").filter(has_text="Not sent")).to_be_visible()
+    page.clock.fast_forward(41_000)
+    expect(page.get_by_role("alert").filter(has_text="No connection")).to_be_visible()
+    for tab, what in ((page, "a list without a connection"), (writing, "a message that is not sent")):
+        check(tab, what)
+        fits(tab)
+        big_enough(tab)
+    network.close()
+
+
+def test_two_tabs_and_their_end(look, desk, site, furnished):
+    page = sign_in(desk.window(site, **look), "noor", "/messages/new")
+    page.clock.install()
+    page.get_by_label("Message", exact=True).fill("Written here")
+    Visitor(site, "noor").post("/draft", key="ef" * 16, subject="", body="Written on another device")
+    page.clock.fast_forward(20_500)
+    expect(page.get_by_role("alert").filter(has_text="another tab or browser")).to_be_visible()
+    check(page, "two drafts")
+    fits(page)
+    big_enough(page)
+    other = page.context.new_page()
+    other.goto("/help")
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    check(page, "a tab that was cleared")
+    fits(page)
+    big_enough(page)
+    Visitor(site, "noor").post("/draft/discard")
 
 
 @pytest.mark.parametrize("size", [320, 640])

@@ -152,15 +152,20 @@ def test_forms_that_are_refused(visitor):
     assert "Refused" not in amina.get("/messages").text
 
 
-def test_a_text_that_is_far_too_long_for_a_form_gets_a_page_that_says_so(window):
-    page = sign_in(window(), "amina")
+@pytest.mark.parametrize("script", [True, False], ids=["with the script", "without"])
+def test_a_text_that_is_far_too_long_for_a_form_is_answered_with_what_to_do(script, window):
+    page = sign_in(window(java_script_enabled=script), "amina")
     page.goto("/messages/new")
     page.get_by_label("Subject").fill("Too long")
     page.get_by_label("Message", exact=True).fill("x" * 400_000)
     with page.expect_response(lambda response: response.request.method == "POST") as answered:
         page.get_by_role("button", name="Send to all staff").click()
     assert answered.value.status == 413
-    expect(page.get_by_role("heading", name="That is too long")).to_be_visible()
+    if script:
+        expect(page.get_by_role("alert")).to_contain_text("Not sent: it is too long. Make it shorter")
+        assert len(page.get_by_label("Message", exact=True).input_value()) == 400_000
+    else:
+        expect(page.get_by_role("heading", name="That is too long")).to_be_visible()
 
 
 def test_a_body_that_is_far_too_large_is_cut_off_and_the_site_stays_up(visitor, site):

@@ -122,17 +122,11 @@ def test_the_longest_subject_and_text_are_taken_whole(window):
 def test_a_second_click_while_a_message_is_on_its_way_sends_nothing(window):
     page = sign_in(window(), "amina")
     new_message(page, "Clicked twice", "By an impatient hand.")
-    sent = send_button(page).evaluate(
-        """button => {
-            const sent = [];
-            button.form.addEventListener('submit', event => sent.push(!event.defaultPrevented));
-            button.click();
-            button.click();
-            return sent;
-        }"""
-    )
-    assert sent == [True, False]
+    posted = []
+    page.on("request", lambda request: request.method == "POST" and posted.append(request.url))
+    send_button(page).evaluate("button => { button.click(); button.click(); }")
     expect(row(page, "Clicked twice")).to_have_count(1)
+    assert len(posted) == 1
 
 
 def test_a_double_click_sends_one_message(window):

@@ -48,6 +48,8 @@ def test_a_member_finds_out_where_she_is_signed_in_and_ends_what_she_left_open(w
     expect(devices(phone)).to_have_count(1)
     expect(phone.get_by_text("You are signed in here and nowhere else.")).to_be_visible()
     expect(ward.get_by_text(ELSEWHERE)).to_be_visible()
+    ward.goto("/")
+    expect(ward.get_by_text(ELSEWHERE)).to_be_visible()
     assert ward.context.cookies(ward.url) == []
 
     ended = visitor("tomas").audit(action="SESSION_ENDED")[-1]

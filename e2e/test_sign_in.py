@@ -285,7 +285,7 @@ def test_a_disabled_account_is_out_at_once_and_stays_out_until_enabled(window, s
         done = site.command("staff", "disable", PEOPLE["tomas"].email)
         assert done.returncode == 0, done.stderr
         page.reload()
-        expect(page.get_by_text("You were signed out because your account was switched off.")).to_be_visible()
+        expect(page.get_by_text("You were signed out because an administrator has switched off your account.")).to_be_visible()
         page.get_by_role("link", name="Sign in", exact=True).click()
         choose_person(page, "tomas")
         expect(page.get_by_role("heading", name="This account is switched off")).to_be_visible()

@@ -24,6 +24,12 @@ FAILURES = ROOT / "target" / "e2e-failures"
 WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
+# What a browser does to a page whose tab is put behind another (false), or brought to the front (true).
+SHOW = """shown => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => !shown });
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
 # Two cores run the browser, the site and a compiler at once.
 expect.set_options(timeout=15_000)
 

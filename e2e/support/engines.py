@@ -192,6 +192,20 @@ class Window:
         """What a function with this body gives in the page."""
         return self._command("POST", "/execute/sync", {"script": script, "args": []})
 
+    def open_tab(self, address):
+        """Goes there in a new tab, which is the one that is driven from now on."""
+        tab = self._command("POST", "/window/new", {"type": "tab"})["handle"]
+        self.drive(tab)
+        self.open(address)
+
+    def tab(self):
+        """The tab that is driven."""
+        return self._command("GET", "/window")
+
+    def drive(self, tab):
+        """What is done from now on is done there."""
+        self._command("POST", "/window", {"handle": tab})
+
     def cookies(self):
         """What the browser keeps for the page."""
         return self._command("GET", "/cookie")

@@ -1,7 +1,10 @@
 """The site for real: `demo --for-tests` runs the OpenID provider and the programs, each test module its own."""
 
 import json
+import os
+import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -72,6 +75,19 @@ class Site:
             text=True,
             timeout=60,
         )
+
+    @contextmanager
+    def unreachable(self):
+        """As behind a dead network: what is open stays open, and nobody answers any more."""
+        web = subprocess.run(
+            ["pgrep", "--parent", str(self._process.pid), "--exact", "web"], capture_output=True, text=True, check=True
+        )
+        pid = int(web.stdout)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self):
         code = self._process.stop()

@@ -92,7 +92,8 @@ class Visitor:
         assert reply.status_code == 303, f"{reply.status_code}: {reply.text}"
 
     def updates(self, path, **headers):
-        """Opens a stream of server-sent events, and gives them one by one, each as a table of its fields."""
+        """Opens a stream of server-sent events, and gives them one by one, each as a table of its fields; heartbeats it
+        keeps to itself."""
         reply = self.request("GET", path, headers=headers, stream=True)
         assert reply.status_code == 200, f"{reply.status_code}: {reply.text}"
         return self._events(reply)
@@ -100,11 +101,13 @@ class Visitor:
     @staticmethod
     def _events(reply):
         last, fields = time.monotonic(), {}
-        # The site sends a comment every 20 seconds, so that the deadline is looked at however quiet the stream is.
+        # The site sends a heartbeat every ten seconds, so that the deadline is looked at however quiet the stream is.
         for line in reply.iter_lines(decode_unicode=True):
             name, _, value = line.partition(":")
             if line:
                 fields[name] = value.strip()
+            elif fields.get("event") == "heartbeat":
+                fields = {}
             elif "event" in fields:
                 yield fields
                 last, fields = time.monotonic(), {}

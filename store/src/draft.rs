@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::audit::{Action, Entry, clip};
 use crate::error::StoreError;
@@ -45,6 +46,74 @@ impl Draft {
     pub const MAX_BODY_CHARS: usize = 40_000;
 }
 
+/// Names exactly one draft: its key and its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DraftVersion([u8; 16]);
+
+/// Which draft a page was showing when what is written there was begun or last saved: it may replace that one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The page does not say, and replaces whatever there is.
+    Unknown,
+    /// There was none.
+    Nothing,
+    /// This one.
+    Version(DraftVersion),
+}
+
+/// What became of a draft that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DraftSaved {
+    /// It is kept.
+    Kept(DraftVersion),
+    /// Another one is there that its page has not seen; that one stays.
+    Other(Draft),
+    /// A message was sent under its key before, so that it is no draft any more; it is not kept.
+    Sent,
+}
+
+impl Draft {
+    /// The version that this one is, as it is stored.
+    pub fn version(&self) -> DraftVersion {
+        let mut hash = Sha256::new();
+        hash.update(self.key.0);
+        // With its length, so that no other pair of subject and body reads as the same bytes.
+        hash.update(self.subject.len().to_be_bytes());
+        hash.update(&self.subject);
+        hash.update(&self.body);
+        let mut version = [0; 16];
+        version.copy_from_slice(&hash.finalize()[..16]);
+        DraftVersion(version)
+    }
+}
+
+impl DraftVersion {
+    /// Reads the 32 hex characters that Display writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl std::fmt::Display for DraftVersion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&hex::encode(self.0))
+    }
+}
+
+impl Seen {
+    /// Whether a page that saw this may replace `kept` by a draft with `key`. The form that made a draft may replace it
+    /// though the answer was lost that named its version.
+    fn may_replace(self, kept: &Draft, key: IdempotencyKey) -> bool {
+        match self {
+            Seen::Unknown => true,
+            Seen::Nothing => kept.key == key,
+            Seen::Version(version) => kept.version() == version,
+        }
+    }
+}
+
 impl std::fmt::Debug for Draft {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Draft({} and {} bytes)", self.subject.len(), self.body.len())
@@ -52,24 +121,26 @@ impl std::fmt::Debug for Draft {
 }
 
 impl Store {
-    /// Keeps the actor's half-written message instead of the one before: DRAFT_SAVED. One that was sent already, and one
-    /// that has not changed, is not kept and not recorded.
-    pub async fn save_draft(&self, actor: Actor, draft: Draft) -> Result<(), StoreError> {
+    /// Keeps the actor's half-written message instead of the one that was `seen`: DRAFT_SAVED. One that has not changed is
+    /// not recorded again.
+    pub async fn save_draft(&self, actor: Actor, draft: Draft, seen: Seen) -> Result<DraftSaved, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
-            keep(write, actor.person, actor.ip, &draft, json!({}))
+            keep(write, actor.person, actor.ip, draft, seen, json!({}))
         })
         .await
     }
 
     /// The same for a session that ended by the idle or absolute limit at most 12 hours ago. False: the token is not of
-    /// such a session, or a draft was kept since that session ended, which stays.
+    /// such a session, a draft was kept since that session ended, or its page has not seen the one that is there: that one
+    /// stays.
     pub async fn save_draft_of_ended_session(
         &self,
         token: &SessionToken,
         ip: IpAddr,
         limits: SessionLimits,
         draft: Draft,
+        seen: Seen,
     ) -> Result<bool, StoreError> {
         let hash = token.hash();
         let reported = self.expired().clone();
@@ -92,8 +163,8 @@ impl Store {
                 return Ok(false);
             }
             let details = json!({ "session": session.id, "after_session_end": true });
-            keep(write, session.person, ip, &draft, details)?;
-            Ok(true)
+            let saved = keep(write, session.person, ip, draft, seen, details)?;
+            Ok(!matches!(saved, DraftSaved::Other(_)))
         })
         .await
     }
@@ -103,10 +174,20 @@ impl Store {
         self.look_up(move |connection| find(connection, person)).await
     }
 
-    /// Throws the actor's half-written message away: DRAFT_DISCARDED, if there was one.
-    pub async fn discard_draft(&self, actor: Actor, at: Timestamp) -> Result<(), StoreError> {
+    /// Throws the half-written message of the actor away that was `seen`: DRAFT_DISCARDED, if there was one. Gives the
+    /// one that is there instead, which stays. `key` is that of the form that discards.
+    pub async fn discard_draft(
+        &self,
+        actor: Actor,
+        key: IdempotencyKey,
+        seen: Seen,
+        at: Timestamp,
+    ) -> Result<Option<Draft>, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
+            if let Some(other) = current(write, actor.person)?.filter(|kept| !seen.may_replace(kept, key)) {
+                return Ok(Some(other));
+            }
             let mut delete = write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1")?;
             if delete.execute([actor.person])? == 1 {
                 write.erased(Erased::AtRest);
@@ -114,7 +195,7 @@ impl Store {
                 let action = Action::DraftDiscarded;
                 write.append(Entry { at, person, action, message: None, details: json!({}), ip })?;
             }
-            Ok(())
+            Ok(None)
         })
         .await
     }
@@ -134,29 +215,44 @@ fn find(connection: &rusqlite::Connection, person: PersonId) -> Result<Option<Dr
     Ok(draft.optional()?)
 }
 
-fn keep(write: &mut Write<'_>, person: PersonId, ip: IpAddr, draft: &Draft, details: Value) -> Result<(), StoreError> {
-    let subject = clip(&draft.subject, Draft::MAX_SUBJECT_CHARS);
-    let body = clip(&draft.body, Draft::MAX_BODY_CHARS);
-    let before = current(write, person)?;
-    let unchanged =
-        before.as_ref().is_some_and(|kept| kept.key == draft.key && kept.subject == subject && kept.body == body);
+fn keep(
+    write: &mut Write<'_>,
+    person: PersonId,
+    ip: IpAddr,
+    draft: Draft,
+    seen: Seen,
+    details: Value,
+) -> Result<DraftSaved, StoreError> {
     let mut sent =
         write.connection.prepare_cached("SELECT 1 FROM message_key WHERE author_id = ?1 AND idempotency_key = ?2")?;
-    if unchanged || sent.exists((person, draft.key.0))? {
-        return Ok(());
+    if sent.exists((person, draft.key.0))? {
+        return Ok(DraftSaved::Sent);
+    }
+    drop(sent);
+    let subject = clip(&draft.subject, Draft::MAX_SUBJECT_CHARS);
+    let body = clip(&draft.body, Draft::MAX_BODY_CHARS);
+    let draft = Draft { subject: subject.to_owned(), body: body.to_owned(), ..draft };
+    let version = draft.version();
+    let before = current(write, person)?;
+    let is_replaced = before.is_some();
+    match before {
+        Some(kept) if kept.version() == version => return Ok(DraftSaved::Kept(version)),
+        Some(kept) if !seen.may_replace(&kept, draft.key) => return Ok(DraftSaved::Other(kept)),
+        _ => {}
     }
     let mut upsert = write.connection.prepare_cached(
         "INSERT INTO draft (person_id, filler, saved_at, idempotency_key, subject, body) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (person_id) DO UPDATE SET saved_at = excluded.saved_at, \
          idempotency_key = excluded.idempotency_key, subject = excluded.subject, body = excluded.body",
     )?;
-    upsert.execute((person, FILLER, draft.saved_at, draft.key.0, subject, body))?;
-    if before.is_some() {
+    upsert.execute((person, FILLER, draft.saved_at, draft.key.0, &draft.subject, &draft.body))?;
+    drop(upsert);
+    if is_replaced {
         write.erased(Erased::AtRest);
     }
     let (at, ip) = (draft.saved_at, Some(ip));
     write.append(Entry { at, person: Some(person), action: Action::DraftSaved, message: None, details, ip })?;
-    Ok(())
+    Ok(DraftSaved::Kept(version))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::Draft;
 use crate::testing::*;
+use crate::{Draft, Seen};
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -87,11 +87,11 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
                     body: marked('d', number, length),
                     saved_at: at(1),
                 };
-                store.save_draft(author, draft).await.unwrap();
+                store.save_draft(author, draft, Seen::Unknown).await.unwrap();
                 drafts[who] = Some(number);
             }
             7 => {
-                store.discard_draft(author, at(1)).await.unwrap();
+                store.discard_draft(author, IdempotencyKey::fresh(), Seen::Unknown, at(1)).await.unwrap();
                 drafts[who] = None;
             }
             _ if !live.is_empty() => {
@@ -212,17 +212,17 @@ async fn log_is_emptied(test: &TestStore) {
 async fn a_draft_that_is_replaced_sent_or_given_up_leaves_the_write_ahead_log_at_rest() {
     let test = TestStore::new().await;
     let author = staff(&test.store, "ada").await;
-    test.store.save_draft(author, half("<d1> first", 1)).await.unwrap();
+    test.store.save_draft(author, half("<d1> first", 1), Seen::Unknown).await.unwrap();
     assert!(pages(&test).1 > 0);
-    test.store.save_draft(author, half("<d2> second", 1)).await.unwrap();
+    test.store.save_draft(author, half("<d2> second", 1), Seen::Unknown).await.unwrap();
     log_is_emptied(&test).await;
     assert_eq!(marks(&pages(&test).0), BTreeSet::from(["d2".to_owned()]));
 
-    test.store.discard_draft(author, at(2)).await.unwrap();
+    test.store.discard_draft(author, IdempotencyKey::fresh(), Seen::Unknown, at(2)).await.unwrap();
     log_is_emptied(&test).await;
     assert!(marks(&pages(&test).0).is_empty());
 
-    test.store.save_draft(author, half("<d3> third", 3)).await.unwrap();
+    test.store.save_draft(author, half("<d3> third", 3), Seen::Unknown).await.unwrap();
     let subject = crate::Subject::parse("<s1>").unwrap();
     let message =
         crate::NewMessage { subject, body: crate::Body::parse("<b1>").unwrap(), key: IdempotencyKey([3; 16]) };

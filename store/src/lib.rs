@@ -54,7 +54,7 @@ pub use audit_query::{AuditFilter, AuditPage, AuditRow, ExportFormat};
 pub use backup_record::{BackupEvent, BackupRecord};
 pub use chain::{ChainFault, ChainVerdict};
 pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
-pub use draft::Draft;
+pub use draft::{Draft, DraftSaved, DraftVersion, Seen};
 pub use emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
     LONGEST_MINUTES, LONGEST_REASON,

@@ -166,7 +166,8 @@ impl Access for Watching {
     async fn admit(self, request: &Request, _form: Option<&Form>) -> Result<Member, PageError> {
         match request.session().await? {
             SessionState::Live(session) => Ok(Member::new(session, request)?),
-            SessionState::Ended(_) | SessionState::Unknown => Err(PageError::NotWatching),
+            SessionState::Ended(reason) => Err(PageError::NotWatching { ended: Some(reason) }),
+            SessionState::Unknown => Err(PageError::NotWatching { ended: None }),
         }
     }
 }
@@ -192,12 +193,12 @@ async fn keep_draft(request: &Request, form: Option<&Form>, reason: EndReason) -
     if !reason.is_time_limit() {
         return false;
     }
-    let Some(draft) = crate::messages::draft::from_form(form, request.at) else {
+    let Some((draft, seen)) = crate::messages::draft::from_form(form, request.at) else {
         return false;
     };
     let limits = request.site.config.session_limits;
     let store = &request.site.store;
-    match store.save_draft_of_ended_session(&token, request.visitor.ip, limits, draft).await {
+    match store.save_draft_of_ended_session(&token, request.visitor.ip, limits, draft, seen).await {
         Ok(kept) => kept,
         Err(error) => {
             tracing::error!(%error, request_id = %request.visitor.request_id, "could not keep the draft of an ended session");

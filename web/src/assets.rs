@@ -2,6 +2,7 @@
 //! once.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -16,10 +17,24 @@ use crate::request::Request;
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// The script: one file, so that a page costs its address one request for it, in parts that share one scope.
+const SCRIPT: &str = concat!(
+    include_str!("../static/js/page.js"),
+    include_str!("../static/js/times.js"),
+    include_str!("../static/js/tabs.js"),
+    include_str!("../static/js/ask.js"),
+    include_str!("../static/js/session.js"),
+    include_str!("../static/js/keys.js"),
+    include_str!("../static/js/live.js"),
+    include_str!("../static/js/draft.js"),
+    include_str!("../static/js/writing.js"),
+    include_str!("../static/js/site.js"),
+);
+
 /// All static files.
 pub struct Assets {
     files: Vec<Asset>,
-    urls: AssetUrls,
+    urls: Arc<AssetUrls>,
 }
 
 struct Asset {
@@ -34,13 +49,14 @@ impl Assets {
     /// Hashes and compresses the files. Errors come from the compressor alone.
     pub fn load() -> std::io::Result<Self> {
         let css = Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../static/site.css"))?;
-        let js = Asset::new("site", "js", "text/javascript; charset=utf-8", include_bytes!("../static/site.js"))?;
+        let js = Asset::new("site", "js", "text/javascript; charset=utf-8", SCRIPT.as_bytes())?;
         let icon = Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../static/icon.svg"))?;
-        Ok(Self { urls: AssetUrls { css: css.url(), js: js.url(), icon: icon.url() }, files: vec![css, js, icon] })
+        let urls = AssetUrls { css: css.url(), js: js.url(), icon: icon.url() };
+        Ok(Self { urls: Arc::new(urls), files: vec![css, js, icon] })
     }
 
     /// Where pages find them.
-    pub fn urls(&self) -> &AssetUrls {
+    pub fn urls(&self) -> &Arc<AssetUrls> {
         &self.urls
     }
 }

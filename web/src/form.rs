@@ -20,7 +20,12 @@ impl Form {
 
     /// The first value of a name. Empty fields count as not there.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str())).filter(|value| !value.is_empty())
+        self.value(name).filter(|value| !value.is_empty())
+    }
+
+    /// The first value of a name, which may be empty.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 
     /// The value of a text field as it was typed; empty when it is not there.

@@ -1,5 +1,7 @@
 //! Puts together what stands around every page, and how moments are written.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use store::Timestamp;
 
@@ -11,7 +13,7 @@ use crate::request::Request;
 impl Frame {
     /// Around a page for whoever comes.
     pub fn signed_out(assets: &Assets) -> Self {
-        Self { assets: assets.urls().clone(), member: None, notice: None, emergency_until: None }
+        Self { assets: Arc::clone(assets.urls()), member: None, notice: None, emergency_until: None }
     }
 
     /// Around a member's page.
@@ -20,8 +22,10 @@ impl Frame {
         let limits = request.site.config.session_limits;
         let left = SessionLeft::of(member, request);
         Self {
-            assets: request.site.assets.urls().clone(),
+            assets: Arc::clone(request.site.assets.urls()),
             member: Some(MemberFrame {
+                session: session.id.get(),
+                person: session.person.get(),
                 name: session.person_name.as_str().into(),
                 email: session.person_email.as_str().into(),
                 csrf: session.csrf_token.clone(),

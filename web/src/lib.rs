@@ -35,4 +35,4 @@ pub mod session_time;
 pub mod sessions;
 pub mod sign_in;
 pub mod site;
-mod wall_clock;
+pub mod wall_clock;

@@ -31,7 +31,10 @@ pub enum PageError {
         kept_draft: bool,
     },
     /// A browser's own request without a live session.
-    NotWatching,
+    NotWatching {
+        /// What ended the session that the cookie names.
+        ended: Option<EndReason>,
+    },
     /// No such page, message or file.
     NotFound,
     /// The path exists, for other methods.
@@ -91,7 +94,7 @@ impl PageError {
     pub fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::SignedOut { .. } => "signed_out",
-            Self::NotWatching => "not_watching",
+            Self::NotWatching { .. } => "not_watching",
             Self::NotFound => "not_found",
             Self::WrongMethod => "wrong_method",
             Self::BadRequest(_) => "bad_request",
@@ -155,7 +158,8 @@ pub struct ErrorContext {
 }
 
 impl Request {
-    fn accepts(&self, kind: &str) -> bool {
+    /// Whether the browser names this media type among those that it takes.
+    pub fn accepts(&self, kind: &str) -> bool {
         let accept = self.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
         accept.split(',').any(|accepted| accepted.split(';').next().unwrap_or("").trim() == kind)
     }
@@ -183,9 +187,7 @@ impl ErrorContext {
         self.site.metrics.refused(&error);
         match error {
             PageError::SignedOut { ended, kept_draft } => self.signed_out(ended, kept_draft),
-            PageError::NotWatching => {
-                Reply::json(&serde_json::json!({ "signed_in": false })).with_status(StatusCode::UNAUTHORIZED)
-            }
+            PageError::NotWatching { ended } => self.signed_out_json(ended, false),
             PageError::TooMany(too_many) => self.too_many(too_many),
             error => {
                 self.log(&error);
@@ -206,17 +208,34 @@ impl ErrorContext {
             let query = form::encode([("next", next.as_str())]);
             return Reply::see_other(&format!("/?{query}"));
         }
+        if self.for_script {
+            return self.signed_out_json(ended, kept_draft);
+        }
+        let limits = self.site.config.session_limits;
         let next = if kept_draft { "/messages/new" } else { "/messages" };
         let page = SignInPage {
             frame: Frame::signed_out(&self.site.assets),
             start_url: format!("/sign-in/start?{}", form::encode([("next", next)])),
-            ended: Some(session_end::sentence(ended)),
+            ended: Some(session_end::sentence(ended, limits).into_owned()),
+            other_tabs: session_end::in_other_tabs(ended, limits).into_owned(),
             kept_draft,
         };
         match Reply::page(&page) {
             Ok(reply) => reply.with_status(StatusCode::UNAUTHORIZED),
             Err(error) => self.page(error),
         }
+    }
+
+    /// For a script. Why a session ended is told to who holds its token, and to nobody else.
+    fn signed_out_json(&self, ended: Option<EndReason>, kept_draft: bool) -> Reply {
+        let mut told = serde_json::json!({ "signed_in": false });
+        if ended.is_some() {
+            told["ended"] = session_end::in_other_tabs(ended, self.site.config.session_limits).into();
+        }
+        if kept_draft {
+            told["kept_draft"] = true.into();
+        }
+        Reply::json(&told).with_status(StatusCode::UNAUTHORIZED)
     }
 
     fn too_many(&self, too_many: TooMany) -> Reply {
@@ -290,7 +309,7 @@ struct Notice {
 
 fn notice(error: &PageError) -> Notice {
     let (status, title, explanation) = match error {
-        PageError::SignedOut { .. } | PageError::NotWatching => {
+        PageError::SignedOut { .. } | PageError::NotWatching { .. } => {
             (StatusCode::UNAUTHORIZED, "You are signed out", "Sign in to go on.")
         }
         PageError::TooMany(too_many) => {

@@ -1,4 +1,5 @@
-//! How long a session still lasts, for the page that warns before its end. Asking is no activity; staying is.
+//! Whose session it is and how long it still lasts: for a page that shows what only its member may see, and warns before
+//! the end. Asking is no activity; staying is.
 
 use serde_json::json;
 
@@ -24,5 +25,12 @@ pub async fn stay(request: Request, member: Member, _: CsrfChecked<Form>) -> Res
 
 fn left(request: &Request, member: &Member) -> Reply {
     let left = SessionLeft::of(member, request);
-    Reply::json(&json!({ "ends_in_seconds": left.seconds, "absolute": left.absolute }))
+    let session = member.session();
+    Reply::json(&json!({
+        "session": session.id,
+        "person": session.person,
+        "csrf": session.csrf_token,
+        "ends_in_seconds": left.seconds,
+        "absolute": left.absolute,
+    }))
 }

@@ -133,7 +133,7 @@ async fn a_draft_is_kept_until_it_is_sent_or_discarded() {
     assert!(form.text().contains("Second thought") && form.text().contains(&key));
     assert_eq!(send(&amina, &key, "Done", "Second thought, finished").await.status, 303);
     assert!(!amina.http.get("/messages/new").await.text().contains("Second thought"));
-    assert_eq!(save("Too late").await, 204);
+    assert_eq!(save("Too late").await, 409, "the page must not say that it is kept");
     assert!(!amina.http.get("/messages/new").await.text().contains("Too late"), "an autosave overtaken by the send");
 }
 
@@ -156,6 +156,94 @@ async fn open_lists_learn_of_new_and_deleted_messages_and_close_with_the_session
     let rest = stream.read_to_end(SOON).await;
     assert!(rest.contains("event:ended"), "{rest}");
     assert!(!rest.contains("Secret from here on"));
+}
+
+#[tokio::test]
+async fn an_open_list_hears_at_once_that_it_has_missed_nothing_and_then_every_ten_seconds_that_it_is_open() {
+    let clinic = Clinic::open().await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    assert_eq!(send(&amina, &key(), "Missed", "Text").await.status, 303);
+    let mut stream = tomas.http.open_stream("/messages/updates?after=0").await;
+    let first = stream.read_until("event:heartbeat", SOON).await;
+    assert!(first.contains("Missed"), "what was missed comes before: {first}");
+    let heard = std::time::Instant::now();
+    stream.read_until("event:heartbeat", Duration::from_secs(20)).await;
+    assert!(heard.elapsed() > Duration::from_secs(9), "{:?}", heard.elapsed());
+}
+
+#[tokio::test]
+async fn a_draft_that_its_page_has_not_seen_is_neither_overwritten_nor_discarded() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let (here, there) = (key(), key());
+    let fields = |key: &str, seen: &str, text: &str| {
+        [("csrf", amina.csrf.clone()), ("key", key.to_owned()), ("seen", seen.to_owned()), ("body", text.to_owned())]
+    };
+    let post = async |path: &str, fields: &[(&str, String)], accept: &str| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        amina.http.request(http::Method::POST, path).form(&fields).header("accept", accept).send().await
+    };
+    let json = "application/json";
+    let first = post("/draft", &fields(&here, "", "Written here"), json).await;
+    let seen = first.header("etag").expect("a version").trim_matches('"').to_owned();
+    let form = amina.http.get("/messages/new").await;
+    assert!(form.text().contains(&format!("name=\"seen\" value=\"{seen}\"")), "{}", form.text());
+
+    let refused = post("/draft", &fields(&there, "", "Written there"), json).await;
+    assert_eq!(refused.status, 409);
+    let other: serde_json::Value = serde_json::from_str(refused.text()).unwrap();
+    assert_eq!((&other["draft"]["body"], &other["draft"]["seen"]), (&"Written here".into(), &seen.as_str().into()));
+    assert_eq!(post("/draft/discard", &fields(&there, "", ""), json).await.status, 409);
+    let page = post("/draft/discard", &fields(&there, "", ""), "text/html").await;
+    assert!(page.location().unwrap().ends_with("/messages/new?notice=other-draft"));
+
+    assert_eq!(post("/draft", &fields(&there, &seen, "Written there"), json).await.status, 204, "it was shown");
+    assert_eq!(clinic.count("DRAFT_SAVED").await, 2);
+    assert_eq!(clinic.count("DRAFT_DISCARDED").await, 0);
+}
+
+#[tokio::test]
+async fn a_script_is_told_in_words_of_the_sites_that_its_message_is_stored_and_is_led_nowhere() {
+    let clinic = Clinic::open().await;
+    let amina = clinic.sign_in("amina").await;
+    let key = key();
+    let fields = [("csrf", amina.csrf.as_str()), ("key", &key), ("subject", "Once"), ("body", "Text"), ("seen", "")];
+    let post = async |path: &str| {
+        let request = amina.http.request(http::Method::POST, path).form(&fields);
+        request.header("accept", "application/json").send().await
+    };
+    for time in ["first", "repeated"] {
+        let reply = post("/messages").await;
+        assert_eq!((reply.status, reply.text()), (200, "{\"sent\":true}"), "{time}");
+    }
+    assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
+    assert_eq!(post("/draft/discard").await.status, 204);
+}
+
+#[tokio::test]
+async fn why_a_session_ended_is_told_to_who_holds_its_token_and_to_nobody_else() {
+    let clinic = Clinic::open().await;
+    let told = async |member: &SignedIn| -> serde_json::Value {
+        let reply = member.http.get("/session").await;
+        assert_eq!(reply.status, 401);
+        serde_json::from_str(reply.text()).unwrap()
+    };
+    let idle = clinic.sign_in_ago("amina", IDLE + Duration::from_secs(1)).await;
+    let why = told(&idle).await;
+    assert_eq!(
+        why["ended"],
+        format!("You were signed out because nothing had happened here for {} minutes.", IDLE.as_secs() / 60)
+    );
+    let stranger = SignedIn { http: clinic.browser(), ..idle };
+    assert_eq!(told(&stranger).await, serde_json::json!({ "signed_in": false }));
+
+    // And whether what a page hands in after the end was kept.
+    let late = clinic.sign_in_ago("tomas", IDLE + Duration::from_secs(1)).await;
+    let fields = [("csrf", late.csrf.as_str()), ("key", &key()), ("subject", "Half"), ("body", "a thought")];
+    let request = late.http.request(http::Method::POST, "/draft").form(&fields).header("accept", "application/json");
+    let reply = request.send().await;
+    assert_eq!(reply.status, 401);
+    assert!(reply.text().contains("\"kept_draft\":true"), "{}", reply.text());
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
     }
     request.site.limits.export(member.actor().person)?;
     let turn = request.site.limits.begin_export(member.actor().person)?;
-    let token = request.session_token().ok_or(PageError::NotWatching)?;
+    let token = request.session_token().ok_or(PageError::NotWatching { ended: None })?;
     let up_to = request.site.store.begin_audit_export(member.actor(), filter.clone(), format, request.at).await?;
     let (content_type, extension) = match format {
         ExportFormat::Csv => ("text/csv; charset=utf-8", "csv"),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use http::{StatusCode, header};
+use serde_json::json;
 use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
 
 use crate::access::Member;
@@ -17,21 +18,32 @@ use crate::route::CsrfChecked;
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
     let draft = request.site.store.draft(member.actor().person).await?;
     let typed = match draft {
-        Some(draft) => {
-            Typed { key: draft.key, subject: draft.subject, body: draft.body, saved: Some(draft.saved_at.into()) }
-        }
-        None => Typed { key: IdempotencyKey::fresh(), subject: String::new(), body: String::new(), saved: None },
+        Some(draft) => Typed {
+            seen: draft.version().to_string(),
+            key: draft.key,
+            subject: draft.subject,
+            body: draft.body,
+            saved: Some(draft.saved_at.into()),
+        },
+        None => Typed {
+            key: IdempotencyKey::fresh(),
+            seen: String::new(),
+            subject: String::new(),
+            body: String::new(),
+            saved: None,
+        },
     };
     form_again(&request, &member, typed, Problems::default())
 }
 
-/// `POST /messages`
+/// `POST /messages`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
 pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let form = form.into_inner();
     let mut typed = Typed {
         key: form.get("key").and_then(IdempotencyKey::parse).ok_or(PageError::BadRequest(
             "The form's own number is missing. Open a new message and send it from there.",
         ))?,
+        seen: form.text("seen").to_owned(),
         subject: form.text("subject").to_owned(),
         body: form.text("body").to_owned(),
         saved: None,
@@ -55,7 +67,7 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     }
     let message = NewMessage { subject, body, key: typed.key };
     let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
-        Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(Reply::see_other("/messages?notice=sent")),
+        Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(sent(&request)),
         Ok(Sent::KeyReused(id)) => {
             typed.key = IdempotencyKey::fresh();
             (
@@ -79,6 +91,16 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     Ok(form_again(&request, &member, typed, problems)?.with_status(status))
 }
 
+/// A script is told in words of ours that the message is stored: a redirect, or any page, may come from something between
+/// the browser and the site, and then nothing was sent.
+fn sent(request: &Request) -> Reply {
+    if request.accepts("application/json") {
+        Reply::json(&json!({ "sent": true }))
+    } else {
+        Reply::see_other("/messages?notice=sent")
+    }
+}
+
 fn cannot_store(error: &StoreError) -> String {
     let text = match error {
         StoreError::DiskFull => {
@@ -91,6 +113,8 @@ fn cannot_store(error: &StoreError) -> String {
 
 struct Typed {
     key: IdempotencyKey,
+    /// The version of the draft that the page has seen.
+    seen: String,
     subject: String,
     body: String,
     saved: Option<Time>,
@@ -105,15 +129,21 @@ struct Problems {
 
 fn form_again(request: &Request, member: &Member, typed: Typed, problems: Problems) -> Result<Reply, PageError> {
     Reply::page(&ComposePage {
-        frame: Frame::of(member, request),
+        frame: Frame::of(member, request).with_notice(notice(request.query.get("notice"))),
         key: typed.key.to_string(),
         subject: typed.subject,
         body: typed.body,
         subject_error: problems.subject,
         body_error: problems.body,
         problem: problems.form,
+        draft_version: typed.seen,
         draft_saved: typed.saved,
         max_subject: Subject::MAX_CHARS,
         max_body: Body::MAX_CHARS,
     })
+}
+
+fn notice(code: Option<&str>) -> Option<&'static str> {
+    (code? == "other-draft")
+        .then_some("Nothing was discarded: your draft was changed in another tab or browser. Here it is.")
 }

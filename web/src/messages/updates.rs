@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header;
 use store::{Actor, AuditId, MessageId, PersonId, SessionState, SessionToken, StoreError, Timestamp};
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use warp::sse::Event;
 
@@ -26,14 +27,15 @@ const WAITING_EVENTS: usize = 32;
 /// How often an idle stream looks whether its session still lives: one that is ended is heard of at once, one that
 /// passes a limit is not.
 const SESSION_CHECK: Duration = Duration::from_secs(5);
-/// Keeps proxies from closing an idle stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How often the stream says that it is there: a page that hears nothing for four times as long tells its reader that it
+/// has no connection (`web/static/js/live.js`). It keeps proxies from closing an idle stream, too.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Opens the stream after the row in Last-Event-ID, or `after` in the address.
 pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError> {
     let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed.or(request.query.get("after")).and_then(|text| text.parse().ok()).unwrap_or(AuditId::ZERO);
-    let token = request.session_token().ok_or(PageError::NotWatching)?;
+    let token = request.session_token().ok_or(PageError::NotWatching { ended: None })?;
     let turn = request.site.limits.begin_stream(member.actor().person)?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let stream = OpenStream {
@@ -46,8 +48,8 @@ pub async fn stream(request: Request, member: Member) -> Result<Reply, PageError
         _turn: turn,
     };
     tokio::spawn(stream.run());
-    let events = warp::sse::keep_alive().interval(KEEP_ALIVE).stream(ReceiverStream::new(receiver));
-    Ok(Reply::from_warp(warp::sse::reply(events)).with(header::HeaderName::from_static("x-accel-buffering"), "no"))
+    Ok(Reply::from_warp(warp::sse::reply(ReceiverStream::new(receiver)))
+        .with(header::HeaderName::from_static("x-accel-buffering"), "no"))
 }
 
 struct OpenStream {
@@ -77,6 +79,9 @@ impl OpenStream {
         let mut updates = self.site.feed.subscribe();
         self.catch_up().await?;
         let mut check = tokio::time::interval(SESSION_CHECK);
+        // The first one comes at once: all that was missed has been sent.
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 update = updates.recv() => match update {
@@ -87,6 +92,7 @@ impl OpenStream {
                     Err(broadcast::error::RecvError::Closed) => return Err(Closed),
                 },
                 _ = check.tick() => self.check_session().await?,
+                _ = heartbeat.tick() => self.beat().await?,
                 () = self.browser.closed() => return Err(Closed),
             }
         }
@@ -139,12 +145,21 @@ impl OpenStream {
                 self.recorded = Some(now);
                 Ok(())
             }
-            Err(StoreError::SessionEnded) => self.check_session().await,
+            Err(StoreError::SessionEnded) => {
+                self.check_session().await?;
+                Err(Closed)
+            }
             Err(error) => {
                 tracing::warn!(%error, "a live stream could not write down what it shows");
                 Err(Closed)
             }
         }
+    }
+
+    /// Only to a session that still lives: the page takes it as proof of that.
+    async fn beat(&self) -> Result<(), Closed> {
+        self.check_session().await?;
+        self.push(Event::default().event("heartbeat").data("{}")).await
     }
 
     async fn ask_to_reload(&self) -> Result<(), Closed> {

@@ -158,7 +158,7 @@ mod tests {
         use store::StoreError;
         let errors = [
             PageError::SignedOut { ended: None, kept_draft: false },
-            PageError::NotWatching,
+            PageError::NotWatching { ended: None },
             PageError::NotFound,
             PageError::WrongMethod,
             PageError::BadRequest("Amina's"),

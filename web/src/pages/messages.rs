@@ -163,6 +163,8 @@ pub struct ComposePage {
     pub body_error: Option<String>,
     /// What is wrong with the whole, for example that the message could not be stored.
     pub problem: Option<String>,
+    /// The version of the draft that the form was begun with; empty without one.
+    pub draft_version: String,
     /// The form holds a draft that was saved at this moment.
     pub draft_saved: Option<Time>,
     /// The longest subject, in Unicode characters.

@@ -15,6 +15,8 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use askama::filters::HtmlSafe;
 use askama::{FastWritable, Template, Values};
 
@@ -33,7 +35,7 @@ pub use sign_in::{RefusedPage, SignInPage};
 #[derive(Clone)]
 pub struct Frame {
     /// Where the static files are.
-    pub assets: AssetUrls,
+    pub assets: Arc<AssetUrls>,
     /// Who is signed in; without it the page has no navigation.
     pub member: Option<MemberFrame>,
     /// What was just done, for example "Message sent."
@@ -43,7 +45,6 @@ pub struct Frame {
 }
 
 /// The addresses of the static files, each with the hash of its content: `/static/site.0a1b2c3d.css`.
-#[derive(Clone)]
 pub struct AssetUrls {
     /// The stylesheet.
     pub css: String,
@@ -56,6 +57,10 @@ pub struct AssetUrls {
 /// The signed-in member, and how long the session still lasts.
 #[derive(Clone)]
 pub struct MemberFrame {
+    /// The number of the session: a page knows by it that the browser is in another one.
+    pub session: i64,
+    /// The member's number.
+    pub person: i64,
     /// The name the provider gave.
     pub name: Shown,
     /// The e-mail address the provider gave.

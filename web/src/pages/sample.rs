@@ -29,6 +29,8 @@ fn earlier() -> Time {
 
 pub(super) fn frame_of(name: &str) -> Frame {
     let member = MemberFrame {
+        session: 12,
+        person: 3,
         name: name.into(),
         email: "amina.haddad@clinic.example".into(),
         csrf: "0123456789abcdef".repeat(4),
@@ -46,7 +48,7 @@ pub(super) fn frame() -> Frame {
 pub(super) fn signed_out() -> Frame {
     let assets =
         AssetUrls { css: "/static/site.css".into(), js: "/static/site.js".into(), icon: "/static/icon.svg".into() };
-    Frame { assets, member: None, notice: None, emergency_until: None }
+    Frame { assets: Arc::new(assets), member: None, notice: None, emergency_until: None }
 }
 
 pub(super) fn choices(selected: Option<usize>) -> Vec<Choice> {
@@ -138,6 +140,7 @@ pub(super) fn compose(subject: &str, body: &str) -> ComposePage {
         subject_error: None,
         body_error: None,
         problem: None,
+        draft_version: String::new(),
         draft_saved: None,
         max_subject: 255,
         max_body: 20_000,
@@ -231,8 +234,14 @@ fn refused(email: Option<&str>) -> RefusedPage {
     }
 }
 
-fn sign_in(ended: Option<&'static str>, kept_draft: bool) -> SignInPage {
-    SignInPage { frame: signed_out(), start_url: "/sign-in/start?next=%2Fmessages".into(), ended, kept_draft }
+fn sign_in(ended: Option<&str>, kept_draft: bool) -> SignInPage {
+    SignInPage {
+        frame: signed_out(),
+        start_url: "/sign-in/start?next=%2Fmessages".into(),
+        ended: ended.map(Into::into),
+        other_tabs: "You signed out in another tab.".into(),
+        kept_draft,
+    }
 }
 
 fn error(frame: Frame, status: u16, title: &str) -> ErrorPage {

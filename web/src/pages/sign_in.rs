@@ -13,7 +13,9 @@ pub struct SignInPage {
     /// Where signing in begins: `/sign-in/start?next=...`.
     pub start_url: String,
     /// Why the last session ended, as a sentence.
-    pub ended: Option<&'static str>,
+    pub ended: Option<String>,
+    /// The same for the browser's other tabs, which clear what they show.
+    pub other_tabs: String,
     /// Something was being written when the session ended, and was kept.
     pub kept_draft: bool,
 }

@@ -41,10 +41,12 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
         SessionState::Unknown => (request.query.get("ended") == Some("signed-out")).then_some(EndReason::SignedOut),
     };
     let next = safe_next(request.query.get("next"));
+    let limits = request.site.config.session_limits;
     let reply = Reply::page(&SignInPage {
         frame: Frame::signed_out(&request.site.assets),
         start_url: start_url(&next),
-        ended: ended.map(|reason| session_end::sentence(Some(reason))),
+        ended: ended.map(|reason| session_end::sentence(Some(reason), limits).into_owned()),
+        other_tabs: session_end::in_other_tabs(ended, limits).into_owned(),
         kept_draft: false,
     })?;
     Ok(if request.cookie(Cookie::Session).is_some() {

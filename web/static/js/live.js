@@ -1,0 +1,196 @@
+
+// ---- Live updates: new and deleted messages in an open list, and the truth about whether they arrive.
+
+/** The site says something every ten seconds. After a silence of so many milliseconds there is no connection. */
+const SILENCE = 40_000;
+/** A connection that is not there after so long is tried again: on a dead network nothing else ends it. */
+const TRY_AGAIN = 15_000;
+/** How long the page says that the connection is back. */
+const SAY_BACK = 30_000;
+
+function startUpdates(list) {
+  const live = $("live");
+  let source = null;
+  let address = list.dataset.updates;
+  let retry = 2000;
+  let retryTimer = 0;
+  let stopped = false;
+  let arrivals = [];
+  let moved = -Infinity;
+
+  // A click that was aimed before the rows moved would open, and record, a message nobody meant.
+  list.addEventListener("click", (event) => {
+    if (event.detail > 0 && performance.now() - moved < 350) event.preventDefault();
+  });
+
+  const show = (text, on) => { live.hidden = false; live.textContent = text; live.classList.toggle("on", on); };
+
+  // ---- What arrives
+
+  const arrived = (event) => {
+    connection.hear();
+    if (event.lastEventId) address = address.replace(/after=\d+/, `after=${event.lastEventId}`);
+  };
+
+  const rowFrom = (html) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    showLocalTimes(holder.content);
+    return holder.content.querySelector("li");
+  };
+
+  // One announcement for a burst, without the subject: the screen may be read aloud in company.
+  const announce = (name) => {
+    if (arrivals.push(name) > 1) return;
+    setTimeout(() => {
+      $("news").textContent = arrivals.length === 1 ? `New message from ${arrivals[0]}` : `${arrivals.length} new messages`;
+      arrivals = [];
+    }, 400);
+  };
+
+  const sent = (event) => {
+    arrived(event);
+    const { id, html } = JSON.parse(event.data);
+    if ($(`message-${id}`)) return;
+    const row = rowFrom(html);
+    const height = document.documentElement.scrollHeight;
+    $("empty")?.remove();
+    row.classList.add("fresh");
+    list.prepend(row);
+    moved = performance.now();
+    // Where the browser does not hold the scroll position by itself, what is being read must not slide away.
+    if (scrollY > 0 && !CSS.supports("overflow-anchor", "auto")) scrollBy(0, document.documentElement.scrollHeight - height);
+    announce(row.querySelector(".who bdi").textContent);
+  };
+
+  const deleted = (event) => {
+    arrived(event);
+    const { id, html } = JSON.parse(event.data);
+    const old = $(`message-${id}`);
+    if (!old) return;
+    const row = rowFrom(html);
+    const focused = old.contains(document.activeElement);
+    // The update is the same for everybody; only the old row knows whether it was the reader's own.
+    row.querySelector(".who").replaceWith(old.querySelector(".who"));
+    old.replaceWith(row);
+    if (focused) {
+      row.tabIndex = -1;
+      row.focus({ preventScroll: true });
+    }
+  };
+
+  const reload = () => {
+    stopped = true;
+    close();
+    connection.restored("There are more new messages than are shown here.");
+    const link = Object.assign(document.createElement("a"), { href: "/messages", textContent: "show them" });
+    show("New messages: ", true);
+    live.append(link);
+    $("news").textContent = "There are new messages. Load the page again to see them.";
+  };
+
+  // ---- Whether anything can arrive
+
+  const connection = {
+    /** When the site was heard last, and since when it is listened for. */
+    heard: Date.now(),
+    since: Date.now(),
+    lost: false,
+    timer: 0,
+
+    listen() { this.since = Date.now(); this.watch(); },
+
+    watch() {
+      clearTimeout(this.timer);
+      const left = Math.max(this.heard, this.since) + SILENCE - Date.now();
+      if (left <= 0) this.lose();
+      else this.timer = setTimeout(() => this.watch(), left);
+    },
+
+    hear() {
+      clearTimeout(retryTimer);
+      this.heard = Date.now();
+      session.confirmed();
+      this.watch();
+    },
+
+    /** Comes at once after all that was missed, and every ten seconds. */
+    beat() {
+      this.hear();
+      this.restored("You see all messages.");
+      show("Live", true);
+    },
+
+    lose() {
+      if (this.lost || stopped || document.hidden || session.over) return;
+      this.lost = true;
+      live.hidden = true;
+      $("back").hidden = true;
+      $("lost").textContent = `No connection since ${clockTime(this.heard)}. Newer messages may be missing.`;
+      $("lost").hidden = false;
+      connect();
+    },
+
+    restored(what) {
+      if (!this.lost) return;
+      this.lost = false;
+      $("lost").hidden = true;
+      $("lost").textContent = "";
+      $("back").hidden = false;
+      $("back").textContent = `Connected again at ${clockTime()}. ${what}`;
+      setTimeout(() => { $("back").hidden = true; $("back").textContent = ""; }, SAY_BACK);
+    },
+  };
+
+  const close = () => {
+    clearTimeout(retryTimer);
+    clearTimeout(connection.timer);
+    source?.close();
+    source = null;
+  };
+
+  const again = () => {
+    clearTimeout(retryTimer);
+    retryTimer = setTimeout(connect, retry);
+    retry = Math.min(retry * 2, TRY_AGAIN);
+  };
+
+  function connect() {
+    if (stopped || session.over || document.hidden) return;
+    clearTimeout(retryTimer);
+    source?.close();
+    if (!connection.lost) show("Connecting…", false);
+    const mine = new EventSource(address);
+    source = mine;
+    retryTimer = setTimeout(connect, TRY_AGAIN);
+    mine.onopen = () => { retry = 2000; };
+    mine.onerror = async () => {
+      if (source !== mine) return;
+      if (!connection.lost) show("Reconnecting…", false);
+      if (mine.readyState !== EventSource.CLOSED) return;
+      // The browser gives up after a refusal: the session may be over, or the site is starting again.
+      source = null;
+      await session.check();
+      if (!source) again();
+    };
+    mine.addEventListener("sent", sent);
+    mine.addEventListener("deleted", deleted);
+    mine.addEventListener("heartbeat", () => connection.beat());
+    mine.addEventListener("reload", reload);
+    mine.addEventListener("ended", () => session.check());
+  }
+
+  const begin = () => {
+    if (source || document.hidden || stopped) return;
+    connection.listen();
+    connect();
+  };
+
+  // An open stream holds one of the few connections a browser grants a site: a hidden page gives its own back.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : begin()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", begin);
+  addEventListener("online", () => { if (connection.lost) connect(); });
+  session.atEnd.push(close);
+  begin();
+}
