@@ -71,10 +71,20 @@ def test_a_backup_is_made_listed_and_proved(worker):
     actions = [action for action, _ in worker.events()]
     assert actions == ["BACKUP_FAILED", "BACKUP_FAILED", "BACKUP_CREATED", "BACKUP_VERIFIED", "BACKUP_VERIFIED"]
     created, verified = worker.events()[2][1], worker.events()[3][1]
-    head = {"row": manifest["audit_head"]["id"], "hash": manifest["audit_head"]["hash"]}
     assert created == {
-        "name": manifest["name"], "bytes": manifest["archive_bytes"], "sha256": manifest["archive_sha256"], "head": head,
-    }  # fmt: skip
+        "name": manifest["name"],
+        "bytes": manifest["archive_bytes"],
+        "sha256": manifest["archive_sha256"],
+        "head": {"row": manifest["audit_head"]["id"], "hash": manifest["audit_head"]["hash"]},
+        "content": {
+            "database": manifest["database_id"],
+            "stream": manifest["stream"],
+            "schema": manifest["schema"],
+            "database_bytes": manifest["database_bytes"],
+            "database_sha256": manifest["database_sha256"],
+        },
+    }
+    assert "accepted" not in verified
     assert verified["restore_seconds"] > 0 and verified["data_age_seconds"] >= 0
     assert worker.left_over() == []
 
@@ -137,10 +147,12 @@ def test_old_backups_open_after_the_database_key_was_changed_with_the_kept_ident
 
 
 def test_another_machine_can_prove_it_and_says_that_nothing_was_written_down(worker, tmp_path):
-    worker.now()
+    name = worker.now()["name"]
     other = BackupWorker(tmp_path / "elsewhere" / "wardpost.db", f"file://{tmp_path}/backups")
     (tmp_path / "elsewhere").mkdir()
-    other.run("verify").expect(0, "no database", "all checks passed")
+    # A log that is not here vouches for nothing; the key does, for the one that is named.
+    other.run("verify").expect(1, "no audit log here", "log-shipper backups --json")
+    other.run("verify", name).expect(0, "no database", "all checks passed")
     other.run("list").expect(0, "what was proved is not known here")
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["wardpost.db.backup-work"]
 
@@ -239,11 +251,13 @@ def test_a_database_that_does_not_open_hinders_no_proof(worker):
     manifest = worker.now()
     content = worker.database.read_bytes()
     worker.database.write_bytes(b"\0" * 4096 + content[4096:])
-    proved = worker.run("verify", "--json").expect(0, "the database here cannot be asked")
+    worker.run("verify").expect(1, "the database here cannot be asked", "no audit log here", "ask for it by its name")
+    proved = worker.run("verify", manifest["name"], "--json").expect(0, "the database here cannot be asked")
     assert proved.json["sound"] is True and proved.json["recorded"] is False
     worker.run("list").expect(0, manifest["name"], "what was proved is not known here", "the database here cannot be asked")
     worker.run("now").expect(78, "DB_ENCRYPTION_KEY")
-    worker.run("restore", "latest", "--to", worker.database, "--replace").expect(0)
+    worker.run("restore", "latest", "--to", worker.database, "--replace").expect(1, "no audit log here")
+    worker.run("restore", manifest["name"], "--to", worker.database, "--replace").expect(0)
     assert worker.list()["backups"][0]["name"] == manifest["name"]
 
 

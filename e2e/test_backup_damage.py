@@ -1,4 +1,7 @@
-"""Every way a backup can be spoilt is refused, each with its own reason; and nothing of it reaches the place of a database."""
+"""Every way a backup can be spoilt is refused, each with its own reason; and nothing of it reaches the place of a database.
+
+The manifests here have a code that fits, as if a holder of the key had spoilt the backup, and the log knows nothing of it:
+what is shown is that each check behind those holds by itself. What a stranger can do: test_backup_stranger.py."""
 
 import gzip
 import hashlib
@@ -10,6 +13,8 @@ import pytest
 
 from support.backups import BackupWorker, sql
 from support.database_program import copy_database, open_database, seed
+from support.manifests import authenticated
+from support.processes import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +23,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     (folder / "backups").mkdir()
     seed(folder / "wardpost.db", 1500)
+    copy_database(folder / "wardpost.db", folder / "before.db")
     worker = BackupWorker(folder / "wardpost.db", f"file://{folder}/backups")
     manifest = worker.now()
     (folder / "identity.txt").write_text(worker.run("identity", "--print").expect(0).out)
@@ -33,7 +39,7 @@ class Spoilt:
         self.identity = source / "identity.txt"
         self.folder = folder
         shutil.copytree(source / "backups", folder / "backups")
-        self.worker = BackupWorker(copy_database(source / "wardpost.db", folder / "wardpost.db"), f"file://{folder}/backups")
+        self.worker = BackupWorker(copy_database(source / "before.db", folder / "wardpost.db"), f"file://{folder}/backups")
         self.archive = folder / "backups" / self.manifest["name"]
         self.manifest_file = folder / "backups" / self.manifest["name"].replace(".sqlite.gz.age", ".json")
 
@@ -83,7 +89,7 @@ class Spoilt:
 
     def say(self, **changes):
         self.manifest |= changes
-        self.manifest_file.write_text(json.dumps(self.manifest))
+        self.manifest_file.write_text(authenticated(self.manifest))
 
     def change(self, *statements):
         plain = self.plain()
@@ -93,9 +99,9 @@ class Spoilt:
 
 def swap_manifest(spoilt):
     other = spoilt.worker.folder / "backups" / "wardpost-20251120T020000Z.json"
-    other.write_text(spoilt.manifest_file.read_text())
+    other.write_text(authenticated(spoilt.manifest | {"name": "wardpost-20251120T020000Z.sqlite.gz.age"}))
     shutil.copyfile(spoilt.archive, other.with_name("wardpost-20251120T020000Z.sqlite.gz.age"))
-    spoilt.manifest_file.write_text(other.read_text().replace(spoilt.manifest["name"], "wardpost-20251120T020000Z.sqlite.gz.age"))
+    spoilt.manifest_file.write_text(other.read_text())
 
 
 def plain_sqlcipher(spoilt):
@@ -108,7 +114,22 @@ def to_stranger(spoilt):
     spoilt.seal(spoilt.inside(), recipient=recipient)
 
 
-DROP_GUARDS = "DROP TRIGGER audit_log_fixed; DROP TRIGGER audit_log_stays"
+def behind_the_guards(*statements):
+    """Changes rows of the audit log, and puts its triggers back as they were: the schema alone would show it."""
+
+    def spoil(spoilt):
+        guards = ("audit_log_fixed", "audit_log_stays")
+        plain = spoilt.plain()
+        again = [sql(plain, f"SELECT sql FROM sqlite_master WHERE name = '{guard}'") for guard in guards]
+        spoilt.change(*(f"DROP TRIGGER {guard}" for guard in guards), *statements, *again)
+
+    return spoil
+
+
+def code_of_another(spoilt):
+    spoilt.manifest_file.write_text(authenticated(spoilt.manifest, bytes(32)))
+
+
 MATRIX = {
     "the first byte": (lambda s: s.flip(0), "not an age archive"),
     "the recipient": (lambda s: s.other_letter(b"-> X25519 ", 20), "another key"),
@@ -120,7 +141,7 @@ MATRIX = {
     "cut off in the middle": (lambda s: s.archive.write_bytes(s.archive.read_bytes()[:150_000]), "it is damaged"),
     "cut off at the end": (lambda s: s.archive.write_bytes(s.archive.read_bytes()[:-1]), "it is damaged"),
     "empty": (lambda s: s.archive.write_bytes(b""), "it is cut off"),
-    "something follows": (lambda s: s.archive.write_bytes(s.archive.read_bytes() + b"more"), "damaged"),
+    "something follows": (lambda s: s.archive.write_bytes(s.archive.read_bytes() + b"more"), "the archive is longer than"),
     "for another key": (to_stranger, "another key"),
     "gzip that is cut off": (lambda s: s.seal(s.inside()[:-100]), "cut off"),
     "gzip that is followed": (lambda s: s.seal(s.inside() + b"more"), "something follows"),
@@ -129,28 +150,32 @@ MATRIX = {
     "no database inside": (lambda s: s.seal_database(b"a text, and nothing else" * 900), "does not begin like one"),
     "half a page": (lambda s: s.seal_database(s.plain().read_bytes()[:-100]), "last page is cut off"),
     "pages missing": (lambda s: s.seal_database(s.plain().read_bytes()[: 4096 * 50]), "not sound"),
-    "another archive of ours": (lambda s: s.seal(gzip.compress(s.plain().read_bytes()), say_so=False), "archive's size"),
+    "another archive of ours": (lambda s: s.seal(gzip.compress(s.plain().read_bytes(), 9, mtime=1), say_so=False), "archive"),
     "a plaintext database under the name": (lambda s: s.archive.write_bytes(s.plain().read_bytes()), "not an age archive"),
     "a SQLCipher file under the name": (plain_sqlcipher, "not an age archive"),
     "a manifest of another backup": (swap_manifest, "swapped"),
     "a manifest that is no JSON": (lambda s: s.manifest_file.write_text("{"), "manifest cannot be read"),
-    "a manifest of another format": (lambda s: s.say(format=2), "format 2"),
-    "a manifest with another size": (lambda s: s.say(archive_bytes=7), "archive's size"),
+    "a manifest of another format": (lambda s: s.say(format=3), "format 3"),
+    "a manifest whose code does not fit": (code_of_another, "code does not fit"),
+    "a manifest with a smaller size": (lambda s: s.say(archive_bytes=7), "the archive is longer than 7 bytes"),
+    "a manifest with a larger size": (lambda s: s.say(archive_bytes=s.manifest["archive_bytes"] + 1), "archive's size"),
     "a manifest with another hash": (lambda s: s.say(archive_sha256="0" * 64), "archive's SHA-256"),
-    "a manifest with another size of the database": (lambda s: s.say(database_bytes=4096), "database's size"),
+    "a manifest with another size of the database": (lambda s: s.say(database_bytes=s.manifest["database_bytes"] + 4096), "database's size"),
     "a manifest with another hash of the database": (lambda s: s.say(database_sha256="0" * 64), "database's SHA-256"),
     "a manifest with another schema": (lambda s: s.say(schema=1), "the schema differs"),
     "a manifest with another age": (lambda s: s.say(data_until="2026-01-01T00:00:00.000Z"), "age of the data"),
     "a manifest with another database": (lambda s: s.say(database_id="0" * 32), "database's id"),
+    "a manifest with another log": (lambda s: s.say(stream="0" * 32), "name of the audit log"),
     "a manifest with other counts": (lambda s: s.say(rows=s.manifest["rows"] | {"person": 9}), "rows of person"),
     "a manifest with another end": (lambda s: s.say(audit_head={"id": 7, "hash": "0" * 64}), "newest audit row"),
     "no manifest": (lambda s: s.manifest_file.unlink(), "no manifest"),
     "no archive": (lambda s: s.archive.unlink(), "there is no backup"),
+    "a foreign trigger": (lambda s: s.change("CREATE TRIGGER t AFTER INSERT ON session BEGIN SELECT 1; END"), "the trigger `t`"),
     "a newer schema": (lambda s: s.change("PRAGMA user_version = 99"), "schema 99"),
     "another program's database": (lambda s: s.change("PRAGMA application_id = 5"), "another program"),
-    "an altered audit row": (lambda s: s.change(DROP_GUARDS, "UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 700"), "broken at row 700"),
-    "a removed audit row": (lambda s: s.change(DROP_GUARDS, "DELETE FROM audit_log WHERE id = 700"), "broken at row 700"),
-    "an end cut off": (lambda s: s.change(DROP_GUARDS, "DELETE FROM audit_log WHERE id > 1400"), "broken at row 1401: the end of the log was cut off"),
+    "an altered audit row": (behind_the_guards("UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 700"), "broken at row 700"),
+    "a removed audit row": (behind_the_guards("DELETE FROM audit_log WHERE id = 700"), "broken at row 700"),
+    "an end cut off": (behind_the_guards("DELETE FROM audit_log WHERE id > 1400"), "broken at row 1401: the end of the log was cut off"),
     "an altered message": (lambda s: s.change("UPDATE message_body SET body = 'other' WHERE message_id = 9"), "message 9"),
     "a bit of a page, sealed again": (lambda s: s.flip_inside("audit_log_person_action"), "structure is broken"),
     "rows that refer to nothing": (lambda s: s.change("UPDATE session SET person_id = 77"), "refer to rows that are not there"),
@@ -182,23 +207,41 @@ def test_the_reasons_differ():
     assert len({words for _, words in MATRIX.values()}) > 25
 
 
-def test_an_older_schema_is_brought_up_to_date(made, tmp_path):
+MIGRATIONS = sorted((ROOT / "store" / "migrations").glob("*.sql"))
+
+
+def make_older(plain, schema):
+    """Makes of the clear database one that the migrations up to a schema have made, with the same rows."""
+    newest = plain.with_name("newest.sqlite")
+    shutil.copyfile(plain, newest)
+    tables = sql(plain, "SELECT name FROM sqlite_master WHERE type = 'table'").splitlines()
+    triggers = sql(plain, "SELECT name FROM sqlite_master WHERE type = 'trigger'").splitlines()
+    drops = [*(f"DROP TRIGGER {name};" for name in triggers), *(f"DROP TABLE {name};" for name in tables)]
+    sql(plain, "\n".join(["PRAGMA journal_mode = DELETE;", *drops, *(file.read_text() for file in MIGRATIONS[:schema])]))
+    tables = sql(plain, "SELECT name FROM sqlite_master WHERE type = 'table'").splitlines()
+    rows = []
+    for table in tables:
+        what = f"* FROM n.{table}"
+        if table == "message" and schema < 4:
+            keys = "JOIN n.message_key k ON k.message_id = m.id"
+            what = f"m.id, m.author_id, m.sent_at, k.idempotency_key, m.salt, m.subject FROM n.message m {keys}"
+        rows.append(f"INSERT INTO main.{table} SELECT {what} ORDER BY 1;")
+    sql(plain, "\n".join([f"ATTACH '{newest}' AS n;", *rows, f"PRAGMA user_version = {schema};"]))
+    return {table: int(sql(plain, f"SELECT count(*) FROM {table}")) for table in tables}
+
+
+@pytest.mark.parametrize("schema", range(1, len(MIGRATIONS) + 1))
+def test_a_backup_of_any_schema_is_brought_up_to_date(schema, made, tmp_path):
     """Refusing it would make every backup from before an upgrade worthless."""
     spoilt = Spoilt(made, tmp_path)
-    new = ["emergency_grant", "shipping", "shipping_quarantine", "journal_shipping", "message_key"]
-    rows = {table: count for table, count in spoilt.manifest["rows"].items() if table not in new}
-    spoilt.say(schema=1, rows=rows)
-    spoilt.change(
-        "CREATE INDEX audit_log_person ON audit_log (person_id, at)",
-        "ALTER TABLE message ADD COLUMN idempotency_key BLOB",
-        "UPDATE message SET idempotency_key = (SELECT idempotency_key FROM message_key WHERE message_id = id)",
-        *(f"DROP TABLE {table}" for table in new),
-        "PRAGMA user_version = 1",
-    )
-    spoilt.worker.run("verify").expect(0, "all checks passed")
-    spoilt.worker.run("restore", "latest", "--to", tmp_path / "r.db").expect(0)
+    plain = spoilt.plain()
+    spoilt.say(schema=schema, rows=make_older(plain, schema))
+    spoilt.seal_database(plain.read_bytes())
+    name = spoilt.manifest["name"]
+    spoilt.worker.run("verify", name).expect(0, "all checks passed")
+    spoilt.worker.run("restore", name, "--to", tmp_path / "r.db").expect(0)
     connection = open_database(tmp_path / "r.db")
-    assert connection.execute("PRAGMA user_version").fetchone()[0] > 1
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
     assert connection.execute("SELECT count(*) FROM shipping").fetchone() == (0,)
     connection.close()
 
@@ -207,13 +250,16 @@ def test_a_copy_that_is_not_sound_is_not_uploaded(made, tmp_path):
     spoilt = Spoilt(made, tmp_path)
     for file in (tmp_path / "backups").iterdir():
         file.unlink()
-    connection = open_database(spoilt.worker.database)
+    connection = open_database(spoilt.worker.database, guarded=True)
     connection.execute("UPDATE message_body SET body = 'changed by an intruder' WHERE message_id = 5")
     connection.close()
     spoilt.worker.run("now").expect(1, "not sound", "message 5")
     assert list((tmp_path / "backups").iterdir()) == []
     ((action, details),) = spoilt.worker.events()[-1:]
     assert action == "BACKUP_FAILED" and "message 5" in details["reason"]
+    # One who took the guards away for it shows by that alone.
+    open_database(spoilt.worker.database).close()
+    spoilt.worker.run("now").expect(1, "its schema is not this program's own: the trigger", "is missing")
 
 
 def test_a_damaged_page_of_the_database_is_no_empty_one_in_a_backup(made, tmp_path):

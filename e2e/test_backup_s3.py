@@ -253,7 +253,7 @@ def test_a_manifest_that_is_there_already_is_never_replaced(small, endpoint, tmp
 def test_a_copy_that_is_not_sound_leaves_no_parts(large, endpoint, tmp_path):
     server = endpoint()
     worker = worker_of(large, tmp_path, server)
-    connection = open_database(worker.database)
+    connection = open_database(worker.database, guarded=True)
     connection.execute("UPDATE message_body SET body = 'changed by an intruder' WHERE message_id = 5")
     connection.close()
     worker.run("now").expect(1, "not sound", "message 5")

@@ -1,6 +1,7 @@
 //! An archive: the pages of a database in clear, through gzip, into age. Clear text is in memory alone; two SHA-256 sums are
 //! taken on the way. Everything here blocks.
 
+use std::cell::Cell;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
@@ -16,6 +17,9 @@ use crate::identity::{BackupIdentity, BackupRecipient};
 
 /// As small as gzip's own level 6, in less than half the time (docs/PERFORMANCE.md).
 const LEVEL: u32 = 2;
+/// The longest header of an archive that is read, in bytes: age holds all of it in memory, and takes some 200 for each
+/// recipient.
+const LONGEST_HEADER: u64 = 64 * 1024;
 /// How much is moved at once.
 const BUFFER: usize = 64 * 1024;
 
@@ -30,6 +34,15 @@ pub struct Sums {
     pub database_bytes: u64,
     /// Their hash.
     pub database_sha256: String,
+}
+
+/// How much is read at most, in bytes; what goes beyond is refused as soon as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of the archive.
+    pub archive_bytes: u64,
+    /// Of the pages in it.
+    pub database_bytes: u64,
 }
 
 /// Why an archive could not be written or read.
@@ -58,6 +71,14 @@ pub enum ArchiveError {
     /// It ends too early.
     #[error("it is cut off")]
     CutOff,
+    /// It has more than was said of it, or than can be.
+    #[error("{what} is longer than {limit} bytes, which is all it should have: reading it was broken off")]
+    TooLong {
+        /// What.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
     /// Inside the encryption there is no gzip, or a damaged one.
     #[error("it decrypts, but what is inside cannot be unpacked: {0}")]
     NotGzip(String),
@@ -108,6 +129,26 @@ impl<R: Read> Read for Sum<R> {
     }
 }
 
+/// Reads on as far as a limit that may change meanwhile.
+struct Capped<'a, R> {
+    stream: R,
+    read: u64,
+    limit: &'a Cell<u64>,
+}
+
+/// A stream went beyond its limit.
+#[derive(Debug, thiserror::Error)]
+#[error("too long")]
+struct BeyondLimit;
+
+impl<R: Read> Read for Capped<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.read += read as u64;
+        if self.read > self.limit.get() { Err(io::Error::other(BeyondLimit)) } else { Ok(read) }
+    }
+}
+
 /// Packs the database at `path` into `out`; gives the sums and `out`. `progress` is told the bytes that are packed.
 pub fn write<W: Write>(
     path: &Path,
@@ -144,11 +185,33 @@ pub fn read<R: Read>(
     identities: &[BackupIdentity],
     path: &Path,
     key: &DatabaseKey,
+    limits: Limits,
+    progress: impl FnMut(u64),
+) -> Result<Sums, ArchiveError> {
+    let limit = Cell::new(LONGEST_HEADER);
+    let read = read_within(from, identities, path, key, limits, &limit, progress);
+    read.map_err(|error| match error {
+        ArchiveError::Stream(error) if error.get_ref().is_some_and(|inner| inner.is::<BeyondLimit>()) => {
+            let what = if limit.get() == limits.archive_bytes { "the archive" } else { "the header of the archive" };
+            ArchiveError::TooLong { what, limit: limit.get() }
+        }
+        other => other,
+    })
+}
+
+fn read_within<R: Read>(
+    from: R,
+    identities: &[BackupIdentity],
+    path: &Path,
+    key: &DatabaseKey,
+    limits: Limits,
+    limit: &Cell<u64>,
     mut progress: impl FnMut(u64),
 ) -> Result<Sums, ArchiveError> {
-    let mut source = Sum::new(from);
+    let mut source = Sum::new(Capped { stream: from, read: 0, limit });
     let (database_bytes, database_sha256) = {
         let decryptor = Decryptor::new(&mut source).map_err(refusal)?;
+        limit.set(limits.archive_bytes);
         let opened = decryptor.decrypt(identities.iter().map(BackupIdentity::as_age)).map_err(refusal)?;
         let mut unpacked = GzDecoder::new(BufReader::with_capacity(BUFFER, opened));
         let mut database = Sum::new(PageWriter::create(path, key)?);
@@ -159,6 +222,9 @@ pub fn read<R: Read>(
                 Ok(read) => read,
                 Err(error) => return Err(unpacking(error)),
             };
+            if database.bytes + read as u64 > limits.database_bytes {
+                return Err(ArchiveError::TooLong { what: "the database in it", limit: limits.database_bytes });
+            }
             database.write_all(&buffer[..read]).map_err(|error| match error.downcast::<BackupError>() {
                 Ok(fault) => ArchiveError::Database(fault),
                 Err(error) => ArchiveError::Database(BackupError::Io(error)),

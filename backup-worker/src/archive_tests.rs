@@ -37,7 +37,18 @@ impl Packed {
     }
 
     fn unpack(&self, name: &str, bytes: &[u8], identities: &[BackupIdentity]) -> Result<Sums, ArchiveError> {
-        read(bytes, identities, &self.to(name), &key("0d"), |_| ())
+        let limits = Limits { archive_bytes: u64::MAX, database_bytes: u64::MAX };
+        self.unpack_within(name, bytes, identities, limits)
+    }
+
+    fn unpack_within(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        identities: &[BackupIdentity],
+        limits: Limits,
+    ) -> Result<Sums, ArchiveError> {
+        read(bytes, identities, &self.to(name), &key("0d"), limits, |_| ())
     }
 
     /// The archive with its inside changed and sealed again by whoever knows the public key.
@@ -122,6 +133,39 @@ async fn what_is_sealed_but_no_packed_database_is_refused_with_its_own_reason() 
     assert!(matches!(unpack("crc.db", &flipped), ArchiveError::NotGzip(_)));
     assert!(matches!(unpack("plain.db", &gzip(&[7; 9000])), ArchiveError::Database(BackupError::NoDatabase(_))));
     assert!(matches!(unpack("empty.db", &gzip(b"")), ArchiveError::Database(BackupError::NoDatabase(_))));
+}
+
+#[tokio::test]
+async fn no_more_is_read_than_was_said() {
+    let packed = packed().await;
+    let own = [packed.identity.clone()];
+    let Sums { archive_bytes, database_bytes, .. } = packed.sums;
+    let within = |name: &str, bytes: &[u8], archive_bytes, database_bytes| {
+        packed.unpack_within(name, bytes, &own, Limits { archive_bytes, database_bytes })
+    };
+    within("exact.db", &packed.bytes, archive_bytes, database_bytes).unwrap();
+    let said = |read: Result<Sums, ArchiveError>| match read.unwrap_err() {
+        ArchiveError::TooLong { what, limit } => (what, limit),
+        other => panic!("{other:?}"),
+    };
+    let less = archive_bytes - 1;
+    assert_eq!(said(within("archive.db", &packed.bytes, less, u64::MAX)), ("the archive", less));
+    let less = database_bytes - 1;
+    assert_eq!(said(within("database.db", &packed.bytes, archive_bytes, less)), ("the database in it", less));
+
+    // A gigabyte of zeros in a megabyte: what was unpacked by then is no more than the limit.
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::new(9));
+    io::copy(&mut GzDecoder::new(&packed.inside()[..]), &mut bomb).unwrap();
+    for _ in 0..1024 {
+        bomb.write_all(&[0; 1 << 20]).unwrap();
+    }
+    let bomb = packed.sealed(&bomb.finish().unwrap());
+    assert_eq!(said(within("bomb.db", &bomb, bomb.len() as u64, database_bytes)).0, "the database in it");
+    assert!(std::fs::metadata(packed.to("bomb.db")).map_or(0, |file| file.len()) <= database_bytes);
+
+    // age holds a header in memory until it ends.
+    let endless = [&b"age-encryption.org/v1\n-> X25519 "[..], &vec![b'a'; 1 << 20]].concat();
+    assert_eq!(said(within("header.db", &endless, u64::MAX, u64::MAX)), ("the header of the archive", LONGEST_HEADER));
 }
 
 #[tokio::test]

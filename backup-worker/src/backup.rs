@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
-use store::{BackupEvent, RecordedHead, Store, StoreError, Timestamp};
+use store::{BackupEvent, Store, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::archive::{self, ArchiveError, Sums};
@@ -49,7 +49,8 @@ pub async fn make(
             name: name.to_string(),
             bytes: manifest.archive_bytes,
             sha256: manifest.archive_sha256.clone(),
-            head: Some(RecordedHead { row: manifest.audit_head.id, hash: manifest.audit_head.hash.clone() }),
+            head: manifest.to_record().head,
+            content: manifest.to_record().content,
         },
         Err(failure) => BackupEvent::Failed {
             name: Some(name.to_string()),
@@ -111,7 +112,8 @@ async fn try_make(
             secret_version: config.secret_version.clone(),
             seconds: (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             ..Manifest::new(name.clone(), &inspection, &sums)
-        };
+        }
+        .authenticate(&BackupIdentity::derive(&config.database.key)?);
         target.put_manifest(name, manifest.to_json()).await?;
         Ok(manifest)
     }
@@ -213,7 +215,7 @@ async fn prune(config: &Config, store: &Store) {
     }
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let (entries, now) = (catalogue::entries(&target, &catalogue::proofs(store).await?).await?, Timestamp::now());
+        let (entries, now) = (catalogue::entries(&target, &catalogue::log(store).await?).await?, Timestamp::now());
         let keep = catalogue::newest_verified(&entries, now).map(|entry| &entry.listed.name);
         Ok::<_, Failure>(target.prune(config.keep_days, keep, now)?)
     };

@@ -1,11 +1,12 @@
 //! Which backups there are, and which of them were proved to restore. What the target has, it says; what was proved, the audit
 //! log says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use store::{BackupEvent, BackupRecord, Store, StoreError, Timestamp};
 
+use crate::doubt::Doubt;
 use crate::name::BackupName;
 use crate::target::{Listed, Target, TargetError};
 
@@ -69,16 +70,34 @@ pub struct Entry {
     pub listed: Listed,
     /// When it was last proved, if ever.
     pub verified: Option<Timestamp>,
+    /// Whether the audit log has a row that it was made.
+    pub recorded: bool,
 }
 
 /// When each backup was last proved, by the audit log.
 pub type Proofs = HashMap<BackupName, Timestamp>;
 
+/// What the audit log says of the backups that a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// When each was last proved.
+    pub proofs: Proofs,
+    /// Which were made here, or restored.
+    pub recorded: HashSet<BackupName>,
+}
+
+/// Reads it.
+pub async fn log(store: &Store) -> Result<Log, StoreError> {
+    let recorded = store.recorded_backups().await?.into_iter().filter_map(|one| one.name.parse().ok()).collect();
+    Ok(Log { proofs: proofs(store).await?, recorded })
+}
+
 /// What the audit log says about proofs.
 pub async fn proofs(store: &Store) -> Result<Proofs, StoreError> {
     let mut proofs = Proofs::new();
     for record in history(store).await? {
-        if let BackupEvent::Verified { name, .. } = &record.event
+        if let BackupEvent::Verified { name, accepted, .. } = &record.event
+            && accepted.iter().all(|word| Doubt::leaves_a_proof(word))
             && let Ok(name) = name.parse()
         {
             proofs.insert(name, record.at);
@@ -88,9 +107,13 @@ pub async fn proofs(store: &Store) -> Result<Proofs, StoreError> {
 }
 
 /// The backups that the target has, newest first.
-pub async fn entries(target: &Target, proofs: &Proofs) -> Result<Vec<Entry>, TargetError> {
-    let listed = target.list().await?.into_iter().rev();
-    Ok(listed.map(|listed| Entry { verified: proofs.get(&listed.name).copied(), listed }).collect())
+pub async fn entries(target: &Target, log: &Log) -> Result<Vec<Entry>, TargetError> {
+    let entry = |listed: Listed| Entry {
+        verified: log.proofs.get(&listed.name).copied(),
+        recorded: log.recorded.contains(&listed.name),
+        listed,
+    };
+    Ok(target.list().await?.into_iter().rev().map(entry).collect())
 }
 
 /// The newest of `entries` that was proved.
@@ -137,7 +160,11 @@ mod tests {
         assert!(!is_alarming(Some(&soon), now));
         assert!(is_alarming(Some(&future), now));
 
-        let entry = |name: &BackupName, verified| Entry { listed: Listed { name: name.clone(), bytes: 1 }, verified };
+        let entry = |name: &BackupName, verified| Entry {
+            listed: Listed { name: name.clone(), bytes: 1 },
+            verified,
+            recorded: true,
+        };
         let entries = [entry(&future, Some(now)), entry(&soon, None), entry(&right, Some(now))];
         assert_eq!(newest_verified(&entries, now), Some(&entries[2]));
         assert_eq!(newest_verified(&entries[..2], now), None);

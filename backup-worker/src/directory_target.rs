@@ -5,7 +5,7 @@
 //! ends. So two machines that share a directory neither replace nor remove what the other makes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use store::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, Sender};
 
+use crate::manifest;
 use crate::name::BackupName;
 use crate::pipe::{Buffers, Chunk};
 use crate::target::{Listed, TargetError, whole};
@@ -137,11 +138,18 @@ impl DirectoryTarget {
     }
 
     pub(crate) fn manifest(&self, name: &BackupName) -> Result<Vec<u8>, TargetError> {
-        fs::read(self.manifest_file(name)).map_err(|error| match error.kind() {
-            ErrorKind::NotFound if self.archive(name).exists() => TargetError::NoManifest(name.clone()),
-            ErrorKind::NotFound => TargetError::Missing(name.to_string()),
-            _ => self.unusable(&error),
-        })
+        let mut bytes = Vec::new();
+        // One byte more than it may have shows that it is longer.
+        let read = File::open(self.manifest_file(name))
+            .and_then(|file| file.take(manifest::LONGEST + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.archive(name).exists() {
+                true => TargetError::NoManifest(name.clone()),
+                false => TargetError::Missing(name.to_string()),
+            }),
+            Err(error) => Err(self.unusable(&error)),
+        }
     }
 
     pub(crate) async fn download(&self, name: &BackupName, chunks: Sender<Chunk>) -> Result<(), TargetError> {

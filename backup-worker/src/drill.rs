@@ -9,7 +9,7 @@ use std::time::Instant;
 use store::backup::inspect_unless_stopped;
 use store::{BackupEvent, DatabaseKey, Store, StoreError, Timestamp};
 
-use crate::archive::{self, ArchiveError};
+use crate::archive::{self, ArchiveError, Limits};
 use crate::backup::{blocking, until_set};
 use crate::catalogue::Wanted;
 use crate::config::Config;
@@ -19,7 +19,9 @@ use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkReader, pipe};
 use crate::progress::Watcher;
-use crate::target::{Target, TargetError};
+use crate::provenance::Provenance;
+use crate::target::Target;
+use crate::vouch::{Request, Vouched};
 use crate::work::{WorkError, WorkFolder};
 
 /// A backup that was proved to restore.
@@ -27,6 +29,8 @@ use crate::work::{WorkError, WorkFolder};
 pub struct Proof {
     /// Its manifest.
     pub manifest: Manifest,
+    /// What is known of its origin.
+    pub provenance: Provenance,
     /// How long downloading, unpacking and all checks took.
     pub seconds: f64,
 }
@@ -47,21 +51,22 @@ pub struct Drill {
 pub async fn drill(
     config: &Config,
     store: Option<&Store>,
-    wanted: &Wanted,
+    request: &Request,
     identities: &[BackupIdentity],
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Drill {
-    let mut name = match wanted {
+    let mut name = match &request.wanted {
         Wanted::Named(name) => Some(name.clone()),
         _ => None,
     };
     let proof = async {
         let work = WorkFolder::take(&config.database.path)?;
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let name = name.insert(wanted.find(&target, Timestamp::now()).await?);
+        let name = name.insert(request.wanted.find(&target, Timestamp::now()).await?);
+        let vouched = until_stopped(request.vouch(&target, name, identities, store), stop).await?;
         let key = config.database.key.duplicate();
-        prove(&target, name, identities, &work.file("restored.db"), &key, stop, watcher).await
+        prove(&target, vouched, identities, &work.file("restored.db"), &key, stop, watcher).await
     }
     .await;
     let event = match &proof {
@@ -69,6 +74,7 @@ pub async fn drill(
             name: proof.manifest.name.to_string(),
             data_age_seconds: Timestamp::now().since(proof.manifest.data_until()).as_secs(),
             restore_seconds: (proof.seconds * 1000.0).round() / 1000.0,
+            accepted: proof.provenance.accepted_words(),
         }),
         // The run that has the folder writes down how it ended.
         Err(Failure::Work(WorkError::Busy)) => None,
@@ -86,10 +92,10 @@ pub async fn drill(
 }
 
 /// Restores a backup to `path`, encrypted with `key`, and compares and inspects all of it. What is at `path` afterwards is
-/// sound only if this says so. `stop` breaks it off.
+/// sound only if this says so. `stop` breaks it off. No more is read than the manifest tells of.
 pub async fn prove(
     target: &Target,
-    name: &BackupName,
+    vouched: Vouched,
     identities: &[BackupIdentity],
     path: &Path,
     key: &DatabaseKey,
@@ -97,19 +103,21 @@ pub async fn prove(
     watcher: &Watcher,
 ) -> Result<Proof, Failure> {
     let start = Instant::now();
-    let bytes = or_stopped(target.manifest(name), stop).await?;
-    let manifest = Manifest::parse(&bytes, name).map_err(Failure::Manifest)?;
+    let Vouched { manifest, provenance } = vouched;
+    let name = &manifest.name;
+    check_room(path, manifest.database_bytes)?;
+    let limits = Limits { archive_bytes: manifest.archive_bytes, database_bytes: manifest.database_bytes };
     let (sender, receiver) = pipe();
     let (to, sealed, own) = (path.to_owned(), key.duplicate(), identities.to_vec());
     let told = watcher.clone();
     let all = manifest.database_bytes;
     let unpacking = blocking(move || {
-        archive::read(ChunkReader::new(receiver), &own, &to, &sealed, |bytes| {
+        archive::read(ChunkReader::new(receiver), &own, &to, &sealed, limits, |bytes| {
             told.of_bytes("downloading and unpacking", bytes, all);
         })
     });
     // Without its sender the pipe has ended, and so the unpacking.
-    let (unpacked, downloaded) = tokio::join!(unpacking, or_stopped(target.download(name, sender), stop));
+    let (unpacked, downloaded) = tokio::join!(unpacking, until_stopped(target.download(name, sender), stop));
     let sums = match (unpacked, downloaded) {
         (_, Err(Failure::Stopped)) => return Err(Failure::Stopped),
         // The download's own reason says more than that the pipe ended.
@@ -125,13 +133,31 @@ pub async fn prove(
     if let Some(difference) = manifest.difference(&found) {
         return Err(Failure::Manifest(difference));
     }
-    Ok(Proof { manifest, seconds: start.elapsed().as_secs_f64() })
+    Ok(Proof { manifest, provenance, seconds: start.elapsed().as_secs_f64() })
 }
 
-/// Waits for the target, unless asked to stop.
-async fn or_stopped<T>(asked: impl Future<Output = Result<T, TargetError>>, stop: &AtomicBool) -> Result<T, Failure> {
+/// Before an hour of downloading, and before a disk is filled that the site writes to.
+fn check_room(path: &Path, bytes: u64) -> Result<(), Failure> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Where the file system does not tell, the writing will.
+    let Ok(disk) = nix::sys::statvfs::statvfs(folder) else { return Ok(()) };
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+    if bytes <= free {
+        return Ok(());
+    }
+    let folder = folder.display();
+    Err(Failure::NotPossible(format!(
+        "the disk under {folder} is too full: it takes {bytes} bytes, and {free} are free"
+    )))
+}
+
+/// Waits for an answer, unless asked to stop.
+pub(crate) async fn until_stopped<T, E: Into<Failure>>(
+    asked: impl Future<Output = Result<T, E>>,
+    stop: &AtomicBool,
+) -> Result<T, Failure> {
     tokio::select! {
-        answer = asked => Ok(answer?),
+        answer = asked => answer.map_err(Into::into),
         () = until_set(stop) => Err(Failure::Stopped),
     }
 }

@@ -24,6 +24,9 @@ pub enum Failure {
     /// The manifest, or what differs from it.
     #[error("{0}")]
     Manifest(String),
+    /// Nobody vouches for the backup.
+    #[error("{0}")]
+    Untrusted(String),
     /// The database could not be copied.
     #[error(transparent)]
     Database(#[from] BackupError),

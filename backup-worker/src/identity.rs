@@ -6,19 +6,29 @@ use std::path::Path;
 
 use age::x25519::{Identity, Recipient};
 use bech32::{Bech32, Hrp};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use store::DatabaseKey;
 use zeroize::Zeroizing;
 
 /// Names the purpose of the derived key, for ever: archives that exist depend on it.
 const LABEL: &[u8] = b"wardpost-backup-age-v1";
 
+/// Names the purpose of the key that authenticates manifests, derived from an identity's own 32 bytes, so that it is kept,
+/// changed and given away with the identity. It never changes: manifests that exist depend on it.
+const MANIFEST_LABEL: &[u8] = b"wardpost-backup-manifest-v2";
+
 /// How age marks a private key.
 const PRIVATE: &str = "age-secret-key-";
 
-/// A private key that opens archives.
+/// A private key that opens archives, and authenticates their manifests.
 #[derive(Clone)]
-pub struct BackupIdentity(Identity);
+pub struct BackupIdentity {
+    age: Identity,
+    manifest_key: Zeroizing<[u8; 32]>,
+}
 
 /// Why a private key could not be had. No part of it is in the words.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +67,7 @@ impl BackupIdentity {
         let prefix = Hrp::parse(PRIVATE).map_err(|_| IdentityError::Derive)?;
         let text = bech32::encode::<Bech32>(prefix, bytes.as_slice()).map(Zeroizing::new);
         let text = text.map_err(|_| IdentityError::Derive)?;
-        text.parse().map(BackupIdentity).map_err(|_| IdentityError::Derive)
+        text.parse().ok().and_then(BackupIdentity::of).ok_or(IdentityError::Derive)
     }
 
     /// Those in a file, one a line; lines that begin with `#` are comments, as in age's own files.
@@ -70,24 +80,52 @@ impl BackupIdentity {
             if text.is_empty() || text.starts_with('#') {
                 continue;
             }
-            let parsed = text.parse().map_err(|_| IdentityError::NotAnIdentity { path: shown.clone(), line })?;
-            identities.push(BackupIdentity(parsed));
+            let parsed = text.parse().ok().and_then(BackupIdentity::of);
+            identities.push(parsed.ok_or_else(|| IdentityError::NotAnIdentity { path: shown.clone(), line })?);
         }
         if identities.is_empty() { Err(IdentityError::Empty { path: shown }) } else { Ok(identities) }
     }
 
+    fn of(age: Identity) -> Option<BackupIdentity> {
+        let (_, secret) = bech32::decode(age.to_string().expose_secret()).ok()?;
+        let secret = Zeroizing::new(secret);
+        let mut manifest_key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &secret).expand(MANIFEST_LABEL, manifest_key.as_mut()).ok()?;
+        Some(BackupIdentity { age, manifest_key })
+    }
+
+    /// The code (HMAC-SHA256) of a manifest's bytes under the key that follows this identity. The public
+    /// half is not enough to make it.
+    pub fn authenticate(&self, bytes: &[u8]) -> [u8; 32] {
+        self.code_of(bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether `code` is that code; compared in constant time.
+    pub fn has_authenticated(&self, bytes: &[u8], code: &[u8; 32]) -> bool {
+        self.code_of(bytes).verify(code.into()).is_ok()
+    }
+
+    fn code_of(&self, bytes: &[u8]) -> Hmac<Sha256> {
+        // A key of exactly one block's size or less is taken as it is: there is nothing that could fail.
+        let mut padded = Zeroizing::new([0; 64]);
+        padded[..32].copy_from_slice(self.manifest_key.as_slice());
+        let mut code = <Hmac<Sha256> as hmac::digest::KeyInit>::new((&*padded).into());
+        code.update(bytes);
+        code
+    }
+
     /// The public half.
     pub fn recipient(&self) -> BackupRecipient {
-        BackupRecipient(self.0.to_public())
+        BackupRecipient(self.age.to_public())
     }
 
     /// As age's tools read it.
     pub fn reveal(&self) -> SecretString {
-        self.0.to_string()
+        self.age.to_string()
     }
 
     pub(crate) fn as_age(&self) -> &dyn age::Identity {
-        &self.0
+        &self.age
     }
 }
 
@@ -146,6 +184,17 @@ mod tests {
     }
 
     #[test]
+    fn the_code_of_a_manifest_stays_the_same_and_follows_the_identity() {
+        let identity = BackupIdentity::derive(&key("0a")).unwrap();
+        let code = identity.authenticate(b"a manifest");
+        // Computed once with another implementation of RFC 5869 and RFC 2104: manifests that exist depend on it.
+        assert_eq!(hex::encode(&code[..4]), "cb54226c");
+        assert!(identity.has_authenticated(b"a manifest", &code));
+        assert!(!identity.has_authenticated(b"a manifesT", &code));
+        assert!(!BackupIdentity::derive(&key("0b")).unwrap().has_authenticated(b"a manifest", &code));
+    }
+
+    #[test]
     fn the_file_for_the_safe_is_read_back() {
         let identity = BackupIdentity::derive(&key("0a")).unwrap();
         let directory = tempfile::TempDir::new().unwrap();
@@ -154,6 +203,7 @@ mod tests {
         let read = BackupIdentity::read_file(&path).unwrap();
         assert_eq!(read.len(), 1);
         assert_eq!(read[0].recipient(), identity.recipient());
+        assert_eq!(read[0].authenticate(b"m"), identity.authenticate(b"m"));
     }
 
     #[test]

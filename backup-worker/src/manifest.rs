@@ -1,16 +1,36 @@
 //! What a backup must turn out to be, written down when it was made. A backup without its manifest does not count: the
 //! manifest is written last.
+//!
+//! Anyone who can write to the target can write manifests as well, so format 2 ends with a code under a key that only holders
+//! of an identity have ([`BackupIdentity::authenticate`]):
+//!
+//! ```text
+//! file = BODY || `,\n  "mac": "` || 64 lower-case hex characters || `"\n}\n`
+//! mac  = HMAC-SHA256(key that follows the identity, BODY)
+//! ```
+//! BODY is every byte before that end, from the `{` on, so nothing has to be parsed before the code is checked, and no
+//! second way of writing the same manifest has the same code. The whole is JSON. Format 1 had no code.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use store::Timestamp;
 use store::backup::Inspection;
+use store::{BackupContent, RecordedBackup, RecordedHead, Timestamp};
 
 use crate::archive::Sums;
+use crate::identity::BackupIdentity;
 use crate::name::BackupName;
 
-const FORMAT: u32 = 1;
+/// What this program writes.
+const FORMAT: u32 = 2;
+/// The format without a code, of programs before.
+const UNAUTHENTICATED: u32 = 1;
+/// The longest manifest that is read, in bytes. Ours take some 200 for each table and recipient, 2 KiB together.
+pub const LONGEST: u64 = 64 * 1024;
+
+/// What stands before and after the code.
+const MAC_START: &str = ",\n  \"mac\": \"";
+const MAC_END: &str = "\"\n}\n";
 
 /// What may stand in a secret's version beside letters and digits. Wide, since the version is taken from a comment.
 const VERSION: &[u8] = b" -_.:/+=";
@@ -62,6 +82,26 @@ pub struct Manifest {
     pub recipients: Vec<String>,
     /// How long it took to make, to the millisecond.
     pub seconds: f64,
+    /// The name of the database's log, see [`store::Store::audit_stream`]. This and what follows: since format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// Whose key authenticates this: an age public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticated_by: Option<String>,
+    /// The code, in hex. The last field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+}
+
+/// What the code of a manifest says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A holder of one of our identities wrote this.
+    Fits,
+    /// It is of a key that is not here: it says nothing.
+    OfAnotherKey,
+    /// There is none: format 1.
+    None,
 }
 
 impl Manifest {
@@ -84,15 +124,53 @@ impl Manifest {
             secret_version: None,
             recipients: Vec::new(),
             seconds: 0.0,
+            stream: Some(copy.stream.clone()),
+            authenticated_by: None,
+            mac: None,
         }
     }
 
-    /// Reads the manifest of the backup `name`. The error says what is wrong with it.
-    pub fn parse(bytes: &[u8], name: &BackupName) -> Result<Manifest, String> {
+    /// With its code, under the key that follows `identity`.
+    pub fn authenticate(mut self, identity: &BackupIdentity) -> Manifest {
+        self.authenticated_by = Some(identity.recipient().to_string());
+        self.mac = Some("0".repeat(64));
+        let text = self.to_json();
+        self.mac = split_mac(text.as_bytes()).map(|(body, _)| hex::encode(identity.authenticate(body)));
+        self
+    }
+
+    /// Reads the manifest of the backup `name`, of at most [`LONGEST`] bytes, and checks its code before anything else of it.
+    /// The error says what is wrong with it.
+    pub fn read(bytes: &[u8], name: &BackupName, identities: &[BackupIdentity]) -> Result<(Manifest, Code), String> {
+        if bytes.len() as u64 > LONGEST {
+            return Err(too_long());
+        }
+        let writer = split_mac(bytes).and_then(|(body, mac)| {
+            // All of them are tried, so that how long this takes tells nothing about which.
+            identities.iter().fold(None, |found, one| if one.has_authenticated(body, &mac) { Some(one) } else { found })
+        });
+        let manifest = Manifest::parse(bytes, name)?;
+        let ours = |public: &str| identities.iter().any(|one| one.recipient().to_string() == public);
+        match (writer, manifest.authenticated_by.as_deref()) {
+            (Some(writer), Some(public)) if writer.recipient().to_string() == public => Ok((manifest, Code::Fits)),
+            (None, Some(public)) if !ours(public) => Ok((manifest, Code::OfAnotherKey)),
+            (None, None) if manifest.format == UNAUTHENTICATED => Ok((manifest, Code::None)),
+            _ => Err(
+                "the manifest is not what was written: its code does not fit. Somebody has changed it at the target"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Reads it without asking for its code.
+    fn parse(bytes: &[u8], name: &BackupName) -> Result<Manifest, String> {
         let manifest: Manifest =
             serde_json::from_slice(bytes).map_err(|error| format!("the manifest cannot be read: {error}"))?;
-        if manifest.format != FORMAT {
-            return Err(format!("the manifest has format {}, and this program knows format {FORMAT}", manifest.format));
+        if !(UNAUTHENTICATED..=FORMAT).contains(&manifest.format) {
+            return Err(format!(
+                "the manifest has format {}, and this program knows formats up to {FORMAT}: use the newer program",
+                manifest.format
+            ));
         }
         if manifest.name != *name {
             return Err(format!("the manifest is that of {}: it was swapped", manifest.name));
@@ -111,6 +189,7 @@ impl Manifest {
         let word = |text: &str, more: &[u8]| {
             (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
         };
+        let has_code = self.format > UNAUTHENTICATED;
         let fields = [
             ("made_at", time(&self.made_at)),
             ("database_id", hex(&self.database_id)),
@@ -126,6 +205,14 @@ impl Manifest {
                 self.recipients.iter().all(|recipient| recipient.starts_with("age1") && word(recipient, b"")),
             ),
             ("seconds", (0.0..YEAR_SECONDS).contains(&self.seconds)),
+            ("stream", self.stream.as_deref().map_or(!has_code, |stream| has_code && word(stream, b"/-"))),
+            (
+                "authenticated_by",
+                self.authenticated_by
+                    .as_deref()
+                    .map_or(!has_code, |key| has_code && key.starts_with("age1") && word(key, b"")),
+            ),
+            ("mac", self.mac.as_deref().map_or(!has_code, |mac| has_code && mac.len() == 64 && hex(mac))),
         ];
         fields.into_iter().find(|(_, right)| !right).map(|(field, _)| field)
     }
@@ -134,6 +221,23 @@ impl Manifest {
     pub fn to_json(&self) -> String {
         // Texts and numbers always have a JSON form.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// What an audit row says of it.
+    pub fn to_record(&self) -> RecordedBackup {
+        RecordedBackup {
+            name: self.name.to_string(),
+            bytes: self.archive_bytes,
+            sha256: self.archive_sha256.clone(),
+            head: Some(RecordedHead { row: self.audit_head.id, hash: self.audit_head.hash.clone() }),
+            content: self.stream.clone().map(|stream| BackupContent {
+                database: self.database_id.clone(),
+                stream,
+                schema: self.schema,
+                database_bytes: self.database_bytes,
+                database_sha256: self.database_sha256.clone(),
+            }),
+        }
     }
 
     /// When the newest row in it was written.
@@ -161,6 +265,10 @@ impl Manifest {
         if self.database_id != found.database_id {
             return differs("the database's id", &self.database_id, &found.database_id);
         }
+        if self.stream.is_some() && self.stream != found.stream {
+            let name = |stream: &Option<String>| stream.clone().unwrap_or_default();
+            return differs("the name of the audit log", &name(&self.stream), &name(&found.stream));
+        }
         if self.schema != found.schema {
             return differs("the schema", &self.schema, &found.schema);
         }
@@ -181,130 +289,20 @@ impl Manifest {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use proptest::prelude::*;
-
-    use super::*;
-
-    pub(crate) fn sample() -> Manifest {
-        let name = BackupName::new(Timestamp::from_millis(1_790_000_000_000));
-        Manifest {
-            format: FORMAT,
-            made_at: name.at().to_rfc3339(),
-            name,
-            database_id: "00".into(),
-            schema: 2,
-            sqlite_version: "3.53.4".into(),
-            archive_bytes: 7,
-            archive_sha256: "aa".into(),
-            database_bytes: 8192,
-            database_sha256: "bb".into(),
-            rows: [("message".to_owned(), 3), ("person".to_owned(), 1)].into(),
-            audit_head: Head { id: 9, hash: "cc".into() },
-            data_until: "2026-11-23T01:59:00.000Z".into(),
-            secret_version: Some("v".into()),
-            recipients: vec!["age1x".into()],
-            seconds: 1.5,
-        }
-    }
-
-    #[test]
-    fn a_manifest_is_read_as_it_was_written() {
-        let manifest = sample();
-        assert_eq!(Manifest::parse(manifest.to_json().as_bytes(), &manifest.name), Ok(manifest));
-    }
-
-    #[test]
-    fn a_swapped_a_newer_and_a_broken_manifest_each_have_their_reason() {
-        let manifest = sample();
-        let other = BackupName::new(Timestamp::from_millis(1_800_000_000_000));
-        let json = manifest.to_json();
-        for (json, name, reason) in [
-            (json.clone(), &other, "swapped"),
-            (json.replace("\"format\": 1", "\"format\": 2"), &manifest.name, "format 2"),
-            (json[..json.len() / 2].to_owned(), &manifest.name, "cannot be read"),
-            (json.replace("\"schema\"", "\"scheme\""), &manifest.name, "cannot be read"),
-            (String::new(), &manifest.name, "cannot be read"),
-        ] {
-            let error = Manifest::parse(json.as_bytes(), name).unwrap_err();
-            assert!(error.contains(reason), "{error}");
-        }
-    }
-
-    #[test]
-    fn every_promise_is_compared() {
-        type Change = fn(&mut Manifest);
-        let changes: [(&str, Change); 9] = [
-            ("archive's size", |manifest| manifest.archive_bytes += 1),
-            ("archive's SHA-256", |manifest| manifest.archive_sha256.push('0')),
-            ("database's size", |manifest| manifest.database_bytes += 1),
-            ("database's SHA-256", |manifest| manifest.database_sha256.push('0')),
-            ("database's id", |manifest| manifest.database_id.push('0')),
-            ("schema", |manifest| manifest.schema += 1),
-            ("newest audit row", |manifest| manifest.audit_head.hash.push('0')),
-            ("age of the data", |manifest| manifest.data_until = "2026-11-23T01:59:00.001Z".into()),
-            ("rows of message", |manifest| *manifest.rows.entry("message".into()).or_default() += 1),
-        ];
-        assert_eq!(sample().difference(&sample()), None);
-        for (what, change) in changes {
-            let mut found = sample();
-            change(&mut found);
-            let words = sample().difference(&found).unwrap();
-            assert!(words.contains(what), "{what}: {words}");
-        }
-        let mut missing = sample();
-        missing.rows.remove("person");
-        assert!(sample().difference(&missing).unwrap().contains("rows of person"));
-    }
-
-    #[test]
-    fn manifests_that_others_wrote_are_read_or_refused_as_they_should_be() {
-        for input in testkit::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/manifests")) {
-            let read = Manifest::parse(&input.bytes, &sample().name);
-            match input.outcome.as_str() {
-                "read" => assert!(read.is_ok(), "{}: {read:?}", input.name),
-                reason => {
-                    let error = read.expect_err(&input.name);
-                    assert!(error.replace(' ', "-").contains(reason), "{}: {error}", input.name);
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Manifest::parse(&bytes, &sample().name);
-        }
-
-        /// Whoever can write to the target: each field replaced by anything. What is read has nothing in it that we would not
-        /// write, and reads as the same again.
-        #[test]
-        fn what_is_read_is_what_we_could_have_written(
-            field in proptest::sample::select(vec![
-                "made_at", "database_id", "schema", "sqlite_version", "archive_bytes", "archive_sha256", "database_bytes",
-                "rows", "audit_head", "data_until", "secret_version", "recipients", "seconds", "format", "name", "another",
-            ]),
-            text in "[0-9a-f]{0,8}|age1[a-z0-9]{0,8}|2026-11-23T0[0-9]:59:00\\.000Z|wardpost-20261123T020000Z\\.sqlite\\.gz\\.age|\\PC{0,12}|\\x1b\\[2J|\u{202e}",
-            number in proptest::option::of(any::<i64>()),
-            shape in 0..4,
-        ) {
-            let plain = number.map_or_else(|| serde_json::Value::from(text.as_str()), serde_json::Value::from);
-            let value = match shape {
-                0 => plain,
-                1 => serde_json::json!([plain]),
-                2 => serde_json::json!({ text: number.unwrap_or(1) }),
-                _ => serde_json::json!({ "id": number.unwrap_or(1), "hash": text }),
-            };
-            let mut json: serde_json::Value = serde_json::from_str(&sample().to_json()).unwrap();
-            json[field] = value;
-            if let Ok(manifest) = Manifest::parse(json.to_string().as_bytes(), &sample().name) {
-                let again = manifest.to_json();
-                prop_assert!(again.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{}", again);
-                prop_assert_eq!(Manifest::parse(again.as_bytes(), &sample().name), Ok(manifest));
-            }
-        }
-    }
+/// What is said of a manifest above [`LONGEST`].
+pub(crate) fn too_long() -> String {
+    format!("the manifest is longer than {LONGEST} bytes, which ours never are: somebody has changed it at the target")
 }
+
+/// What the code covers, and the code, where the file ends as ours do.
+fn split_mac(bytes: &[u8]) -> Option<(&[u8], [u8; 32])> {
+    let rest = bytes.strip_suffix(MAC_END.as_bytes())?;
+    let (rest, digits) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
+    let mut mac = [0; 32];
+    hex::decode_to_slice(digits, &mut mac).ok()?;
+    Some((rest.strip_suffix(MAC_START.as_bytes())?, mac))
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+pub(crate) mod tests;

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use store::backup::{ClaimError, claim};
-use store::{DatabaseKey, GivenUp, IfMissing, Store, Timestamp};
+use store::{DatabaseKey, GivenUp, IfMissing, Restoration, Store, Timestamp};
 
 use crate::backup::blocking;
 use crate::drill::{Proof, prove};
 use crate::failure::Failure;
 use crate::identity::BackupIdentity;
-use crate::name::BackupName;
 use crate::progress::Watcher;
+use crate::provenance::Source;
 use crate::target::Target;
+use crate::vouch::Vouched;
 
 /// What SQLite keeps beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -31,13 +32,15 @@ pub struct Restored {
     pub replaced: Option<PathBuf>,
     /// The end of its audit log, where it could be read.
     pub given_up: Option<GivenUp>,
+    /// How many sessions were live in the backup, and are ended.
+    pub ended_sessions: usize,
 }
 
-/// Restores the backup `name` to `path`. A database that is there is replaced only if nobody has it open. `stop` breaks it
-/// off while that can be done.
+/// Restores a backup to `path`, and ends every session in it. A database that is there is replaced only if nobody has it
+/// open. `stop` breaks it off while that can be done.
 pub async fn restore(
     target: &Target,
-    name: &BackupName,
+    vouched: Vouched,
     identities: &[BackupIdentity],
     path: &Path,
     key: &DatabaseKey,
@@ -53,7 +56,7 @@ pub async fn restore(
     let new = beside(path, ".restoring");
     let _alone = Alone::at(&new)?;
     remove_with_companions(&new)?;
-    let restored = put_back(target, name, identities, path, &new, key, stop, watcher).await;
+    let restored = put_back(target, vouched, identities, path, &new, key, stop, watcher).await;
     if restored.is_err()
         && let Err(error) = remove_with_companions(&new)
     {
@@ -103,7 +106,7 @@ impl Drop for Alone {
 #[expect(clippy::too_many_arguments, reason = "each is one thing, and a struct of them would be used here alone")]
 async fn put_back(
     target: &Target,
-    name: &BackupName,
+    vouched: Vouched,
     identities: &[BackupIdentity],
     path: &Path,
     new: &Path,
@@ -111,15 +114,22 @@ async fn put_back(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Restored, Failure> {
-    let proof = prove(target, name, identities, new, key, stop, watcher).await?;
+    let proof = prove(target, vouched, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
     let store = Store::open(new, key, IfMissing::Refuse).await?;
-    let recorded = store.record_restore(&name.to_string(), given_up.clone(), Timestamp::now()).await;
+    let restoration = Restoration {
+        archive: proof.manifest.to_record(),
+        given_up: given_up.clone(),
+        authenticated: proof.provenance.authenticated,
+        known_from: proof.provenance.known_from.map(Source::as_str),
+        accepted: proof.provenance.accepted_words(),
+    };
+    let recorded = store.record_restore(restoration, Timestamp::now()).await;
     store.close().await;
-    recorded?;
+    let ended_sessions = recorded?;
     let (path, new) = (path.to_owned(), new.to_owned());
     let replaced = blocking(move || take_place(&path, &new)).await?;
-    Ok(Restored { proof, replaced, given_up })
+    Ok(Restored { proof, replaced, given_up, ended_sessions })
 }
 
 /// Where the log of the old database ends, if there is one that can still be opened.

@@ -12,13 +12,14 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Instant;
 
 use crate::backup::{self, first_of};
-use crate::catalogue::{self, Entry, Proofs, Wanted};
+use crate::catalogue::{self, Entry, Log, Wanted};
 use crate::config::Config;
 use crate::drill;
 use crate::failure::Failure;
 use crate::progress::Watcher;
 use crate::schedule::{self, Schedule, Task};
 use crate::target::{Target, TargetError};
+use crate::vouch::Request;
 use crate::work::{WorkError, WorkFolder};
 
 /// How long a run may still take once the program was asked to stop; then, or when it is asked again, it is broken off.
@@ -237,7 +238,7 @@ impl Worker<'_> {
             }
             Task::Drill => {
                 let identities = drill::identities(self.config, None)?;
-                let (latest, watcher) = (Wanted::Latest, Watcher::silent());
+                let (latest, watcher) = (Request::of(Wanted::Latest), Watcher::silent());
                 let drill = drill::drill(self.config, Some(self.store), &latest, &identities, stop, &watcher).await;
                 let proof = first_of(drill.proof, drill.recorded.map(|_| ()))?;
                 let name = &proof.manifest.name;
@@ -249,15 +250,15 @@ impl Worker<'_> {
     }
 
     async fn raise_alarm(&self) {
-        let proofs = match catalogue::proofs(self.store).await {
-            Ok(proofs) => proofs,
+        let log = match catalogue::log(self.store).await {
+            Ok(log) => log,
             Err(error) => {
                 tracing::error!(%error, "the audit log does not tell what was proved");
                 return;
             }
         };
         let now = Timestamp::now();
-        let newest = match self.entries(&proofs).await {
+        let newest = match self.entries(&log).await {
             Ok(entries) => {
                 if let Some(entry) = entries.iter().find(|entry| catalogue::is_of_the_future(&entry.listed.name, now)) {
                     let name = &entry.listed.name;
@@ -268,7 +269,7 @@ impl Worker<'_> {
             Err(error) => {
                 // What it had is better than nothing.
                 tracing::warn!(%error, "the target does not tell which backups it has; the audit log is asked alone");
-                proofs.into_keys().filter(|name| !catalogue::is_of_the_future(name, now)).max()
+                log.proofs.into_keys().filter(|name| !catalogue::is_of_the_future(name, now)).max()
             }
         };
         if catalogue::is_alarming(newest.as_ref(), now) {
@@ -281,8 +282,8 @@ impl Worker<'_> {
         }
     }
 
-    async fn entries(&self, proofs: &Proofs) -> Result<Vec<Entry>, TargetError> {
+    async fn entries(&self, log: &Log) -> Result<Vec<Entry>, TargetError> {
         let target = Target::open(&self.config.target, self.config.encryption.clone()).await?;
-        catalogue::entries(&target, proofs).await
+        catalogue::entries(&target, log).await
     }
 }

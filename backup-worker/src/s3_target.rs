@@ -14,6 +14,7 @@ use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 use process::{aws, backoff};
 use tokio::sync::mpsc::Sender;
 
+use crate::manifest;
 use crate::name::BackupName;
 use crate::pipe::Chunk;
 use crate::target::{Listed, ServerEncryption, TargetError, whole};
@@ -88,12 +89,16 @@ impl S3Target {
             }
             Err(error) => return Err(self.explain("s3:GetObject", &error)),
         };
-        let body = reply.body.collect().await;
+        let (mut body, mut bytes) = (reply.body, Vec::new());
         let broken = |error| TargetError::Unavailable(format!("the manifest broke off: {}", aws::causes(&error)));
-        match body.map_err(broken)?.to_vec() {
-            taken_back if taken_back.is_empty() => Err(TargetError::NoManifest(name.clone())),
-            manifest => Ok(manifest),
+        while let Some(piece) = body.try_next().await.map_err(broken)? {
+            bytes.extend_from_slice(&piece);
+            if bytes.len() as u64 > manifest::LONGEST {
+                return Err(TargetError::Wrong(manifest::too_long()));
+            }
         }
+        // An empty one was taken back.
+        if bytes.is_empty() { Err(TargetError::NoManifest(name.clone())) } else { Ok(bytes) }
     }
 
     /// A download that breaks off is taken up where it broke.

@@ -213,6 +213,10 @@ class ComposedSite:
             self._members[person] = EdgeVisitor(self, person)
         return self._members[person]
 
+    def forget_members(self):
+        """Who is asked for from now on signs in again."""
+        self._members.clear()
+
     def stranger(self):
         return EdgeVisitor(self)
 

@@ -34,12 +34,13 @@ def copy_database(source, target):
     return target
 
 
-def open_database(path, key=KEY):
-    """The file, with the triggers that guard it taken away: an intruder with the key would do the same."""
+def open_database(path, key=KEY, *, guarded=False):
+    """The file, with the triggers that guard it taken away, if not `guarded`: an intruder with the key would do the same."""
     connection = sqlcipher3.connect(str(path), isolation_level=None)
     connection.execute(f"PRAGMA key = \"x'{key}'\"")
-    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        connection.execute(f"DROP TRIGGER {trigger}")
+    if not guarded:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
     connection.execute("PRAGMA foreign_keys = OFF")
     return connection
 

@@ -10,14 +10,14 @@ pub enum About {
     /// DATABASE_RESTORED.
     Restored(RestoreRecord),
     /// BACKUP_CREATED.
-    Backup(RecordedBackup),
+    Backup(BackupRow),
     /// AUDIT_ROW_QUARANTINED: this row is in no copy.
     GivenUpOn(AuditId),
 }
 
 /// A backup as the log recorded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedBackup {
+pub struct BackupRow {
     /// The row that says so.
     pub row: AuditId,
     /// The archive's name.
@@ -48,7 +48,7 @@ impl About {
                         Some(head) => Some(head.position()?),
                         None => None,
                     };
-                    Some(About::Backup(RecordedBackup { row: fields.id, name, head }))
+                    Some(About::Backup(BackupRow { row: fields.id, name, head }))
                 }
                 _ => None,
             },

@@ -14,6 +14,7 @@ pub mod config;
 pub mod event;
 pub mod journal;
 pub mod lineage;
+pub mod recorded;
 pub mod rows;
 pub mod run;
 pub mod scope;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use store::{AuditId, ChainPosition, Hash, RestoreRecord, Timestamp};
 
-use crate::about::RecordedBackup;
+use crate::about::BackupRow;
 use crate::scope::{LocalRestore, Scope};
 
 /// What the copy holds under one name, as far as it is needed here. Where there is nothing, there are no facts.
@@ -27,7 +27,7 @@ pub struct StreamFacts {
     /// The rows that are [`Wanted`], and every hash that the copy has for them.
     pub heads: BTreeMap<AuditId, Vec<Hash>>,
     /// The backups that are [`Wanted`], by name, and every row that records one.
-    pub backups: BTreeMap<String, Vec<RecordedBackup>>,
+    pub backups: BTreeMap<String, Vec<BackupRow>>,
 }
 
 /// What has to be looked up in a stream to judge the restores from it.

@@ -60,7 +60,7 @@ impl World {
         let name = format!("backup-{}", self.backups.len());
         self.backups.push((name.clone(), head, rows, self.restores.clone()));
         self.write(1);
-        let recorded = RecordedBackup { row: head.id.next(), name: name.clone(), head: Some(head) };
+        let recorded = BackupRow { row: head.id.next(), name: name.clone(), head: Some(head) };
         self.facts.get_mut(&self.current).unwrap().backups.entry(name.clone()).or_default().push(recorded);
         name
     }
@@ -81,6 +81,7 @@ impl World {
                 restored_head: Some(head.into()),
                 given_up_head: knows.then_some(given_up_head),
                 given_up_stream: knows.then(|| self.current.clone()),
+                ..RestoreDetails::default()
             },
         };
         rows.push(record.hash);
@@ -179,7 +180,7 @@ fn each_thing_that_a_forged_restore_can_get_wrong_is_a_fault() {
     assert_eq!(spoilt(|world| world.restores[0].record.details.restored_head = None), Some(Proof::HeadUnknown));
     // No such backup, one that ended elsewhere, or one that was made before the head.
     assert_eq!(spoilt(|world| world.restores[0].record.details.backup = "x".into()), Some(Proof::BackupUnknown));
-    fn recorded(world: &mut World) -> &mut RecordedBackup {
+    fn recorded(world: &mut World) -> &mut BackupRow {
         &mut world.facts.get_mut("d").unwrap().backups.get_mut("backup-0").unwrap()[0]
     }
     assert_eq!(

@@ -26,6 +26,9 @@ pub enum BackupEvent {
         data_age_seconds: u64,
         /// How long restoring and checking took.
         restore_seconds: f64,
+        /// What was accepted of it that is no proof of where it comes from, in words of backup-worker's; mostly nothing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted: Vec<String>,
     },
     /// It was made and uploaded.
     Created {
@@ -35,9 +38,12 @@ pub enum BackupEvent {
         bytes: u64,
         /// The archive's SHA-256, in hex.
         sha256: String,
-        /// The end of the log in it; earlier versions did not write it down.
+        /// The end of the log in it; rows of older programs do not have this, nor what follows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         head: Option<RecordedHead>,
+        /// What else is in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<BackupContent>,
     },
     /// Making or proving it failed.
     Failed {
@@ -48,6 +54,47 @@ pub enum BackupEvent {
         /// Why; never a secret.
         reason: String,
     },
+}
+
+/// What an archive holds. Sizes are bytes, hashes SHA-256 in hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupContent {
+    /// The database's id.
+    pub database: String,
+    /// The name of its log, see [`Store::audit_stream`].
+    pub stream: String,
+    /// Its schema.
+    pub schema: i64,
+    /// The size of its pages.
+    pub database_bytes: u64,
+    /// Their hash.
+    pub database_sha256: String,
+}
+
+/// An archive that a log vouches for: it was made (BACKUP_CREATED), or the database comes from it (DATABASE_RESTORED).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedBackup {
+    /// The archive's name.
+    #[serde(alias = "backup")]
+    pub name: String,
+    /// The archive's size.
+    pub bytes: u64,
+    /// The archive's hash.
+    pub sha256: String,
+    /// The end of the log in it; none where an older program wrote the row.
+    #[serde(alias = "restored_head", default)]
+    pub head: Option<RecordedHead>,
+    /// What else is in it; none as well.
+    #[serde(default)]
+    pub content: Option<BackupContent>,
+}
+
+impl RecordedBackup {
+    /// Reads the details of an audit row; none where it vouches for no archive.
+    pub fn of_row(action: &str, details: &str) -> Option<RecordedBackup> {
+        let vouches = [Action::BackupCreated, Action::DatabaseRestored].iter().any(|known| known.as_str() == action);
+        vouches.then(|| serde_json::from_str(details).ok()).flatten()
+    }
 }
 
 /// An event and when it was.
@@ -96,6 +143,20 @@ impl Store {
                 records.push(record(row)?);
             }
             Ok(records)
+        })
+        .await
+    }
+
+    /// The archives that this log vouches for, oldest row first.
+    pub async fn recorded_backups(&self) -> Result<Vec<RecordedBackup>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT action, details FROM audit_log \
+                 WHERE action IN ('BACKUP_CREATED', 'DATABASE_RESTORED') ORDER BY id",
+            )?;
+            let rows = select.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            Ok(rows.iter().filter_map(|(action, details)| RecordedBackup::of_row(action, details)).collect())
         })
         .await
     }

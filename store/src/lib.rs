@@ -51,7 +51,7 @@ mod testing;
 
 pub use audit::Action;
 pub use audit_query::{AuditFilter, AuditPage, AuditRow, ExportFormat};
-pub use backup_record::{BackupEvent, BackupRecord};
+pub use backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup};
 pub use chain::{ChainFault, ChainVerdict};
 pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
 pub use draft::{Draft, DraftSaved, DraftVersion, Seen};
@@ -66,7 +66,7 @@ pub use inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, 
 pub use key::{DatabaseKey, KeyError};
 pub use message::{Deletion, Message, NewMessage, Opened, Sent};
 pub use person::{Author, Identity, Person, StaffChange};
-pub use restore_record::{GivenUp, RecordedHead, RestoreDetails, RestoreRecord};
+pub use restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use schema::IfMissing;
 pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
 pub use session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};

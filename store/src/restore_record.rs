@@ -5,9 +5,12 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Action, Entry, clip};
+use crate::backup_record::{BackupContent, RecordedBackup};
 use crate::chain_hash::{ChainPosition, Hash};
+use crate::emergency::end_open_grants_of_all;
 use crate::error::StoreError;
 use crate::id::AuditId;
+use crate::session::{EndReason, end_all};
 use crate::shipping::AuditEvent;
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -43,12 +46,39 @@ impl From<ChainPosition> for RecordedHead {
 pub struct RestoreDetails {
     /// The archive's name.
     pub backup: String,
+    /// The archive's size.
+    pub bytes: Option<u64>,
+    /// The archive's SHA-256, in hex.
+    pub sha256: Option<String>,
+    /// What else is in it.
+    pub content: Option<BackupContent>,
     /// The end of the log in the backup: the row before this one.
     pub restored_head: Option<RecordedHead>,
     /// The end of the log that was given up, where it could still be read.
     pub given_up_head: Option<RecordedHead>,
     /// The name of that log, see [`Store::audit_stream`].
     pub given_up_stream: Option<String>,
+    /// Whether the manifest's code fits a key of ours.
+    pub authenticated: bool,
+    /// What knew of the archive.
+    pub known_from: Option<String>,
+    /// What was accepted all the same.
+    pub accepted: Vec<String>,
+}
+
+/// A restore that is to be written down.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    /// The archive that was put back.
+    pub archive: RecordedBackup,
+    /// The end of the log that was given up for it, where it could still be read.
+    pub given_up: Option<GivenUp>,
+    /// Whether the manifest's code fits a key of ours.
+    pub authenticated: bool,
+    /// What knew of the archive, in a word of backup-worker's; none where nothing did.
+    pub known_from: Option<&'static str>,
+    /// What was accepted all the same, in words of backup-worker's.
+    pub accepted: Vec<String>,
 }
 
 /// The end of a log that a restore gives up.
@@ -99,28 +129,33 @@ pub(crate) fn stream_name(database_id: &str, restored: AuditId, hash: &Hash) -> 
 }
 
 impl Store {
-    /// Writes DATABASE_RESTORED, the first row after a restore: from which archive, where its log ended, and the end of the
-    /// log that was given up for it, where it could still be read. From this row on the log has a name of its own, see
-    /// [`Store::audit_stream`].
-    pub async fn record_restore(
-        &self,
-        name: &str,
-        given_up: Option<GivenUp>,
-        at: Timestamp,
-    ) -> Result<AuditId, StoreError> {
-        let backup = clip(name, LONGEST_NAME).to_owned();
+    /// Writes DATABASE_RESTORED, the first row after a restore: from which archive, where its log ended, the end of the log
+    /// that was given up for it, and who vouched for it. From this row on the log has a name of its own, see
+    /// [`Store::audit_stream`]. In the same transaction every session ends, and every emergency code that was not used:
+    /// what was ended after the backup must not come to life again. Gives how many sessions those were.
+    pub async fn record_restore(&self, restoration: Restoration, at: Timestamp) -> Result<usize, StoreError> {
         self.write(move |write| {
-            let (head, stream) = given_up.map(|end| (end.head, end.stream)).unzip();
+            let Restoration { archive, given_up, authenticated, known_from, accepted } = restoration;
+            let (given_up_head, given_up_stream) = given_up.map(|end| (end.head.into(), end.stream)).unzip();
             let details = RestoreDetails {
-                backup,
+                backup: clip(&archive.name, LONGEST_NAME).to_owned(),
+                bytes: Some(archive.bytes),
+                sha256: Some(archive.sha256),
+                content: archive.content,
                 restored_head: Some(write.head.into()),
-                given_up_head: head.map(Into::into),
-                given_up_stream: stream,
+                given_up_head,
+                given_up_stream,
+                authenticated,
+                known_from: known_from.map(str::to_owned),
+                accepted,
             };
             let details =
                 serde_json::to_value(details).map_err(|_| StoreError::internal("a restore's details are no JSON"))?;
             let action = Action::DatabaseRestored;
-            write.append(Entry { at, person: None, action, message: None, details, ip: None })
+            write.append(Entry { at, person: None, action, message: None, details, ip: None })?;
+            let ended = end_all(write, EndReason::Restored, at)?;
+            end_open_grants_of_all(write, at)?;
+            Ok(ended)
         })
         .await
     }

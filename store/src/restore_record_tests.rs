@@ -8,7 +8,7 @@ async fn a_restore_names_both_ends_and_the_log_that_was_given_up() {
     let head = test.store.audit_head().await.unwrap();
     assert_eq!(test.store.restores().await.unwrap(), []);
     let given_up = GivenUp { stream: "old".into(), head };
-    test.store.record_restore("a.sqlite.gz.age", Some(given_up), at(0)).await.unwrap();
+    test.store.record_restore(restoration(Some(given_up)), at(0)).await.unwrap();
     let row = log(&test.store).await.remove(1);
     assert_eq!(row.action, "DATABASE_RESTORED");
     let details: serde_json::Value = serde_json::from_str(&row.details).unwrap();
@@ -27,7 +27,7 @@ async fn a_restore_names_both_ends_and_the_log_that_was_given_up() {
 #[tokio::test]
 async fn a_restore_on_a_new_machine_gives_up_nothing_that_is_known() {
     let test = TestStore::new().await;
-    test.store.record_restore("a", None, at(0)).await.unwrap();
+    test.store.record_restore(restoration(None), at(0)).await.unwrap();
     let found = test.store.restores().await.unwrap().remove(0);
     assert_eq!((found.details.given_up_head, found.details.given_up_stream), (None, None));
 }

@@ -96,10 +96,12 @@ pub enum EndReason {
     EmergencyOver,
     /// It was an emergency access, and the operator took it back.
     EmergencyRevoked,
+    /// The database was restored from a backup, in which the session was live.
+    Restored,
 }
 
 impl EndReason {
-    const ALL: [EndReason; 8] = [
+    const ALL: [EndReason; 9] = [
         EndReason::SignedOut,
         EndReason::Idle,
         EndReason::Absolute,
@@ -108,6 +110,7 @@ impl EndReason {
         EndReason::Elsewhere,
         EndReason::EmergencyOver,
         EndReason::EmergencyRevoked,
+        EndReason::Restored,
     ];
 
     /// Whether time ran out on somebody who may have been writing: what was typed is kept then.
@@ -125,6 +128,7 @@ impl EndReason {
             EndReason::Elsewhere => "elsewhere",
             EndReason::EmergencyOver => "emergency_over",
             EndReason::EmergencyRevoked => "emergency_revoked",
+            EndReason::Restored => "restored",
         }
     }
 }
@@ -307,21 +311,7 @@ impl Store {
         let ended = self
             .write(move |write| {
                 let overdue = overdue(write.connection)?;
-                for session in &overdue {
-                    end_session(write, session.id, session.reason, at)?;
-                    write.append(Entry {
-                        at,
-                        person: Some(session.person),
-                        action: Action::SessionExpired,
-                        message: None,
-                        details: json!({
-                            "session": session.id,
-                            "reason": session.reason.as_str(),
-                            "last_active": session.last_active_at.to_rfc3339(),
-                        }),
-                        ip: None,
-                    })?;
-                }
+                end_each(write, &overdue, at)?;
                 Ok(overdue.len())
             })
             .await?;
@@ -361,6 +351,40 @@ struct Overdue {
     person: PersonId,
     last_active_at: Timestamp,
     reason: EndReason,
+}
+
+/// Ends every session that is live, with a row SESSION_EXPIRED each; gives how many.
+pub(crate) fn end_all(write: &mut Write<'_>, reason: EndReason, at: Timestamp) -> Result<usize, StoreError> {
+    let live: Vec<Overdue> = {
+        let mut select = write
+            .connection
+            .prepare_cached("SELECT id, person_id, last_active_at FROM session WHERE ended_at IS NULL ORDER BY id")?;
+        let rows = select.query_map((), |row| {
+            Ok(Overdue { id: row.get(0)?, person: row.get(1)?, last_active_at: row.get(2)?, reason })
+        })?;
+        rows.collect::<Result<_, _>>()?
+    };
+    end_each(write, &live, at)?;
+    Ok(live.len())
+}
+
+fn end_each(write: &mut Write<'_>, sessions: &[Overdue], at: Timestamp) -> Result<(), StoreError> {
+    for session in sessions {
+        end_session(write, session.id, session.reason, at)?;
+        write.append(Entry {
+            at,
+            person: Some(session.person),
+            action: Action::SessionExpired,
+            message: None,
+            details: json!({
+                "session": session.id,
+                "reason": session.reason.as_str(),
+                "last_active": session.last_active_at.to_rfc3339(),
+            }),
+            ip: None,
+        })?;
+    }
+    Ok(())
 }
 
 /// The check that every act makes in its own transaction.

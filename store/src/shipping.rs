@@ -106,18 +106,7 @@ impl Store {
     /// was written before and after a restore has the same numbers, and must not meet under one name.
     pub async fn audit_stream(&self) -> Result<String, StoreError> {
         let database_id = self.database_id().to_owned();
-        self.look_up(|connection| {
-            let mut select = connection
-                .prepare_cached("SELECT id, hash FROM audit_log WHERE action = ?1 ORDER BY id DESC LIMIT 1")?;
-            let restored: Option<(AuditId, Hash)> = select
-                .query_row([Action::DatabaseRestored.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            Ok(match restored {
-                None => database_id,
-                Some((id, hash)) => stream_name(&database_id, id, &hash),
-            })
-        })
-        .await
+        self.look_up(move |connection| Ok(stream_of(connection, &database_id)?)).await
     }
 
     /// At most `limit` rows after the row `after`, oldest first, and no more once their details pass `bytes` together (but
@@ -139,6 +128,16 @@ impl Store {
                 }
             }
             Ok(events)
+        })
+        .await
+    }
+
+    /// Whether the log has the row `id` with this hash, in hex.
+    pub async fn audit_row_has_hash(&self, id: i64, hash: &str) -> Result<bool, StoreError> {
+        let Some(hash) = Hash::parse(hash) else { return Ok(false) };
+        self.look_up(move |connection| {
+            let mut select = connection.prepare_cached("SELECT 1 FROM audit_log WHERE id = ?1 AND hash = ?2")?;
+            Ok(select.exists((id, hash))?)
         })
         .await
     }
@@ -274,6 +273,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// See [`Store::audit_stream`].
+pub(crate) fn stream_of(connection: &Connection, database_id: &str) -> rusqlite::Result<String> {
+    let mut select =
+        connection.prepare_cached("SELECT id, hash FROM audit_log WHERE action = ?1 ORDER BY id DESC LIMIT 1")?;
+    let restored: Option<(AuditId, Hash)> =
+        select.query_row([Action::DatabaseRestored.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(match restored {
+        None => database_id.to_owned(),
+        Some((id, hash)) => stream_name(database_id, id, &hash),
+    })
 }
 
 fn begin_books(connection: &Connection, copy: &AuditCopy) -> Result<(), StoreError> {

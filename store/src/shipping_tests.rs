@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::chain_hash::chain_hash;
 use crate::testing::*;
+use crate::{RecordedBackup, Restoration};
 
 fn copy_named(sink: &str) -> AuditCopy {
     AuditCopy { sink: sink.into(), stream: "s".into() }
@@ -132,10 +133,10 @@ async fn a_restored_database_has_a_log_of_another_name() {
     let test = store_with_rows(4).await;
     let before = test.store.audit_stream().await.unwrap();
     assert_eq!(before, test.store.database_id());
-    test.store.record_restore("b", None, at(20)).await.unwrap();
+    test.store.record_restore(restoration(None), at(20)).await.unwrap();
     let once = test.store.audit_stream().await.unwrap();
     assert!(once.starts_with(&format!("{before}/restored-5-")), "{once}");
-    test.store.record_restore("b", None, at(21)).await.unwrap();
+    test.store.record_restore(restoration(None), at(21)).await.unwrap();
     assert_ne!(test.store.audit_stream().await.unwrap(), once);
 }
 

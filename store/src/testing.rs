@@ -176,3 +176,17 @@ pub(crate) async fn assert_sound(store: &Store) -> u64 {
         ChainVerdict::Broken { row, fault } => panic!("row {row}: {fault}"),
     }
 }
+
+/// A restore of a backup that the log knew.
+pub(crate) fn restoration(given_up: Option<GivenUp>) -> Restoration {
+    let content = BackupContent {
+        database: "d".into(),
+        stream: "d".into(),
+        schema: 4,
+        database_bytes: 4096,
+        database_sha256: "11".into(),
+    };
+    let (name, sha256) = ("a.sqlite.gz.age".to_owned(), "00".to_owned());
+    let archive = RecordedBackup { name, bytes: 7, sha256, head: None, content: Some(content) };
+    Restoration { archive, given_up, authenticated: true, known_from: Some("log"), accepted: vec!["older".into()] }
+}

@@ -6,34 +6,38 @@ use serde_json::json;
 use store::Timestamp;
 
 use super::open_if_possible;
-use crate::catalogue::{self, Entry, Proofs, is_alarming, is_of_the_future, newest_verified};
+use crate::catalogue::{self, Entry, Log, is_alarming, is_of_the_future, newest_verified};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::target::Target;
 
 /// Exit 0 also where nothing was proved for long; the list says so first.
 pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure> {
-    let proofs = proofs(config).await;
+    let log = log(config).await;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
-    let knows_proofs = proofs.is_some();
-    let entries = catalogue::entries(&target, &proofs.unwrap_or_default()).await?;
+    let knows_proofs = log.is_some();
+    let entries = catalogue::entries(&target, &log.unwrap_or_default()).await?;
     let now = Timestamp::now();
-    say(&if as_json { to_json(config, &entries, now) } else { to_text(config, &entries, knows_proofs, now) });
+    say(&if as_json {
+        to_json(config, &entries, knows_proofs, now)
+    } else {
+        to_text(config, &entries, knows_proofs, now)
+    });
     Ok(Exit::Done)
 }
 
-/// What was proved, where there is a database that tells it.
-async fn proofs(config: &Config) -> Option<Proofs> {
+/// What was made and proved, where there is a database that tells it.
+async fn log(config: &Config) -> Option<Log> {
     let store = open_if_possible(config).await?;
-    let proofs = catalogue::proofs(&store).await;
+    let log = catalogue::log(&store).await;
     store.close().await;
-    if let Err(error) = &proofs {
+    if let Err(error) = &log {
         complain(&format!("backup-worker: the audit log does not tell what was proved: {error}"));
     }
-    proofs.ok()
+    log.ok()
 }
 
-fn to_json(config: &Config, entries: &[Entry], now: Timestamp) -> String {
+fn to_json(config: &Config, entries: &[Entry], knows_log: bool, now: Timestamp) -> String {
     let newest = newest_verified(entries, now).map(|entry| &entry.listed.name);
     let backups: Vec<_> = entries
         .iter()
@@ -45,6 +49,7 @@ fn to_json(config: &Config, entries: &[Entry], now: Timestamp) -> String {
                 "bytes": entry.listed.bytes,
                 "of_the_future": is_of_the_future(&entry.listed.name, now),
                 "verified_at": entry.verified.map(Timestamp::to_rfc3339),
+                "recorded": knows_log.then_some(entry.recorded),
             })
         })
         .collect();
@@ -68,14 +73,20 @@ fn to_text(config: &Config, entries: &[Entry], knows_proofs: bool, now: Timestam
         return text + &format!("There is no backup at {}.", config.target);
     }
     text.push_str(&format!("{:<40} {:>9} {:>14}  proved to restore\n", "name", "age", "bytes"));
-    for Entry { listed, verified } in entries {
+    for Entry { listed, verified, recorded } in entries {
         let verified =
             verified.map_or(if knows_proofs { "never" } else { "not known" }.to_owned(), Timestamp::to_rfc3339);
         let age = match is_of_the_future(&listed.name, now) {
             true => "to come".to_owned(),
             false => age(now.since(listed.name.at()).as_secs()),
         };
-        text.push_str(&format!("{:<40} {age:>9} {:>14}  {verified}\n", listed.name.to_string(), listed.bytes));
+        let note = if knows_proofs && !recorded { "  NOT RECORDED" } else { "" };
+        text.push_str(&format!("{:<40} {age:>9} {:>14}  {verified}{note}\n", listed.name.to_string(), listed.bytes));
+    }
+    if knows_proofs && entries.iter().any(|entry| !entry.recorded) {
+        text.push_str(
+            "NOT RECORDED: the audit log here does not know it. It was made before a restore, or not by this installation.\n",
+        );
     }
     if entries.iter().any(|entry| is_of_the_future(&entry.listed.name, now)) {
         text.push_str(

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use process::console::complain;
 use process::{Exit, Shutdown, Started};
 use store::{IfMissing, Store, Timestamp};
@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::priority;
 use crate::run;
+use crate::vouch::{Request, read_answer};
 
 const EXAMPLES: &str = "\
 Settings are read from the environment and from the file WARDPOST_ENV_FILE names (/run/wardpost/env).
@@ -69,6 +70,8 @@ enum Command {
         /// A file with age identities that open it, beside the key derived from DB_ENCRYPTION_KEY.
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
+        #[command(flatten)]
+        origin: Origin,
     },
     /// Restore a backup for good. Stop web, log-shipper and backup-worker before you replace their database.
     #[command(
@@ -90,6 +93,8 @@ enum Command {
         /// A file with age identities that open it, beside the key derived from DB_ENCRYPTION_KEY.
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
+        #[command(flatten)]
+        origin: Origin,
     },
     /// Print the age identity that opens the backups of this machine, for the safe.
     #[command(after_help = "Example:\n  backup-worker identity --print > /media/safe/wardpost-key.txt")]
@@ -98,6 +103,26 @@ enum Command {
         #[arg(long)]
         print: bool,
     },
+}
+
+/// Who vouches for a backup, beside its manifest's code and the audit log of this machine.
+#[derive(Args)]
+struct Origin {
+    /// What `log-shipper backups --json` answered: which backups the shipped copy of the audit log knows. For a machine whose own
+    /// log is lost.
+    #[arg(long, value_name = "FILE")]
+    recorded: Option<PathBuf>,
+    /// Take a backup that nobody vouches for. Anyone who can write to the target can have made it; the audit log keeps that
+    /// you said this.
+    #[arg(long)]
+    accept_unrecorded: bool,
+}
+
+impl Origin {
+    fn of(self, wanted: Wanted) -> Result<Request, Failure> {
+        let recorded = self.recorded.as_deref().map(read_answer).transpose()?;
+        Ok(Request { wanted, recorded, accept_unrecorded: self.accept_unrecorded })
+    }
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
@@ -121,10 +146,15 @@ async fn carry_out(command: Command, config: Config, json: bool) -> Exit {
         Command::Run => return run::run(config).await,
         Command::Now => now::run(&config, json).await,
         Command::List => list::run(&config, json).await,
-        Command::Verify { backup, identity } => verify::run(&config, &backup, identity.as_deref(), json).await,
-        Command::Restore { backup, to, at, replace, identity } => {
-            let wanted = at.map(Wanted::NotAfter).or(backup).unwrap_or(Wanted::Latest);
-            restore::run(&config, &wanted, &to, replace, identity.as_deref(), json).await
+        Command::Verify { backup, identity, origin } => match origin.of(backup) {
+            Ok(request) => verify::run(&config, &request, identity.as_deref(), json).await,
+            Err(failure) => Err(failure),
+        },
+        Command::Restore { backup, to, at, replace, identity, origin } => {
+            match origin.of(at.map(Wanted::NotAfter).or(backup).unwrap_or(Wanted::Latest)) {
+                Ok(request) => restore::run(&config, &request, &to, replace, identity.as_deref(), json).await,
+                Err(failure) => Err(failure),
+            }
         }
         Command::Identity { print } => identity::run(&config, print).await,
     };

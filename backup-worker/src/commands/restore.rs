@@ -8,19 +8,20 @@ use process::console::say;
 use serde_json::json;
 use store::Timestamp;
 
-use super::stop_on_signal;
-use crate::catalogue::Wanted;
+use super::{open_if_possible, stop_on_signal};
 use crate::config::Config;
-use crate::drill;
+use crate::drill::{self, until_stopped};
 use crate::failure::Failure;
 use crate::progress::Watcher;
+use crate::provenance::Source;
 use crate::restore::{Restored, restore};
 use crate::target::Target;
+use crate::vouch::Request;
 
 /// Exit 0 once the database is in place.
 pub(super) async fn run(
     config: &Config,
-    wanted: &Wanted,
+    request: &Request,
     to: &Path,
     replace: bool,
     identity: Option<&Path>,
@@ -28,12 +29,17 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let identities = drill::identities(config, identity)?;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
-    let name = wanted.find(&target, Timestamp::now()).await?;
+    let name = request.wanted.find(&target, Timestamp::now()).await?;
     if to.exists() && !replace {
         may_replace(to, &name.to_string())?;
     }
     let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
-    let restored = restore(&target, &name, &identities, to, &config.database.key, &stop, &watcher).await?;
+    let store = open_if_possible(config).await;
+    let vouched = until_stopped(request.vouch(&target, &name, &identities, store.as_ref()), &stop).await;
+    if let Some(store) = store {
+        store.close().await;
+    }
+    let restored = restore(&target, vouched?, &identities, to, &config.database.key, &stop, &watcher).await?;
     say(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
     Ok(Exit::Done)
 }
@@ -62,6 +68,10 @@ fn to_json(restored: &Restored, to: &Path) -> String {
         "restored_row": manifest.audit_head.id,
         "data_until": manifest.data_until,
         "restore_seconds": restored.proof.seconds,
+        "authenticated": restored.proof.provenance.authenticated,
+        "known_from": restored.proof.provenance.known_from.map(Source::as_str),
+        "accepted": restored.proof.provenance.accepted_words(),
+        "ended_sessions": restored.ended_sessions,
     })
     .to_string()
 }
@@ -84,6 +94,13 @@ fn to_text(restored: &Restored, to: &Path) -> String {
             "Its audit log went up to row {}; the copy off the machine has the rows that were given up.\n",
             end.head.id
         ));
+    }
+    text.push_str(&format!(
+        "{} sessions were live in it and are ended: everybody signs in again.\n",
+        restored.ended_sessions
+    ));
+    for doubt in &restored.proof.provenance.accepted {
+        text.push_str(&format!("Accepted all the same, and written into the audit log: {doubt}.\n"));
     }
     text
 }

@@ -9,24 +9,25 @@ use serde_json::json;
 use store::Timestamp;
 
 use super::{open_if_possible, stop_on_signal};
-use crate::catalogue::Wanted;
 use crate::config::Config;
 use crate::drill::{self, Proof};
 use crate::failure::Failure;
 use crate::progress::Watcher;
+use crate::provenance::Source;
 use crate::target::TargetError;
+use crate::vouch::Request;
 
 /// Exit 0 when it restores, 1 when it does not, 69 when it could not be tried.
 pub(super) async fn run(
     config: &Config,
-    wanted: &Wanted,
+    request: &Request,
     identity: Option<&Path>,
     as_json: bool,
 ) -> Result<Exit, Failure> {
     let identities = drill::identities(config, identity)?;
     let store = open_if_possible(config).await;
     let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
-    let drill = drill::drill(config, store.as_ref(), wanted, &identities, &stop, &watcher).await;
+    let drill = drill::drill(config, store.as_ref(), request, &identities, &stop, &watcher).await;
     let written = matches!(drill.recorded, Ok(true));
     if let Some(store) = store {
         store.close().await;
@@ -43,7 +44,10 @@ pub(super) async fn run(
     if as_json {
         say(&match &drill.proof {
             Ok(proof) => json!({ "name": drill.name, "sound": true, "data_age_seconds": age(proof),
-                    "restore_seconds": proof.seconds, "rows": proof.manifest.rows, "recorded": written }),
+                    "restore_seconds": proof.seconds, "rows": proof.manifest.rows, "recorded": written,
+                    "authenticated": proof.provenance.authenticated,
+                    "known_from": proof.provenance.known_from.map(Source::as_str),
+                    "accepted": proof.provenance.accepted_words() }),
             Err(failure) => json!({ "name": drill.name, "sound": (!proves_nothing(failure)).then_some(false),
                     "reason": failure.to_string(), "recorded": written }),
         }
@@ -54,6 +58,9 @@ pub(super) async fn run(
         Ok(proof) if !as_json => say(&to_text(&proof, age(&proof))),
         Err(failure) if proves_nothing(&failure) => {
             complain(&format!("backup-worker: {name} could not be tried: {failure}"));
+        }
+        Err(failure @ Failure::Untrusted(_)) if !as_json => {
+            complain(&format!("backup-worker: {failure}"));
         }
         Err(failure) if !as_json => complain(&format!("backup-worker: {name} DOES NOT RESTORE: {failure}")),
         _ => {}
@@ -73,11 +80,15 @@ fn proves_nothing(failure: &Failure) -> bool {
 
 fn to_text(proof: &Proof, age: u64) -> String {
     let rows = |table: &str| proof.manifest.rows.get(table).copied().unwrap_or(0);
-    format!(
+    let mut text = format!(
         "{} restores: {} messages, {} audit rows, all checks passed.\nRestoring took {:.1} s; its data is {age} s old.",
         proof.manifest.name,
         rows("message"),
         rows("audit_log"),
         proof.seconds
-    )
+    );
+    for doubt in &proof.provenance.accepted {
+        text.push_str(&format!("\nAccepted all the same: {doubt}."));
+    }
+    text
 }

@@ -1,5 +1,6 @@
 //! What the program can be asked to do.
 
+mod backups;
 mod once;
 mod status;
 mod verify;
@@ -49,6 +50,9 @@ enum Command {
     /// Tell how far the copy has come: shipped + quarantined + waiting = all rows.
     #[command(after_help = "Example:\n  log-shipper status --json")]
     Status,
+    /// Tell which backups the copy knows, for `backup-worker verify` and `restore` on a machine whose own log is lost.
+    #[command(after_help = "Example:\n  log-shipper backups --json > /run/recorded.json")]
+    Backups,
     /// Read the copy back and compare every hash with the local chain; exit 1 and name the rows if any differ.
     #[command(after_help = "Example:\n  log-shipper verify --from 2026-11-01 --to 2026-12-01 --json")]
     Verify {
@@ -71,6 +75,7 @@ pub fn run(arguments: Arguments, started: Started) -> Exit {
         Command::Run => run::run(config).await,
         Command::Once => once::run(&config, json).await,
         Command::Status => status::run(&config, json).await,
+        Command::Backups => backups::run(&config, json).await,
         Command::Verify { from, to } => verify::run(&config, from, to, json).await,
     })
 }

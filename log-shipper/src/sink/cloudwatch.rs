@@ -12,6 +12,9 @@ use store::Timestamp;
 use super::{Page, PageToken, Retention, Section, SendError, Verdict};
 use crate::batch::OutgoingEvent;
 
+/// Rows that vouch for a backup.
+const BACKUPS: &str = r#"{ $.action = "BACKUP_CREATED" || $.action = "DATABASE_RESTORED" }"#;
+
 /// A group and a stream in it.
 pub struct CloudWatchSink {
     group: String,
@@ -162,6 +165,21 @@ impl CloudWatchSink {
         let next = reply.next_forward_token.filter(|next| Some(next) != token.as_ref()).map(PageToken::CloudWatch);
         let texts = reply.events.unwrap_or_default().into_iter().filter_map(|event| event.message).collect();
         Ok(Page { texts, next })
+    }
+
+    /// The rows that tell of backups, of every stream of the group.
+    pub(super) async fn read_backups(&mut self, from: Option<PageToken>) -> Result<Page, SendError> {
+        let token = match from {
+            Some(PageToken::CloudWatch(token)) => Some(token),
+            _ => None,
+        };
+        let client = self.client().await?;
+        let call = client.filter_log_events().log_group_name(&self.group).filter_pattern(BACKUPS);
+        let reply = call.set_next_token(token).send().await;
+        let reply = reply.map_err(|error| self.explain("logs:FilterLogEvents", &error))?;
+        let texts = reply.events.unwrap_or_default().into_iter().filter_map(|event| event.message).collect();
+        // Pages without an event come before the end.
+        Ok(Page { texts, next: reply.next_token.map(PageToken::CloudWatch) })
     }
 
     fn explain<E, R>(&self, permission: &str, error: &SdkError<E, R>) -> SendError

@@ -205,6 +205,15 @@ impl Sink {
             Sink::File(sink) => sink.read_back(from).await,
         }
     }
+
+    /// Reads back, from all streams, at least the rows that tell of backups; from the start or from where a page said.
+    pub async fn read_backups(&mut self, from: Option<PageToken>) -> Result<Page, SendError> {
+        match self {
+            Sink::CloudWatch(sink) => sink.read_backups(from).await,
+            // A file holds all streams, one row after the other.
+            Sink::File(sink) => sink.read_back(from).await,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use super::BackupError;
 use super::interrupt::unless_stopped;
+use super::own_schema::{SchemaFault, check_own_schema};
 use crate::chain::{ChainFault, ChainVerdict, verify_whole};
 use crate::chain_hash::ChainPosition;
 use crate::connection::{APPLICATION_ID, Role, check_build, open};
@@ -21,6 +22,7 @@ use crate::error::{OpenError, StoreError};
 use crate::id::AuditId;
 use crate::key::DatabaseKey;
 use crate::schema::newest;
+use crate::shipping::stream_of;
 use crate::time::Timestamp;
 
 /// How every SQLite file begins that is not encrypted.
@@ -31,6 +33,8 @@ const PLAIN_HEADER: &[u8; 16] = b"SQLite format 3\0";
 pub struct Inspection {
     /// Which database it is.
     pub database_id: String,
+    /// The name of its audit log, see [`crate::Store::audit_stream`].
+    pub stream: String,
     /// Its schema.
     pub schema: i64,
     /// The SQLite that looked at it.
@@ -71,6 +75,9 @@ pub enum CopyFault {
         /// The newest this program knows.
         known: i64,
     },
+    /// It has other tables, indexes, triggers or views than the program's migrations make.
+    #[error("its schema is not this program's own: {0}; somebody has changed the database")]
+    ForeignSchema(SchemaFault),
     /// Pages fail their authentication code.
     #[error("{pages} pages are not what was written, the first is: {first}")]
     CipherDamage {
@@ -198,6 +205,8 @@ fn open_checked(path: &Path, key: &DatabaseKey, stage: &mut impl FnMut(Stage)) -
 
 fn examine(connection: &Connection, stage: &mut impl FnMut(Stage)) -> Result<Inspection, CopyFault> {
     let schema = check_schema(connection)?;
+    // Before any of its tables is read: a view may stand in its place.
+    check_own_schema(connection, schema)?;
     stage(Stage::Structure);
     check_structure(connection)?;
     stage(Stage::Chain);
@@ -208,6 +217,7 @@ fn examine(connection: &Connection, stage: &mut impl FnMut(Stage)) -> Result<Ins
     };
     stage(Stage::Counts);
     Ok(Inspection {
+        stream: stream_of(connection, &database_id)?,
         database_id,
         schema,
         sqlite_version: rusqlite::version().to_owned(),

@@ -8,12 +8,14 @@ mod claim;
 mod copy;
 mod inspect;
 mod interrupt;
+mod own_schema;
 mod pages;
 
 pub use claim::{Claim, ClaimError, claim};
 pub use copy::copy_database;
 pub use inspect::{CopyFault, Inspection, Stage, inspect, inspect_content, inspect_unless_stopped};
 pub(crate) use inspect::{check_cipher, count_rows};
+pub use own_schema::SchemaFault;
 pub(crate) use pages::each_page;
 pub use pages::{PageCount, PageWriter, read_pages};
 

@@ -262,7 +262,14 @@ async fn each_fault_of_a_copy_has_its_own_name() {
     assert!(matches!(spoilt("foreign", "PRAGMA application_id = 1"), CopyFault::NotOurs));
     let orphan = spoilt("orphan", "UPDATE message SET author_id = 77 WHERE id = 5");
     assert!(matches!(&orphan, CopyFault::ForeignKeys { table, rows: 1 } if table == "message"), "{orphan:?}");
-    let altered = spoilt("altered", "DROP TRIGGER audit_log_fixed; UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 9");
+    let guard: String = crate::connection::open(&path, &key(), crate::connection::Role::Reader)
+        .unwrap()
+        .query_row("SELECT sql FROM sqlite_master WHERE name = 'audit_log_fixed'", (), |row| row.get(0))
+        .unwrap();
+    let altered = spoilt(
+        "altered",
+        &format!("DROP TRIGGER audit_log_fixed; UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 9; {guard}"),
+    );
     assert!(matches!(&altered, CopyFault::Chain { row, .. } if row.get() == 9), "{altered:?}");
     let changed = spoilt("changed", "UPDATE message_body SET body = 'other' WHERE message_id = 7");
     assert!(
@@ -280,12 +287,53 @@ async fn each_fault_of_a_copy_has_its_own_name() {
 }
 
 #[tokio::test]
-async fn an_older_schema_is_sound_too() {
+async fn every_schema_is_sound_and_so_is_what_the_program_makes_of_it() {
     let (path, folder) = sound_copy().await;
-    for schema in 1..MIGRATIONS.len() {
+    for schema in 1..=MIGRATIONS.len() {
         let older = folder.path().join(format!("{schema}.db"));
         write_older(&path, &older, schema);
         assert_eq!(inspect(&older, &key(), |_| ()).unwrap().schema, i64::try_from(schema).unwrap());
+        Store::open(&older, &key(), IfMissing::Refuse).await.unwrap().close().await;
+        let migrated = folder.path().join(format!("{schema}-migrated.db"));
+        copy(&older, &migrated).unwrap();
+        assert_eq!(inspect(&migrated, &key(), |_| ()).unwrap().schema, crate::schema::newest());
+    }
+}
+
+/// In a schema of any age: what somebody added, changed or took away is named, whatever it is called.
+#[tokio::test]
+async fn a_schema_that_is_not_the_programs_own_is_refused_and_named() {
+    let (path, folder) = sound_copy().await;
+    let trigger = "CREATE TRIGGER foreign_one AFTER INSERT ON session BEGIN UPDATE person SET email = 'x'; END";
+    let cases = [
+        (trigger, "the trigger `foreign_one` is not the program's"),
+        ("CREATE VIEW everything AS SELECT body FROM message_body", "the view `everything` is not the program's"),
+        ("CREATE TABLE extra (x)", "the table `extra` is not the program's"),
+        ("CREATE INDEX slow ON draft (body)", "the index `slow` is not the program's"),
+        ("CREATE TABLE \"a\nb\u{202e}\" (x)", "the table `a\\nb\\u{202e}` is not the program's"),
+        ("DROP TRIGGER audit_log_stays", "the trigger `audit_log_stays` is missing"),
+        (
+            "DROP TRIGGER audit_log_stays; CREATE TRIGGER audit_log_stays BEFORE DELETE ON audit_log BEGIN SELECT 1; END",
+            "the trigger `audit_log_stays` is not as the program makes it",
+        ),
+        ("ALTER TABLE draft ADD COLUMN more TEXT", "the table `draft` is not as the program makes it"),
+        // Under the name of one of ours, in the place of a table.
+        (
+            "ALTER TABLE meta RENAME TO other; CREATE VIEW meta AS SELECT 'database_id' AS name, 'x' AS value",
+            "is not the program's",
+        ),
+    ];
+    for schema in 1..=MIGRATIONS.len() {
+        for (number, (sql, words)) in cases.iter().enumerate() {
+            let spoilt = folder.path().join(format!("{schema}-{number}.db"));
+            write_older(&path, &spoilt, schema);
+            let connection = crate::connection::open(&spoilt, &key(), crate::connection::Role::Writer).unwrap();
+            connection.execute_batch(&format!("PRAGMA journal_mode = DELETE; {sql}")).unwrap();
+            drop(connection);
+            let found = fault(&spoilt);
+            assert!(matches!(found, CopyFault::ForeignSchema(_)), "{sql}: {found:?}");
+            assert!(found.to_string().contains(words), "{found}");
+        }
     }
 }
 

@@ -245,14 +245,22 @@ pub(crate) fn end_with_session(
 
 /// Codes of a person who is locked out do not come to life again with the person.
 pub(crate) fn end_open_grants(write: &mut Write<'_>, person: PersonId, at: Timestamp) -> Result<(), StoreError> {
-    let open: Vec<EmergencyGrantId> = {
-        let mut select = write.connection.prepare_cached(
-            "SELECT id FROM emergency_grant WHERE person_id = ?1 AND ended_at IS NULL AND used_at IS NULL",
-        )?;
-        let ids = select.query_map([person], |row| row.get(0))?;
-        ids.collect::<Result<_, _>>()?
-    };
+    let open = open_grants(write, Some(person))?;
     open.into_iter().try_for_each(|id| end_grant(write, id, EndReason::Disabled.as_str(), json!({}), at))
+}
+
+/// A code may have been used after the backup in which it is open.
+pub(crate) fn end_open_grants_of_all(write: &mut Write<'_>, at: Timestamp) -> Result<(), StoreError> {
+    let open = open_grants(write, None)?;
+    open.into_iter().try_for_each(|id| end_grant(write, id, EndReason::Restored.as_str(), json!({}), at))
+}
+
+fn open_grants(write: &Write<'_>, person: Option<PersonId>) -> Result<Vec<EmergencyGrantId>, StoreError> {
+    let mut select = write.connection.prepare_cached(
+        "SELECT id FROM emergency_grant WHERE (?1 IS NULL OR person_id = ?1) AND ended_at IS NULL AND used_at IS NULL",
+    )?;
+    let ids = select.query_map([person], |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 fn end_grant(

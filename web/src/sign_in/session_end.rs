@@ -20,6 +20,7 @@ pub fn sentence(ended: Option<EndReason>, limits: SessionLimits) -> Cow<'static,
         Some(EndReason::Elsewhere) => "You were signed out because you ended this session from another device.",
         Some(EndReason::EmergencyOver) => "You were signed out because your emergency access had reached its end.",
         Some(EndReason::EmergencyRevoked) => "You were signed out because your emergency access was taken back.",
+        Some(EndReason::Restored) => "You were signed out because Wardpost was restored from a backup.",
         Some(EndReason::SignedOut) => "You have signed out.",
         None => "You are signed out. Sign in to go on.",
     };
