@@ -63,7 +63,7 @@ def test_the_site_knows_who_sent_what_from_where_whatever_the_browser_claims(com
     addresses = {line["ip_address"] for line in amina.audit()}
     assert not any("203.0.113.9" in (address or "") for address in addresses), addresses
     (login, *_) = amina.audit(action="LOGIN")
-    assert login["details"]["email"] in {person.email for person in PEOPLE.values()}
+    assert login["personal"]["email"] in {person.email for person in PEOPLE.values()}
 
 
 def test_the_service_makes_its_backups_by_itself(composed):

@@ -81,7 +81,7 @@ def test_a_member_comes_in_by_the_link_while_the_provider_is_down(own_site, desk
     expected = ["EMERGENCY_ACCESS_GRANTED", "SECURITY_ALERT", "EMERGENCY_ACCESS_USED", "SECURITY_ALERT", "EMERGENCY_ACCESS_ENDED"]
     assert [line["action"] for line in trail] == expected
     assert trail[-1]["details"]["reason"] == "signed_out"
-    assert trail[0]["details"]["operator"] and trail[0]["details"]["minutes"] == 30
+    assert trail[0]["personal"]["operator"] and trail[0]["details"]["minutes"] == 30
     alarms = wait_until("both alarms are in the log", lambda: len(alarm_lines(site)) == 2 and alarm_lines(site))
     assert [line["kind"] for line in alarms] == ["emergency_access_granted", "emergency_access_used"]
     everything = site.log_text() + json.dumps(rows)

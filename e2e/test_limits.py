@@ -266,8 +266,8 @@ def test_ten_refusals_of_one_account_raise_an_alert_that_names_it_wherever_they_
         away = visitor.get("/sign-in/start", headers=headers).headers["location"]
         back = visitor.get(f"{away}&login_hint={PEOPLE['outsider'].email}").headers["location"]
         assert visitor.get(back.removeprefix(site.address), headers=headers).status_code == 403
-    alerts = [alert["details"] for alert in tomas.audit(action="SECURITY_ALERT")]
-    accounts = [details["account"]["email"] for details in alerts if "account" in details]
+    alerts = tomas.audit(action="SECURITY_ALERT")
+    accounts = [alert["personal"]["account"]["email"] for alert in alerts if "personal" in alert]
     assert accounts == [PEOPLE["outsider"].email]
 
 

@@ -45,7 +45,8 @@ def test_the_new_key_opens_everything_that_the_old_one_did_and_the_log_says_who_
     assert rekeying.left_over() == []
     events = check_copy(rekeying.events(NEW_KEY), len(after))
     details = events[len(after)]["details"]
-    assert details["new_key"] == done["new_key"] and details["old_key"] == done["key"] and details["operator"]
+    assert details["new_key"] == done["new_key"] and details["old_key"] == done["key"]
+    assert events[len(after)]["personal"]["operator"]
     assert rekeying.database.stat().st_mode & 0o777 == 0o600
 
     again = rekeying.rekey().expect(0).json

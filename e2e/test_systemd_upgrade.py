@@ -4,6 +4,7 @@ import json
 
 import sqlcipher3
 
+from support.audit_chain import rewrite_chain
 from support.installed_site import PROGRAMS
 from support.processes import ROOT
 from support.steady_askers import SteadyAskers
@@ -26,12 +27,27 @@ def leave_it_as_the_first_version_did(file, key):
         # Keys have a table of their own since schema 4.
         keys = " NATURAL JOIN (SELECT message_id AS id, idempotency_key FROM newest.message_key)" if table == "message" else ""
         connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newest.{table}{keys} ORDER BY 1")
+    write_names_into_the_log(connection)
     (application,) = connection.execute("PRAGMA newest.application_id").fetchone()
     connection.execute(f"PRAGMA main.application_id = {application}")
     connection.execute("PRAGMA main.user_version = 1")
     connection.close()
     file.write_bytes(older.read_bytes())
     older.unlink()
+
+
+def write_names_into_the_log(connection):
+    """Names stand beside the log, and hashes of people in it, since schema 6."""
+    (guard,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = 'audit_log_fixed'").fetchone()
+    connection.execute("DROP TRIGGER main.audit_log_fixed")
+    beside = dict(connection.execute("SELECT audit_id, details FROM newest.audit_personal").fetchall())
+    for row, stored in connection.execute("SELECT id, details FROM main.audit_log").fetchall():
+        details = json.loads(stored) | json.loads(beside.get(row, "{}"))
+        kept = {name: value for name, value in details.items() if name not in ("who", "personal")}
+        text = json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+        connection.execute("UPDATE main.audit_log SET details = ? WHERE id = ?", (text, row))
+    rewrite_chain(connection, 1)
+    connection.execute(guard)
 
 
 def test_the_data_and_the_settings_of_the_version_before_are_taken_over(installed):

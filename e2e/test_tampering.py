@@ -9,9 +9,12 @@ import subprocess
 import pytest
 import sqlcipher3
 
+from support.audit_chain import check_people
+from support.people import PEOPLE
 from support.processes import binary, clean_environment
 from support.site import Site
 from support.visitor import Visitor
+from support.waiting import wait_until
 
 
 def open_database(path, key):
@@ -33,6 +36,8 @@ def sound(tmp_path_factory):
     data = tmp_path_factory.mktemp("sound") / "demo"
     site = Site(data)
     amina = Visitor(site, "amina")
+    Visitor(site, "huong")
+    assert site.command("staff", "disable", PEOPLE["huong"].email).returncode == 0
     for number in range(4):
         amina.get(f"/messages/{amina.send(f'Message {number}', 'As it was sent.')}")
     amina.delete(amina.find("Message 3"))
@@ -70,6 +75,7 @@ def test_what_nobody_touched_is_sound(data):
     code, verdict = verify(data)
     assert (code, verdict["sound"]) == (0, True)
     assert verdict["rows"] == verdict["head"]
+    assert check_people(open_database(data / "wardpost.db", key_of(data))) == 2
 
 
 @pytest.mark.parametrize(
@@ -116,6 +122,47 @@ def test_a_changed_message_is_found_through_the_row_that_recorded_it(change, dat
     code, verdict = verify(data)
     assert (code, verdict["first_bad_row"]) == (1, row), verdict
     assert "message 1" in verdict["fault"]
+
+
+@pytest.mark.parametrize("column", ["name", "email", "subject", "disabled_at"])
+def test_somebody_exchanged_with_somebody_else_is_named(column, data):
+    connection = open_database(data / "wardpost.db", key_of(data))
+    connection.execute("PRAGMA foreign_keys = OFF")
+    (first, one), (second, other) = connection.execute(
+        f"SELECT id, {column} FROM person ORDER BY {column} IS NULL, id LIMIT 2"
+    ).fetchall()
+    if column == "subject":
+        # Issuer and subject are unique together.
+        connection.execute("UPDATE person SET subject = 'on its way' WHERE id = ?", (first,))
+    for person, value in ((second, one), (first, other)):
+        connection.execute(f"UPDATE person SET {column} = ? WHERE id = ?", (value, person))
+    connection.close()
+    code, verdict = verify(data)
+    assert (code, verdict["sound"]) == (1, False), verdict
+    assert f"person {min(first, second)} " in verdict["fault"]
+
+    site = Site(data)
+    try:
+        tomas = Visitor(site, "tomas")
+        shown = lambda: re.sub(r"<[^>]+>", "", tomas.get("/audit").text)
+        wait_until("the page says so", lambda: verdict["fault"] in shown())
+        assert f"changed at row {verdict['first_bad_row']}." in shown()
+    finally:
+        site.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ("UPDATE audit_personal SET details = replace(details, '@', '@not.') WHERE audit_id = :row", "changed"),
+        ("DELETE FROM audit_personal WHERE audit_id = :row", "erased"),
+    ],
+)
+def test_names_beside_the_log_are_held_against_it(change, word, data):
+    row = spoil(data, change, row_of="LOGIN")
+    code, verdict = verify(data)
+    assert (code, verdict["first_bad_row"]) == (1, row), verdict
+    assert word in verdict["fault"]
 
 
 def test_the_page_says_so_to_every_member(data, desk):

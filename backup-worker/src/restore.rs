@@ -116,7 +116,7 @@ async fn put_back(
 ) -> Result<Restored, Failure> {
     let proof = prove(target, vouched, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
-    let store = Store::open(new, key, IfMissing::Refuse).await?;
+    let store = Store::open_restored(new, key).await?;
     let restoration = Restoration {
         archive: proof.manifest.to_record(),
         given_up: given_up.clone(),

@@ -32,6 +32,44 @@ def hash_of(line):
     ).hexdigest()
 
 
+def personal_hash_of(line):
+    """What a line says of somebody by name hashes to, byte for byte; None where it says nothing."""
+    event = json.loads(line)
+    if "personal" not in event:
+        return None
+    text = line.rsplit(',"personal":', 1)[1].rsplit(',"personal_salt":', 1)[0]
+    label = b"wardpost-personal-v1" + bytes.fromhex(event["personal_salt"])
+    return hashlib.sha256(label + _field(text)).hexdigest()
+
+
+def check_people(connection):
+    """Fails unless everybody in the database is who the newest row about them says, from the description in
+    `store/src/who.rs` alone; gives how many there are."""
+    told, off = {}, {}
+    for at, action, person, text in connection.execute(
+        "SELECT at, action, person_id, details FROM audit_log "
+        "WHERE action IN ('LOGIN', 'PERSON_RECORDED', 'STAFF_DISABLED', 'STAFF_ENABLED') ORDER BY id"
+    ):
+        details = json.loads(text)
+        person = person or details["person"]
+        if "who" in details:
+            told[person] = details["who"]
+        if action.startswith("STAFF_"):
+            off[person] = at if action == "STAFF_DISABLED" else None
+
+    def hashed(label, salt, *fields):
+        return hashlib.sha256(label + salt + b"".join(_field(field) for field in fields)).hexdigest()
+
+    people = connection.execute("SELECT id, salt, issuer, subject, email, name, disabled_at FROM person").fetchall()
+    for person, salt, issuer, subject, email, name, disabled_at in people:
+        account = hashed(b"wardpost-account-v1", salt, person, issuer, subject)
+        profile = hashed(b"wardpost-profile-v1", salt, person, email, name)
+        assert told.pop(person) == {"account": account, "profile": profile}, f"person {person} is somebody else"
+        assert off.get(person) == disabled_at, f"person {person} is switched off or on otherwise"
+    assert not told, f"{sorted(told)} are not there"
+    return len(people)
+
+
 def check_copy(lines, newest, first=1):
     """Fails unless these lines, in any order and with repetitions that agree, are the whole chain from row `first` to
     `newest`, each hash recomputed and linked to the one before."""
@@ -39,6 +77,8 @@ def check_copy(lines, newest, first=1):
     for line in lines:
         event = json.loads(line)
         assert hash_of(line) == event["hash"], f"row {event['id']} is not what its hash covers"
+        carried = event["details"].get("personal") if isinstance(event["details"], dict) else None
+        assert personal_hash_of(line) == carried, f"row {event['id']} names somebody whom its details do not vouch for"
         earlier = events.setdefault(event["id"], event)
         assert earlier["hash"] == event["hash"], f"row {event['id']} is there twice, and differently"
     missing = set(range(first, newest + 1)) - events.keys()

@@ -96,6 +96,7 @@ mod tests {
             ip: None,
             previous_hash: genesis_hash("x"),
             hash: genesis_hash("x"),
+            personal: None,
         }
     }
 

@@ -31,6 +31,7 @@ fn chain(rows: i64, word: &str) -> Vec<AuditEvent> {
                 ip: None,
                 previous_hash,
                 hash: previous_hash,
+                personal: None,
             };
             let at = row.at.to_rfc3339();
             row.hash = chain_hash(&previous_hash, &row.hashed_fields(&at));

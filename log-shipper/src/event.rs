@@ -1,13 +1,14 @@
 //! An audit row as it is shipped: one line of JSON with exactly the fields that its hash covers, and the hash.
 //!
 //! Whoever has a copy of the lines and the description of the hash (`store`'s `chain_hash`) can recompute the chain
-//! with nothing else at hand. The details stand in the line byte for byte as they are stored.
+//! with nothing else at hand. The details stand in the line byte for byte as they are stored. What stands beside the row of
+//! somebody by name is in the line as well, with its salt, as long as it is there: the details carry its hash.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{AuditEvent, AuditId, Hash, HashedFields, PersonId, Timestamp, chain_hash};
+use store::{AuditEvent, AuditId, Hash, HashedFields, PersonId, Personal, Timestamp, chain_hash};
 
 use crate::about::About;
 
@@ -57,6 +58,10 @@ struct Line<'a> {
     ahead: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     shipped_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal: Option<Details<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal_salt: Option<String>,
 }
 
 /// Details that are no JSON are never written; where somebody changed them, they are shipped as a text.
@@ -67,14 +72,20 @@ enum Details<'a> {
     Text(&'a str),
 }
 
+impl<'a> Details<'a> {
+    fn of(text: &'a str) -> Details<'a> {
+        serde_json::from_str(text).map_or(Details::Text(text), Details::Json)
+    }
+}
+
 /// The line of a row.
 pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> String {
-    let details = serde_json::from_str(&row.details).map_or(Details::Text(&row.details), Details::Json);
+    let personal = row.personal.as_ref();
     to_text(&Line {
         timestamp: &row.at.to_rfc3339(),
         user_id: row.person.map(PersonId::get),
         action: &row.action,
-        details,
+        details: Details::of(&row.details),
         ip_address: row.ip.as_deref(),
         id: row.id,
         hash: row.hash.to_string(),
@@ -85,6 +96,8 @@ pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> 
         late: matches!(restamp, Some(Restamp::Late(_))),
         ahead: matches!(restamp, Some(Restamp::Ahead(_))),
         shipped_at: shipped_at(restamp),
+        personal: personal.map(|personal| Details::of(&personal.details)),
+        personal_salt: personal.map(Personal::salt_hex),
     })
 }
 
@@ -198,6 +211,9 @@ pub struct ShippedEvent {
     pub recomputed: Hash,
     /// What it says that `verify` needs to know.
     pub about: Option<Box<About>>,
+    /// Whether what it says of somebody by name is what its details carry the hash of. Where it says nothing, it was erased
+    /// before the row was shipped.
+    pub personal_holds: bool,
 }
 
 /// A part of an event that was read back.
@@ -238,6 +254,9 @@ struct Envelope<'a> {
     details: Option<&'a RawValue>,
     ip_address: Option<String>,
     previous_hash: Option<String>,
+    #[serde(borrow)]
+    personal: Option<&'a RawValue>,
+    personal_salt: Option<String>,
 }
 
 /// Reads a line back. `None` where it is not one of this format.
@@ -267,7 +286,14 @@ pub fn parse(line: &str) -> Option<Parsed> {
     let previous_hash = Hash::parse(&read.previous_hash?)?;
     let recomputed = chain_hash(&previous_hash, &fields);
     let about = About::of(&fields, previous_hash, recomputed).map(Box::new);
-    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed, about })))
+    let personal_holds = match (read.personal, read.personal_salt) {
+        (None, None) => true,
+        (Some(personal), Some(salt)) => {
+            Personal::from_hex(&salt, personal.get()).is_some_and(|it| it.is_of(fields.details))
+        }
+        _ => false,
+    };
+    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed, about, personal_holds })))
 }
 
 /// Puts the parts of oversize events together again, in whatever order and however often they come.

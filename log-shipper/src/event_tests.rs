@@ -19,6 +19,7 @@ fn row(id: i64, details: &str, ip: Option<&str>) -> AuditEvent {
         ip: ip.map(str::to_owned),
         previous_hash: genesis_hash("x"),
         hash: genesis_hash("to be set"),
+        personal: None,
     };
     let at = row.at.to_rfc3339();
     row.hash = chain_hash(&row.previous_hash, &row.hashed_fields(&at));
@@ -43,6 +44,32 @@ fn a_line_has_the_promised_fields() {
         "database_id": log().database_id, "stream": log().stream, "schema": 1,
     });
     assert_eq!(line, expected);
+}
+
+#[test]
+fn a_line_names_somebody_as_long_as_that_stands_beside_the_row_and_proves_it() {
+    let personal = Personal { salt: [7; 16], details: r#"{"email":"a@b.example", "n":1.50}"#.into() };
+    let mut row = row(3, &serde_json::json!({ "personal": personal.hash().to_string() }).to_string(), None);
+    let erased = render(&row, &log(), None);
+    row.personal = Some(personal);
+    let line = render(&row, &log(), None);
+    let shown: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(shown["personal"]["email"], "a@b.example");
+    for line in [&line, &erased] {
+        let event = whole(line);
+        assert!(event.hash == event.recomputed && event.personal_holds, "{line}");
+    }
+    for (from, to) in [
+        ("a@b", "c@b"),
+        ("07\"}", "08\"}"),
+        ("07\"}", "\"}"),
+        (",\"personal\":{", ",\"other\":{"),
+        (",\"personal_salt\":", ",\"s\":"),
+    ] {
+        let changed = line.replacen(from, to, 1);
+        assert_ne!(changed, line);
+        assert!(!whole(&changed).personal_holds, "{from} to {to}");
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl StreamRows {
     /// Takes note of an event; of one that is not asked for only what it says of restores and backups. `local` is what the
     /// local row hashes to, and `newest` the last local row that is compared.
     pub fn compare(&mut self, event: &ShippedEvent, is_asked: bool, local: Option<&Hash>, newest: AuditId) {
-        let is_sound = event.recomputed == event.hash;
+        let is_sound = event.recomputed == event.hash && event.personal_holds;
         if is_sound {
             self.note(event);
         }

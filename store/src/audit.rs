@@ -2,7 +2,8 @@
 //!
 //! Rows are written only here, by a job of the writer, in the same transaction as the change they record.
 //!
-//! What `details` may hold: ids, reasons, filters, and the e-mail address and name of staff. Never a message's subject
+//! What `details` may hold: ids, reasons, filters. Never the name or e-mail address of anybody, which stand beside the log
+//! and can be erased ([`crate::personal`]); in rows from before schema 6 they stand in the details. Never a message's subject
 //! or body: this log can never be changed and is shipped off the machine, while a deleted subject has to be gone, and
 //! a subject can name a patient. A MESSAGE_CREATE row carries a salted fingerprint instead, which proves the text as
 //! long as the message is there, and nothing once its salt is gone.
@@ -85,6 +86,8 @@ actions! {
     StaffDisabled = "STAFF_DISABLED",
     /// A staff member was let in again.
     StaffEnabled = "STAFF_ENABLED",
+    /// Who a person is, when the log began to vouch for it.
+    PersonRecorded = "PERSON_RECORDED",
     /// An operator let a member in without the identity provider.
     EmergencyAccessGranted = "EMERGENCY_ACCESS_GRANTED",
     /// The member came in by it.
@@ -174,7 +177,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 29);
+        assert_eq!(Action::ALL.len(), 30);
         assert_eq!(Action::parse("login"), None);
     }
 

@@ -16,6 +16,7 @@ use crate::chain_hash::{ChainPosition, Hash};
 use crate::error::StoreError;
 use crate::id::{AuditId, MessageId, PersonId};
 use crate::person::Author;
+use crate::personal::with_personal;
 use crate::session::{Actor, require_live};
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -38,12 +39,23 @@ pub struct AuditRow {
     pub subject: Option<String>,
     /// A JSON object's text, as stored.
     pub details: String,
+    /// The fields of the details that name somebody, which stand beside the row: a JSON object's text. None where the row
+    /// has none, and where they were erased.
+    pub personal: Option<String>,
     /// From which address.
     pub ip: Option<String>,
     /// The hash of the row before.
     pub previous_hash: Hash,
     /// The hash of this row.
     pub hash: Hash,
+}
+
+impl AuditRow {
+    /// The details, and in them the fields that name somebody, as long as they are there. None where they are no JSON object,
+    /// which no program writes.
+    pub fn named_details(&self) -> Option<serde_json::Map<String, serde_json::Value>> {
+        with_personal(&self.details, self.personal.as_deref())
+    }
 }
 
 /// Which rows; what is not set does not restrict.
@@ -257,8 +269,8 @@ fn select(
 
 /// The row of a number, with what a reader wants to see beside it.
 const ROW: &str = "SELECT a.id, a.at, a.person_id, p.name, p.email, a.action, a.message_id, \
-     CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash \
-     FROM audit_log a LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
+     CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash, n.details \
+     FROM audit_log a LEFT JOIN audit_personal n ON n.audit_id = a.id LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
      LEFT JOIN message_deletion d ON d.message_id = a.message_id WHERE a.id = ?1";
 
 /// Each action that somebody has a row of, as stored. Steps from one to the next, past all rows between.
@@ -366,6 +378,7 @@ fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
         ip: row.get(9)?,
         previous_hash: row.get(10)?,
         hash: row.get(11)?,
+        personal: row.get(12)?,
     })
 }
 

@@ -163,10 +163,10 @@ impl Store {
 
     /// Writes BACKUP_IDENTITY_SHOWN: somebody has seen the key that opens every backup.
     pub async fn record_identity_shown(&self, operator: &str, at: Timestamp) -> Result<AuditId, StoreError> {
-        let details = serde_json::json!({ "operator": clip(operator, LONGEST_REASON) });
-        let action = Action::BackupIdentityShown;
-        self.write(move |write| write.append(Entry { at, person: None, action, message: None, details, ip: None }))
-            .await
+        let by = serde_json::json!({ "operator": clip(operator, LONGEST_REASON) });
+        let (action, details) = (Action::BackupIdentityShown, serde_json::json!({}));
+        let entry = Entry { at, person: None, action, message: None, details, ip: None };
+        self.write(move |write| write.append_personal(entry, &by)).await
     }
 }
 

@@ -3,7 +3,9 @@
 //! The check walks the log from its start (or from a position checked before) to its head, in read transactions of
 //! [`ROWS`] rows each, in constant memory, while the programs write on. It recomputes every hash, misses what is not
 //! there, and holds every message against its MESSAGE_CREATE row: author, time, text. Messages and their MESSAGE_CREATE
-//! rows are numbered in the same order without a gap, so one that is too many is seen by counting.
+//! rows are numbered in the same order without a gap, so one that is too many is seen by counting. What stands beside a row
+//! of somebody by name is held against it ([`crate::personal`]), and at the end everybody against what the rows say of them
+//! ([`crate::who`]), which is kept meanwhile: some hundred bytes a person.
 
 use std::fmt;
 
@@ -14,8 +16,10 @@ use crate::audit::Action;
 use crate::chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, content_hash, genesis_hash};
 use crate::error::StoreError;
 use crate::id::{AuditId, MessageId, PersonId};
+use crate::personal::{self, Personal, PersonalFault, has_table};
 use crate::store::Store;
 use crate::time::Timestamp;
+use crate::who::{People, PersonFault, PersonRow};
 use crate::writer::read_head;
 
 /// How many rows a read transaction takes: some 50 ms, which is how long the write-ahead log is kept from shrinking.
@@ -30,8 +34,10 @@ pub enum ChainVerdict {
         head: ChainPosition,
         /// How many rows were checked.
         rows: u64,
+        /// What the rows up to here say of people; a check that goes on from here needs it.
+        people: People,
     },
-    /// Something is not: the first fault of the chain itself, or if it holds, the first message that disagrees with it.
+    /// Something is not: the first fault of the chain itself, or if it holds, the first message or person that disagrees with it.
     Broken {
         /// The row that shows it.
         row: AuditId,
@@ -53,6 +59,12 @@ pub enum ChainFault {
     Unlinked,
     /// The message is not what was sent or deleted by the log's account.
     Message(MessageId),
+    /// The person is not who the log says.
+    Person(PersonId, PersonFault),
+    /// What stands beside the row of somebody by name is not what the row vouches for.
+    PersonalChanged,
+    /// It is gone, or was erased; no program of this version does that.
+    PersonalGone,
 }
 
 impl fmt::Display for ChainFault {
@@ -63,16 +75,21 @@ impl fmt::Display for ChainFault {
             ChainFault::CutOff => out.write_str("the end of the log was cut off, from this row on"),
             ChainFault::Unlinked => out.write_str("the row does not follow the row before it"),
             ChainFault::Message(id) => write!(out, "message {id} is not what the log says was sent or deleted"),
+            ChainFault::Person(id, fault) => write!(out, "person {id} {fault}"),
+            ChainFault::PersonalChanged => out.write_str("the names and addresses that belong to the row were changed"),
+            ChainFault::PersonalGone => out.write_str(
+                "the names and addresses that belong to the row were erased, which no program of this version does",
+            ),
         }
     }
 }
 
 impl Store {
     /// Checks the chain after `from` (from the start if none) up to its head, and tells `progress` how far it has come
-    /// after each read transaction.
+    /// after each read transaction. `from` is where an earlier check ended, with what it learnt of people.
     pub async fn verify_chain(
         &self,
-        from: Option<ChainPosition>,
+        from: Option<(ChainPosition, People)>,
         mut progress: impl FnMut(AuditId) + Send + 'static,
     ) -> Result<ChainVerdict, StoreError> {
         let genesis = ChainPosition { id: AuditId::ZERO, hash: genesis_hash(self.database_id()) };
@@ -80,7 +97,7 @@ impl Store {
         loop {
             match walk {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::More(mut state) => {
+                Step::More(state) => {
                     walk = self.read(move |connection| state.advance(connection)).await?;
                     if let Step::More(state) = &walk {
                         progress(state.position.id);
@@ -100,7 +117,7 @@ pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result
     loop {
         match step {
             Step::Done(verdict) => return Ok(verdict),
-            Step::More(mut walk) => step = walk.advance(connection)?,
+            Step::More(walk) => step = walk.advance(connection)?,
         }
     }
 }
@@ -110,6 +127,16 @@ pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result
 const LAST_CREATED: &str = "SELECT message_id FROM audit_log INDEXED BY audit_log_message_event \
      WHERE +action = 'MESSAGE_CREATE' AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 \
      ORDER BY id DESC LIMIT 1";
+
+/// The next rows, and what stands beside each.
+const ROWS_SINCE_6: &str = "SELECT a.id, a.at, a.person_id, a.action, a.message_id, a.details, a.ip, a.previous_hash, a.hash, \
+     p.salt, p.details FROM audit_log a LEFT JOIN audit_personal p ON p.audit_id = a.id WHERE a.id > ?1 ORDER BY a.id LIMIT ?2";
+
+/// The same in a database of an older schema.
+const ROWS_BEFORE_6: &str = "SELECT id, at, person_id, action, message_id, details, ip, previous_hash, hash, NULL, NULL \
+     FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const BESIDE_NO_ROW: &str = "SELECT 1 FROM audit_personal WHERE audit_id > ?1";
 
 enum Step {
     More(Walk),
@@ -121,14 +148,14 @@ fn broken(row: AuditId, fault: ChainFault) -> Step {
 }
 
 /// How far a check has come.
-#[derive(Clone, Copy)]
 struct Walk {
     position: ChainPosition,
     rows: u64,
     /// The newest message whose MESSAGE_CREATE row was passed; zero before the first.
     last_message: i64,
-    /// The first message that disagrees with its row. Kept until the end of the log: a cut in the chain explains more.
-    disagrees: Option<(AuditId, MessageId)>,
+    people: People,
+    /// The first message or person that disagrees with a row. Kept until the end of the log: a cut in the chain explains more.
+    disagrees: Option<(AuditId, ChainFault)>,
 }
 
 /// A row as it is stored, nothing joined.
@@ -142,6 +169,8 @@ struct StoredRow {
     ip: Option<String>,
     previous_hash: Hash,
     hash: Hash,
+    /// What stands beside it; an error where that cannot be read.
+    personal: Result<Option<Personal>, rusqlite::Error>,
 }
 
 /// What the check needs to know of a row's details.
@@ -152,9 +181,14 @@ struct MessageDetails {
 }
 
 impl Walk {
-    fn start(connection: &Connection, from: Option<ChainPosition>, genesis: ChainPosition) -> Result<Step, StoreError> {
-        let Some(from) = from.filter(|from| from.id > AuditId::ZERO) else {
-            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0, disagrees: None }));
+    fn start(
+        connection: &Connection,
+        from: Option<(ChainPosition, People)>,
+        genesis: ChainPosition,
+    ) -> Result<Step, StoreError> {
+        let Some((from, people)) = from.filter(|(from, _)| from.id > AuditId::ZERO) else {
+            let people = People::default();
+            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0, people, disagrees: None }));
         };
         let snapshot = connection.unchecked_transaction()?;
         let mut select = snapshot.prepare_cached("SELECT hash FROM audit_log WHERE id = ?1")?;
@@ -177,47 +211,44 @@ impl Walk {
         let mut select = snapshot.prepare_cached(LAST_CREATED)?;
         let last: Option<Option<i64>> = select.query_row([from.id], |row| row.get(0)).optional()?;
         let last_message = last.flatten().unwrap_or(0);
-        Ok(Step::More(Walk { position: from, rows: 0, last_message, disagrees: None }))
+        Ok(Step::More(Walk { position: from, rows: 0, last_message, people, disagrees: None }))
     }
 
     /// Checks the next rows, in one read transaction.
-    fn advance(&mut self, connection: &Connection) -> Result<Step, StoreError> {
+    fn advance(mut self, connection: &Connection) -> Result<Step, StoreError> {
         let snapshot = connection.unchecked_transaction()?;
-        let mut select = snapshot.prepare_cached(
-            "SELECT id, at, person_id, action, message_id, details, ip, previous_hash, hash \
-             FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2",
-        )?;
+        let mut select = snapshot.prepare_cached(if has_table(&snapshot)? { ROWS_SINCE_6 } else { ROWS_BEFORE_6 })?;
         let mut rows = select.query((self.position.id, ROWS))?;
         let mut passed = 0;
         while let Some(row) = rows.next()? {
             let expected = self.position.id.next();
-            let Ok(row) = stored_row(row) else {
+            let Ok(mut row) = stored_row(row) else {
                 // A value of a kind that is never written: nothing else to compare it with.
                 return Ok(broken(expected, ChainFault::Altered));
             };
-            match self.check(&snapshot, &row, expected)? {
-                None => {}
-                Some(ChainFault::Message(id)) => self.disagrees = self.disagrees.or(Some((expected, id))),
-                Some(fault) => return Ok(broken(expected, fault)),
+            if let Some(fault) = self.check_link(&row, expected) {
+                return Ok(broken(expected, fault));
+            }
+            match self.check_message(&snapshot, &row)? {
+                Some(ChainFault::Altered) => return Ok(broken(expected, ChainFault::Altered)),
+                fault => {
+                    let fault = fault.or_else(|| self.check_people(&mut row, expected));
+                    self.disagrees = self.disagrees.or(fault.map(|fault| (expected, fault)));
+                }
             }
             self.position = ChainPosition { id: expected, hash: row.hash };
             self.rows += 1;
             passed += 1;
         }
-        if passed < ROWS { self.finish(&snapshot) } else { Ok(Step::More(*self)) }
+        if passed < ROWS { self.finish(&snapshot) } else { Ok(Step::More(self)) }
     }
 
-    fn check(
-        &mut self,
-        snapshot: &Connection,
-        row: &StoredRow,
-        expected: AuditId,
-    ) -> Result<Option<ChainFault>, StoreError> {
+    fn check_link(&self, row: &StoredRow, expected: AuditId) -> Option<ChainFault> {
         if row.id != expected.get() {
-            return Ok(Some(ChainFault::Missing));
+            return Some(ChainFault::Missing);
         }
         if row.previous_hash != self.position.hash {
-            return Ok(Some(ChainFault::Unlinked));
+            return Some(ChainFault::Unlinked);
         }
         let at = Timestamp::from_millis(row.at);
         let fields = HashedFields {
@@ -228,10 +259,20 @@ impl Walk {
             details: &row.details,
             ip: row.ip.as_deref(),
         };
-        if at.as_millis() != row.at || chain_hash(&row.previous_hash, &fields) != row.hash {
-            return Ok(Some(ChainFault::Altered));
-        }
-        self.check_message(snapshot, row)
+        let holds = at.as_millis() == row.at && chain_hash(&row.previous_hash, &fields) == row.hash;
+        (!holds).then_some(ChainFault::Altered)
+    }
+
+    fn check_people(&mut self, row: &mut StoredRow, id: AuditId) -> Option<ChainFault> {
+        let beside = std::mem::replace(&mut row.personal, Ok(None));
+        let personal = personal::check(&row.details, beside).map(|fault| match fault {
+            PersonalFault::Changed => ChainFault::PersonalChanged,
+            PersonalFault::Gone => ChainFault::PersonalGone,
+        });
+        let (at, person, details) = (Timestamp::from_millis(row.at), row.person, row.details.as_str());
+        let action = Action::parse(&row.action);
+        let contradicts = action.and_then(|action| self.people.take(&PersonRow { id, at, action, person, details }));
+        personal.or(contradicts.map(|(person, fault)| ChainFault::Person(person, fault)))
     }
 
     /// The message's column is not hashed, since it is not shipped; details are, and name the same message.
@@ -261,7 +302,7 @@ impl Walk {
     }
 
     /// At the end of the log, as this snapshot sees it.
-    fn finish(&self, snapshot: &Connection) -> Result<Step, StoreError> {
+    fn finish(self, snapshot: &Connection) -> Result<Step, StoreError> {
         let head = read_head(snapshot)?;
         let last = self.position;
         if head.id > last.id {
@@ -273,8 +314,8 @@ impl Walk {
         if head.hash != last.hash {
             return Ok(broken(last.id, ChainFault::Altered));
         }
-        if let Some((row, id)) = self.disagrees {
-            return Ok(broken(row, ChainFault::Message(id)));
+        if let Some((row, fault)) = self.disagrees {
+            return Ok(broken(row, fault));
         }
         // Beyond the messages that the log accounts for, there must be none.
         let unsent = "SELECT id FROM message WHERE id > ?1 UNION ALL \
@@ -282,9 +323,15 @@ impl Walk {
              SELECT message_id FROM message_deletion WHERE message_id > ?1 LIMIT 1";
         let unsent: Option<MessageId> =
             snapshot.prepare_cached(unsent)?.query_row([self.last_message], |row| row.get(0)).optional()?;
-        Ok(match unsent {
-            Some(id) => broken(last.id, ChainFault::Message(id)),
-            None => Step::Done(ChainVerdict::Sound { head: last, rows: self.rows }),
+        if let Some(id) = unsent {
+            return Ok(broken(last.id, ChainFault::Message(id)));
+        }
+        if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
+            return Ok(broken(last.id, ChainFault::PersonalChanged));
+        }
+        Ok(match self.people.compare(snapshot, last.id)? {
+            Some((row, person, fault)) => broken(row, ChainFault::Person(person, fault)),
+            None => Step::Done(ChainVerdict::Sound { head: last, rows: self.rows, people: self.people }),
         })
     }
 }
@@ -340,6 +387,7 @@ fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
         ip: row.get(6)?,
         previous_hash: row.get(7)?,
         hash: row.get(8)?,
+        personal: Personal::from_row(row, 9),
     })
 }
 

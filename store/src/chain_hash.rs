@@ -37,6 +37,10 @@ impl Hash {
         &self.0
     }
 
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Hash {
+        Hash(bytes)
+    }
+
     /// Reads the 64 hex characters that Display writes.
     pub fn parse(text: &str) -> Option<Hash> {
         let mut bytes = [0; 32];
@@ -132,11 +136,11 @@ fn encode(previous: &Hash, fields: &HashedFields<'_>, sink: &mut impl FnMut(&[u8
     field(fields.ip, sink);
 }
 
-fn number(value: Option<i64>, sink: &mut impl FnMut(&[u8])) {
+pub(crate) fn number(value: Option<i64>, sink: &mut impl FnMut(&[u8])) {
     field(value.map(|value| value.to_string()).as_deref(), sink);
 }
 
-fn field(text: Option<&str>, sink: &mut impl FnMut(&[u8])) {
+pub(crate) fn field(text: Option<&str>, sink: &mut impl FnMut(&[u8])) {
     // A text of 4 GiB cannot be stored, so no length is ever the mark of absence.
     let length = text.map_or(u32::MAX, |text| u32::try_from(text.len()).unwrap_or(u32::MAX - 1));
     sink(&length.to_be_bytes());

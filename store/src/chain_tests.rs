@@ -173,20 +173,23 @@ async fn the_guards_refuse_changes_to_the_log_and_to_tombstones() {
 async fn a_check_goes_on_from_a_position_checked_before() {
     let test = filled().await;
     let rows = log(&test.store).await;
+    let ChainVerdict::Sound { people, .. } = test.store.verify_chain(None, |_| ()).await.unwrap() else {
+        panic!("not sound");
+    };
     for from in &rows {
         let position = ChainPosition { id: from.id, hash: from.hash };
-        let ChainVerdict::Sound { head, rows: checked } =
-            test.store.verify_chain(Some(position), |_| ()).await.unwrap()
+        let ChainVerdict::Sound { head, rows: checked, .. } =
+            test.store.verify_chain(Some((position, people.clone())), |_| ()).await.unwrap()
         else {
             panic!("from row {}", from.id);
         };
         assert_eq!((head.id, checked), (row(9), 9 - from.id.get().unsigned_abs()));
     }
     let altered = ChainPosition { id: row(5), hash: rows[0].hash };
-    let verdict = test.store.verify_chain(Some(altered), |_| ()).await.unwrap();
+    let verdict = test.store.verify_chain(Some((altered, people.clone())), |_| ()).await.unwrap();
     assert_eq!(verdict, ChainVerdict::Broken { row: row(5), fault: ChainFault::Altered });
     let beyond = ChainPosition { id: row(12), hash: rows[0].hash };
-    let verdict = test.store.verify_chain(Some(beyond), |_| ()).await.unwrap();
+    let verdict = test.store.verify_chain(Some((beyond, people)), |_| ()).await.unwrap();
     assert_eq!(verdict, ChainVerdict::Broken { row: row(10), fault: ChainFault::CutOff });
 }
 

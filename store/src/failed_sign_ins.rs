@@ -19,6 +19,7 @@ use crate::audit::{Action, Entry, clip};
 use crate::error::StoreError;
 use crate::id::{AuditId, PersonId};
 use crate::person::Identity;
+use crate::personal::with_personal;
 use crate::time::Timestamp;
 use crate::writer::Write;
 
@@ -197,8 +198,10 @@ impl FailedSignIns {
 /// What the rows before the newest one tell of the last minutes.
 fn recall(write: &Write<'_>, at: Timestamp) -> Result<Counter, StoreError> {
     let mut select = write.connection.prepare_cached(
-        "SELECT action, at, ip, details FROM audit_log WHERE action IN ('LOGIN_DENIED', 'LOGIN_FAILED', 'SECURITY_ALERT') \
-         AND at > ?1 AND id < ?2 ORDER BY at DESC, id DESC LIMIT ?3",
+        "SELECT a.action, a.at, a.ip, a.details, p.details FROM audit_log a \
+         LEFT JOIN audit_personal p ON p.audit_id = a.id \
+         WHERE a.action IN ('LOGIN_DENIED', 'LOGIN_FAILED', 'SECURITY_ALERT') \
+         AND a.at > ?1 AND a.id < ?2 ORDER BY a.at DESC, a.id DESC LIMIT ?3",
     )?;
     let rows = select.query_map((at.minus(WINDOW), write.head.id, MAX_ROWS), stored)?;
     let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -233,31 +236,33 @@ struct Stored {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let (action, ip, details): (String, Option<String>, String) = (row.get(0)?, row.get(2)?, row.get(3)?);
+    let (action, ip): (String, Option<String>) = (row.get(0)?, row.get(2)?);
+    let (details, personal): (String, Option<String>) = (row.get(3)?, row.get(4)?);
     Ok(Stored {
         is_alert: action == Action::SecurityAlert.as_str(),
         at: row.get(1)?,
         ip: ip.and_then(|ip| ip.parse().ok()),
-        details: serde_json::from_str(&details).unwrap_or_default(),
+        details: with_personal(&details, personal.as_deref()).unwrap_or_default().into(),
     })
 }
 
 fn raise(write: &mut Write<'_>, failure: &Failure<'_>, source: &Source) -> Result<Alert, StoreError> {
     let mut details = json!({ "alarm": ALARM, "failures": FAILURES, "minutes": WINDOW.as_secs() / 60 });
-    let (person, of) = match source {
+    let (at, action, ip) = (failure.at, Action::SecurityAlert, Some(failure.ip));
+    let (row, of) = match source {
         Source::Network(network) => {
             let shown = if network.is_ipv6() { format!("{network}/64") } else { network.to_string() };
             details["address"] = shown.into();
-            (None, "from one address")
+            let row = write.append(Entry { at, person: None, action, message: None, details, ip })?;
+            (row, "from one address")
         }
         Source::Account { issuer, subject } => {
             let email = failure.account.map_or("", |account| clip(&account.email, CLIP));
-            details["account"] = json!({ "email": email, "issuer": issuer, "subject": subject });
-            (failure.person, "for one account")
+            let account = json!({ "account": { "email": email, "issuer": issuer, "subject": subject } });
+            let alert = Entry { at, person: failure.person, action, message: None, details, ip };
+            (write.append_personal(alert, &account)?, "for one account")
         }
     };
-    let action = Action::SecurityAlert;
-    let row = write.append(Entry { at: failure.at, person, action, message: None, details, ip: Some(failure.ip) })?;
     Ok(Alert { row, ip: failure.ip, of })
 }
 

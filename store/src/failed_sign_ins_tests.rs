@@ -79,7 +79,7 @@ async fn fail(store: &Store, name: Option<&str>, ip: &str, time: i64) {
 
 async fn alerts(store: &Store) -> Vec<Value> {
     let rows = log(store).await.into_iter().filter(|row| row.action == "SECURITY_ALERT");
-    rows.map(|row| serde_json::from_str(&row.details).unwrap()).collect()
+    rows.map(|row| details(&row)).collect()
 }
 
 #[tokio::test]

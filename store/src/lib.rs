@@ -29,6 +29,7 @@ mod log_keeper;
 mod message;
 mod opening;
 mod person;
+mod personal;
 mod random;
 mod readers;
 pub mod rekey;
@@ -43,6 +44,7 @@ mod text;
 mod time;
 mod token;
 mod vitals;
+mod who;
 mod writer;
 mod writer_meter;
 
@@ -66,6 +68,7 @@ pub use inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, 
 pub use key::{DatabaseKey, KeyError};
 pub use message::{Deletion, Message, NewMessage, Opened, Sent};
 pub use person::{Author, Identity, Person, StaffChange};
+pub use personal::Personal;
 pub use restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use schema::IfMissing;
 pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
@@ -77,4 +80,5 @@ pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError, is_visibl
 pub use time::Timestamp;
 pub use token::SessionToken;
 pub use vitals::{FileSizes, Vitals};
+pub use who::{People, PersonFault};
 pub use writer_meter::{Distribution, WriterNumbers};

@@ -10,6 +10,7 @@ use crate::id::PersonId;
 use crate::session::{EndReason, end_session, live_sessions};
 use crate::store::Store;
 use crate::time::Timestamp;
+use crate::who::Who;
 
 /// A staff member, known from a first sign-in on.
 #[derive(Clone, Debug)]
@@ -116,9 +117,9 @@ impl Store {
     ) -> Result<StaffChange, StoreError> {
         let (email, operator) = (email.trim().to_owned(), clip(operator, 200).to_owned());
         self.write(move |write| {
-            let mut select = write
-                .connection
-                .prepare_cached("SELECT id, disabled_at IS NULL FROM person WHERE email = ?1 COLLATE NOCASE ORDER BY id")?;
+            let mut select = write.connection.prepare_cached(
+                "SELECT id, disabled_at IS NULL FROM person WHERE email = ?1 COLLATE NOCASE ORDER BY id",
+            )?;
             let found = select.query_map([&email], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let people: Vec<(PersonId, bool)> = found.collect::<Result<_, _>>()?;
             if people.is_empty() {
@@ -127,12 +128,12 @@ impl Store {
             let (mut changed, mut sessions_ended) = (0, 0);
             for (person, _) in people.into_iter().filter(|(_, is_enabled)| *is_enabled != enabled) {
                 let disabled_at = (!enabled).then_some(at);
-                write
-                    .connection
-                    .execute("UPDATE person SET disabled_at = ?2 WHERE id = ?1", (person, disabled_at))?;
-                let details = json!({ "person": person, "operator": operator });
+                write.connection.execute("UPDATE person SET disabled_at = ?2 WHERE id = ?1", (person, disabled_at))?;
+                // Somebody whose salt was spoilt can be switched off as well; the check of the chain tells.
+                let details = json!({ "person": person, "who": Who::now(write.connection, person).ok() });
+                let by = json!({ "operator": operator });
                 let action = if enabled { Action::StaffEnabled } else { Action::StaffDisabled };
-                write.append(Entry { at, person: None, action, message: None, details, ip: None })?;
+                write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
                 changed += 1;
                 if enabled {
                     continue;
@@ -140,11 +141,10 @@ impl Store {
                 end_open_grants(write, person, at)?;
                 for session in live_sessions(write, person)? {
                     end_session(write, session, EndReason::Disabled, at)?;
-                    let details = json!({
-                        "person": person, "operator": operator, "session": session, "reason": EndReason::Disabled.as_str(),
-                    });
+                    let details =
+                        json!({ "person": person, "session": session, "reason": EndReason::Disabled.as_str() });
                     let action = Action::SessionEnded;
-                    write.append(Entry { at, person: None, action, message: None, details, ip: None })?;
+                    write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
                     sessions_ended += 1;
                 }
             }

@@ -1,8 +1,8 @@
 //! The file itself: made where it may be, brought to the newest schema, never touched where it is not ours.
 //!
 //! Migrations are numbered SQL files, applied in one transaction that holds the write lock, so two programs that start
-//! at once both succeed: the second finds the work done. Schema changes leave no audit row of their own; the making of
-//! the database does, as the first row of the chain.
+//! at once both succeed: the second finds the work done. Schema changes leave no audit row of their own, but for two: the
+//! making of the database, as the first row of the chain, and schema 6, from which on the log vouches for people.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -22,6 +22,7 @@ use crate::key::DatabaseKey;
 use crate::opening::folder_of;
 use crate::random::random_bytes;
 use crate::time::Timestamp;
+use crate::who;
 use crate::writer::Write;
 
 /// Migration n takes a database from schema n - 1 to n.
@@ -31,6 +32,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_emergency.sql"),
     include_str!("../migrations/0004_fewer_leaves.sql"),
     include_str!("../migrations/0005_list_looks.sql"),
+    include_str!("../migrations/0006_persons.sql"),
 ];
 
 /// Setgid and writable for the group.
@@ -45,8 +47,22 @@ pub enum IfMissing {
     Refuse,
 }
 
+/// What happens to people whom no row of the log vouches for yet: those from before schema 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unrecorded {
+    /// They get a row each.
+    Record,
+    /// The next who opens the file sees to it.
+    Leave,
+}
+
 /// Opens the file for writing, making it and bringing its schema up to date as allowed.
-pub(crate) fn open_current(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Connection, OpenError> {
+pub(crate) fn open_current(
+    path: &Path,
+    key: &DatabaseKey,
+    if_missing: IfMissing,
+    unrecorded: Unrecorded,
+) -> Result<Connection, OpenError> {
     // Until the file is in WAL mode: only then does an open connection keep a lock on it.
     let _opening = folder_lock(path)?;
     if if_missing == IfMissing::Create {
@@ -58,8 +74,9 @@ pub(crate) fn open_current(path: &Path, key: &DatabaseKey, if_missing: IfMissing
     let found = recognise(&connection, path, if_missing)?;
     // A file that was restored from a backup is not in that mode yet.
     use_wal(&connection).map_err(|error| opening(path, error))?;
-    if found < newest() {
-        migrate(&connection, path)?;
+    let has_unrecorded = || who::has_unrecorded(&connection).map(|some| some && unrecorded == Unrecorded::Record);
+    if found < newest() || has_unrecorded()? {
+        migrate(&connection, path, unrecorded)?;
     }
     Ok(connection)
 }
@@ -138,14 +155,14 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Foreign keys are off meanwhile, which SQLite wants for making a table anew; they are checked before the commit.
-fn migrate(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+fn migrate(connection: &Connection, path: &Path, unrecorded: Unrecorded) -> Result<(), OpenError> {
     let at_path = |error| opening(path, error);
     connection.execute_batch("PRAGMA foreign_keys = OFF").map_err(at_path)?;
-    apply_migrations(connection, path)?;
+    apply_migrations(connection, path, unrecorded)?;
     connection.execute_batch("PRAGMA foreign_keys = ON").map_err(at_path)
 }
 
-fn apply_migrations(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+fn apply_migrations(connection: &Connection, path: &Path, unrecorded: Unrecorded) -> Result<(), OpenError> {
     let at_path = |error| opening(path, error);
     connection.execute_batch("BEGIN IMMEDIATE").map_err(at_path)?;
     let migrated = recognise(connection, path, IfMissing::Create).and_then(|found| {
@@ -155,6 +172,9 @@ fn apply_migrations(connection: &Connection, path: &Path) -> Result<(), OpenErro
             if index == 0 {
                 begin_chain(connection)?;
             }
+        }
+        if unrecorded == Unrecorded::Record {
+            who::record_unrecorded(connection)?;
         }
         if found < newest()
             && connection.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists(())).map_err(at_path)?

@@ -10,6 +10,7 @@ use crate::audit::{Action, Entry, clip};
 use crate::chain_hash::{Hash, HashedFields};
 use crate::error::StoreError;
 use crate::id::{AuditId, PersonId};
+use crate::personal::Personal;
 use crate::restore_record::stream_name;
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -53,7 +54,7 @@ pub struct Quarantined {
     pub reason: String,
 }
 
-/// An audit row as it is shipped: nothing joined, nothing that its hash does not cover.
+/// An audit row as it is shipped: nothing joined, nothing that its hash does not cover or vouch for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Its number.
@@ -72,6 +73,8 @@ pub struct AuditEvent {
     pub previous_hash: Hash,
     /// The hash of this row, as stored.
     pub hash: Hash,
+    /// What stands beside it of somebody by name; none where there is nothing, and where it was erased.
+    pub personal: Option<Personal>,
 }
 
 impl AuditEvent {
@@ -97,6 +100,8 @@ impl AuditEvent {
             ip: row.get(5)?,
             previous_hash: row.get(6)?,
             hash: row.get(7)?,
+            // Somebody who spoils it must not stop the copy; the check of the chain tells.
+            personal: Personal::from_row(row, 8).unwrap_or(None),
         })
     }
 }
@@ -114,14 +119,15 @@ impl Store {
     pub async fn audit_events(&self, after: AuditId, limit: u32, bytes: usize) -> Result<Vec<AuditEvent>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT id, at, person_id, action, details, ip, previous_hash, hash \
-                 FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2",
+                "SELECT a.id, a.at, a.person_id, a.action, a.details, a.ip, a.previous_hash, a.hash, p.salt, p.details \
+                 FROM audit_log a LEFT JOIN audit_personal p ON p.audit_id = a.id \
+                 WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
             )?;
             let mut rows = select.query((after, limit))?;
             let (mut events, mut size) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
                 let event = AuditEvent::from_row(row)?;
-                size += event.details.len();
+                size += event.details.len() + event.personal.as_ref().map_or(0, |personal| personal.details.len());
                 events.push(event);
                 if size >= bytes {
                     break;

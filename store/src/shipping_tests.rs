@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::chain_hash::chain_hash;
 use crate::testing::*;
-use crate::{RecordedBackup, Restoration};
 
 fn copy_named(sink: &str) -> AuditCopy {
     AuditCopy { sink: sink.into(), stream: "s".into() }

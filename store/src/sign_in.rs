@@ -12,10 +12,12 @@ use crate::error::StoreError;
 use crate::failed_sign_ins::{FROM_ADDRESS, Failure};
 use crate::id::{PersonId, SessionId};
 use crate::person::Identity;
+use crate::random::random_bytes;
 use crate::session::{Client, EndReason, Session, end_session, find_session};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::token::{SessionToken, csrf_token};
+use crate::who::Who;
 use crate::writer::Write;
 
 /// How much of what the provider or the browser says goes into a row: an e-mail address has at most 254 characters.
@@ -85,23 +87,24 @@ impl Store {
             if let Some(token) = replacing {
                 replace(write, &token, client.ip, at)?;
             }
-            let (person, new_person, changed) = keep_person(write, known, &identity, at)?;
+            let Kept { id: person, new_person, changed, who } = keep_person(write, known, &identity, at)?;
             let token = SessionToken::random();
             let session = start_session(write, person, &identity.name, &identity.email, &token, at)?;
-            write.append(Entry {
+            let login = Entry {
                 at,
                 person: Some(person),
                 action: Action::Login,
                 message: None,
                 details: json!({
-                    "email": clip(&identity.email, CLIP),
+                    "who": who,
                     "new_person": new_person,
                     "changed": changed,
                     "session": session.id,
                     "user_agent": clip(&client.user_agent, CLIP),
                 }),
                 ip: Some(client.ip),
-            })?;
+            };
+            write.append_personal(login, &json!({ "email": clip(&identity.email, CLIP) }))?;
             Ok((SignIn::SignedIn { token, session }, Vec::new()))
         });
         failures.settle(result.await)
@@ -154,6 +157,8 @@ impl Store {
 
 struct Known {
     id: PersonId,
+    /// None only where somebody has taken it away or spoilt it, which the check of the chain finds.
+    salt: Option<[u8; 16]>,
     email: String,
     name: String,
     disabled: bool,
@@ -161,10 +166,16 @@ struct Known {
 
 fn find_person(write: &Write<'_>, identity: &Identity) -> Result<Option<Known>, StoreError> {
     let mut select = write.connection.prepare_cached(
-        "SELECT id, email, name, disabled_at IS NOT NULL FROM person WHERE issuer = ?1 AND subject = ?2",
+        "SELECT id, salt, email, name, disabled_at IS NOT NULL FROM person WHERE issuer = ?1 AND subject = ?2",
     )?;
     let known = select.query_row((&identity.issuer, &identity.subject), |row| {
-        Ok(Known { id: row.get(0)?, email: row.get(1)?, name: row.get(2)?, disabled: row.get(3)? })
+        Ok(Known {
+            id: row.get(0)?,
+            salt: row.get(1).unwrap_or(None),
+            email: row.get(2)?,
+            name: row.get(3)?,
+            disabled: row.get(4)?,
+        })
     });
     Ok(known.optional()?)
 }
@@ -185,13 +196,13 @@ fn deny(
     ip: IpAddr,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let details = json!({
+    let account = json!({
         "email": clip(&identity.email, CLIP),
         "issuer": clip(&identity.issuer, CLIP),
         "subject": clip(&identity.subject, CLIP),
-        "reason": reason,
     });
-    write.append(Entry { at, person, action: Action::LoginDenied, message: None, details, ip: Some(ip) })?;
+    let (action, details) = (Action::LoginDenied, json!({ "reason": reason }));
+    write.append_personal(Entry { at, person, action, message: None, details, ip: Some(ip) }, &account)?;
     Ok(())
 }
 
@@ -216,20 +227,34 @@ pub(crate) fn replace(
     Ok(())
 }
 
-/// The person's id, whether they are new, and what about them has changed since the last sign-in.
+/// A person, as they are now.
+struct Kept {
+    id: PersonId,
+    new_person: bool,
+    /// What is new since the last sign-in.
+    changed: Vec<&'static str>,
+    who: Who,
+}
+
 fn keep_person(
     write: &Write<'_>,
     known: Option<Known>,
     identity: &Identity,
     at: Timestamp,
-) -> Result<(PersonId, bool, Vec<&'static str>), StoreError> {
+) -> Result<Kept, StoreError> {
+    let who = |id, salt| {
+        let Identity { issuer, subject, email, name } = identity;
+        Who::of(id, salt, (issuer, subject), (email, name))
+    };
+    let salt = known.as_ref().and_then(|known| known.salt).unwrap_or_else(random_bytes);
     let Some(known) = known else {
         let mut insert = write.connection.prepare_cached(
-            "INSERT INTO person (issuer, subject, email, name, created_at, last_sign_in_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id",
+            "INSERT INTO person (issuer, subject, email, name, created_at, last_sign_in_at, salt) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6) RETURNING id",
         )?;
-        let values = (&identity.issuer, &identity.subject, &identity.email, &identity.name, at);
-        return Ok((insert.query_row(values, |row| row.get(0))?, true, Vec::new()));
+        let values = (&identity.issuer, &identity.subject, &identity.email, &identity.name, at, salt);
+        let id = insert.query_row(values, |row| row.get(0))?;
+        return Ok(Kept { id, new_person: true, changed: Vec::new(), who: who(id, &salt) });
     };
     let mut changed = Vec::new();
     if known.email != identity.email {
@@ -240,9 +265,9 @@ fn keep_person(
     }
     let mut update = write
         .connection
-        .prepare_cached("UPDATE person SET email = ?2, name = ?3, last_sign_in_at = ?4 WHERE id = ?1")?;
-    update.execute((known.id, &identity.email, &identity.name, at))?;
-    Ok((known.id, false, changed))
+        .prepare_cached("UPDATE person SET email = ?2, name = ?3, last_sign_in_at = ?4, salt = ?5 WHERE id = ?1")?;
+    update.execute((known.id, &identity.email, &identity.name, at, salt))?;
+    Ok(Kept { id: known.id, new_person: false, changed, who: who(known.id, &salt) })
 }
 
 pub(crate) fn start_session(

@@ -1,13 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use serde_json::Value;
-
 use super::*;
+use crate::SessionState;
 use crate::testing::*;
-use crate::{AuditRow, SessionState};
-
-fn details(row: &AuditRow) -> Value {
-    serde_json::from_str(&row.details).unwrap()
-}
 
 #[tokio::test]
 async fn a_first_sign_in_makes_the_person_and_a_second_updates_them() {

@@ -13,7 +13,7 @@ use crate::failed_sign_ins::FailedSignIns;
 use crate::id::SessionId;
 use crate::key::DatabaseKey;
 use crate::readers::{READERS, Readers};
-use crate::schema::{IfMissing, open_current};
+use crate::schema::{IfMissing, Unrecorded, open_current};
 use crate::session::EndReason;
 use crate::writer::{Erased, Write, Writer, announce, read_head};
 
@@ -47,15 +47,35 @@ struct Watch {
 impl Store {
     /// Opens the database at `path`, which must be ours and readable with `key`; see [`OpenError`] for the refusals.
     pub async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, OpenError> {
+        Store::open_in(path, key, if_missing, Unrecorded::Record).await
+    }
+
+    /// Opens a database that was just restored and brings its schema up to date, but writes no audit row: the first one has to
+    /// be [`Store::record_restore`]'s.
+    pub async fn open_restored(path: &Path, key: &DatabaseKey) -> Result<Store, OpenError> {
+        Store::open_in(path, key, IfMissing::Refuse, Unrecorded::Leave).await
+    }
+
+    async fn open_in(
+        path: &Path,
+        key: &DatabaseKey,
+        if_missing: IfMissing,
+        unrecorded: Unrecorded,
+    ) -> Result<Store, OpenError> {
         let (path, key) = (path.to_owned(), key.duplicate());
-        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing))
+        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing, unrecorded))
             .await
             .unwrap_or_else(|_| Err(StoreError::internal("opening the database panicked").into()))
     }
 
-    fn open_blocking(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, OpenError> {
+    fn open_blocking(
+        path: &Path,
+        key: &DatabaseKey,
+        if_missing: IfMissing,
+        unrecorded: Unrecorded,
+    ) -> Result<Store, OpenError> {
         check_build()?;
-        let writer = open_current(path, key, if_missing)?;
+        let writer = open_current(path, key, if_missing, unrecorded)?;
         let database_id = writer
             .query_row("SELECT value FROM meta WHERE name = 'database_id'", (), |row| row.get(0))
             .map_err(|error| opening(path, error))?;

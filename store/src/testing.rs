@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::connection::{APPLICATION_ID, Role, open};
+use crate::personal::with_personal;
 use crate::schema::MIGRATIONS;
 use crate::*;
 
@@ -79,7 +81,8 @@ pub(crate) fn plan_of(connection: &Connection, sql: &str) -> String {
     steps.collect::<Vec<_>>().join("; ")
 }
 
-/// Writes what is in a closed file into another of an older schema, which the migrations of then make.
+/// Writes what is in a closed file into another of an older schema, which the migrations of then make. Its log is another: it
+/// names people, as the programs of then did.
 pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
     std::fs::File::create_new(to).unwrap();
     let older = open(to, &key(), Role::Writer).unwrap();
@@ -94,17 +97,57 @@ pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
     };
     assert!(tables.contains(&"audit_log".to_owned()));
     for table in tables {
-        // Keys have a table of their own since schema 4.
-        let rows = if table == "message" && schema < 4 {
-            "SELECT m.id, m.author_id, m.sent_at, k.idempotency_key, m.salt, m.subject FROM newest.message m \
-             JOIN newest.message_key k ON k.message_id = m.id"
-        } else {
-            &format!("SELECT * FROM newest.{table}")
+        let rows = match table.as_str() {
+            "audit_log" | "audit_head" if schema < 6 => continue,
+            // Keys have a table of their own since schema 4.
+            "message" if schema < 4 => {
+                "SELECT m.id, m.author_id, m.sent_at, k.idempotency_key, m.salt, m.subject FROM newest.message m \
+                 JOIN newest.message_key k ON k.message_id = m.id"
+            }
+            "person" if schema < 6 => {
+                "SELECT id, issuer, subject, email, name, created_at, last_sign_in_at, disabled_at FROM newest.person"
+            }
+            _ => &format!("SELECT * FROM newest.{table}"),
         };
         older.execute_batch(&format!("INSERT INTO main.{table} {rows} ORDER BY 1")).unwrap();
     }
+    if schema < 6 {
+        write_older_log(&older);
+    }
     older.pragma_update(None, "user_version", i64::try_from(schema).unwrap()).unwrap();
     older.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+}
+
+/// The log as before schema 6: the names in the rows, and no hashes of who somebody is.
+fn write_older_log(older: &Connection) {
+    let database_id: String =
+        older.query_row("SELECT value FROM meta WHERE name = 'database_id'", (), |row| row.get(0)).unwrap();
+    let mut hash = genesis_hash(&database_id);
+    let mut select = older
+        .prepare(
+            "SELECT a.id, a.at, a.person_id, a.action, a.message_id, a.details, a.ip, p.details \
+             FROM newest.audit_log a LEFT JOIN newest.audit_personal p ON p.audit_id = a.id ORDER BY a.id",
+        )
+        .unwrap();
+    let mut rows = select.query(()).unwrap();
+    let mut insert = older.prepare("INSERT INTO main.audit_log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)").unwrap();
+    let mut last = AuditId::ZERO;
+    while let Some(row) = rows.next().unwrap() {
+        let (id, at, person): (AuditId, Timestamp, Option<PersonId>) =
+            (row.get(0).unwrap(), row.get(1).unwrap(), row.get(2).unwrap());
+        let (action, ip): (String, Option<String>) = (row.get(3).unwrap(), row.get(6).unwrap());
+        let (details, personal): (String, Option<String>) = (row.get(5).unwrap(), row.get(7).unwrap());
+        let mut details = with_personal(&details, personal.as_deref()).unwrap();
+        details.remove("who");
+        let details = Value::from(details).to_string();
+        let (previous, written) = (hash, at.to_rfc3339());
+        let fields = HashedFields { id, at: &written, person, action: &action, details: &details, ip: ip.as_deref() };
+        hash = chain_hash(&previous, &fields);
+        let message: Option<i64> = row.get(4).unwrap();
+        insert.execute((id, at, person, &action, message, &details, &ip, previous, hash)).unwrap();
+        last = id;
+    }
+    older.execute("INSERT INTO main.audit_head VALUES (1, ?1, ?2)", (last, hash)).unwrap();
 }
 
 pub(crate) fn key() -> DatabaseKey {
@@ -162,6 +205,11 @@ pub(crate) async fn send(store: &Store, actor: Actor, subject: &str, body: &str)
 pub(crate) async fn log(store: &Store) -> Vec<AuditRow> {
     let up_to = AuditId::new(i64::MAX).unwrap();
     store.audit_rows(&AuditFilter::default(), AuditId::ZERO, up_to, 1_000_000).await.unwrap()
+}
+
+/// A row's details, and in them what stands beside it.
+pub(crate) fn details(row: &AuditRow) -> Value {
+    row.named_details().unwrap().into()
 }
 
 /// The actions of the log, oldest first, without the database's own first row.

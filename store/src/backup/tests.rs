@@ -258,7 +258,7 @@ async fn each_fault_of_a_copy_has_its_own_name() {
         fault(&to)
     };
     assert!(matches!(fault(&folder.path().join("none.db")), CopyFault::Missing));
-    assert!(matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyFault::NewerSchema { found: 99, known: 5 }));
+    assert!(matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyFault::NewerSchema { found: 99, known: 6 }));
     assert!(matches!(spoilt("foreign", "PRAGMA application_id = 1"), CopyFault::NotOurs));
     let orphan = spoilt("orphan", "UPDATE message SET author_id = 77 WHERE id = 5");
     assert!(matches!(&orphan, CopyFault::ForeignKeys { table, rows: 1 } if table == "message"), "{orphan:?}");

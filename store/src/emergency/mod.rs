@@ -61,10 +61,12 @@ impl Store {
             let values = (code.hash(), person.id, operator, reason, request.minutes, at, until);
             let id: EmergencyGrantId = insert.query_row(values, |row| row.get(0))?;
             let details = json!({
-                "grant": id, "person": person.id, "email": person.email, "operator": operator, "reason": reason,
-                "minutes": request.minutes, "code_until": until.to_rfc3339(),
+                "grant": id, "person": person.id, "minutes": request.minutes, "code_until": until.to_rfc3339(),
             });
-            append(write, Action::EmergencyAccessGranted, None, None, details, at)?;
+            // Whoever types the reason may name somebody in it.
+            let personal = json!({ "email": person.email, "operator": operator, "reason": reason });
+            let action = Action::EmergencyAccessGranted;
+            write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &personal)?;
             alert(write, "emergency_access_granted", id, person.id, None, at)?;
             Ok(Granted::Code { id, code, until, person })
         })
@@ -171,16 +173,21 @@ impl Store {
             if grant.state(at) == GrantState::Ended {
                 return Ok(Some(false));
             }
+            let by = json!({ "operator": operator });
             match session {
                 Some(session) => {
                     end_session(write, session, EndReason::EmergencyRevoked, at)?;
                     let reason = EndReason::EmergencyRevoked.as_str();
-                    let details = json!({
-                        "person": grant.person.id, "operator": operator, "session": session, "reason": reason,
-                    });
-                    append(write, Action::SessionEnded, None, None, details, at)?;
+                    let details = json!({ "person": grant.person.id, "session": session, "reason": reason });
+                    let action = Action::SessionEnded;
+                    write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
                 }
-                None => end_grant(write, id, "revoked", json!({ "operator": operator }), at)?,
+                None => {
+                    close_grant(write, id, "revoked", at)?;
+                    let details = json!({ "grant": id, "reason": "revoked" });
+                    let action = Action::EmergencyAccessEnded;
+                    write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
+                }
             }
             Ok(Some(true))
         })
@@ -270,13 +277,18 @@ fn end_grant(
     mut details: Value,
     at: Timestamp,
 ) -> Result<(), StoreError> {
+    close_grant(write, id, reason, at)?;
+    details["grant"] = json!(id);
+    details["reason"] = json!(reason);
+    append(write, Action::EmergencyAccessEnded, None, None, details, at)
+}
+
+fn close_grant(write: &Write<'_>, id: EmergencyGrantId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
     write.connection.execute(
         "UPDATE emergency_grant SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL",
         (id, at, reason),
     )?;
-    details["grant"] = json!(id);
-    details["reason"] = json!(reason);
-    append(write, Action::EmergencyAccessEnded, None, None, details, at)
+    Ok(())
 }
 
 fn alert(

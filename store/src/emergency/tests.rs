@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::testing::*;
-use crate::{Actor, AuditRow, Session, SessionLimits, SessionState};
+use crate::{Actor, Session, SessionLimits, SessionState};
 
 const HOUR: SessionLimits =
     SessionLimits { idle: Duration::from_secs(24 * 60), absolute: Duration::from_secs(12 * 3600) };
@@ -40,10 +40,6 @@ async fn ended(store: &Store, token: &SessionToken, time: Timestamp) -> Option<E
         SessionState::Ended(reason) => Some(reason),
         SessionState::Unknown => panic!("the session is unknown"),
     }
-}
-
-fn details(row: &AuditRow) -> Value {
-    serde_json::from_str(&row.details).unwrap()
 }
 
 /// Why the newest grant that is over ended.

@@ -230,9 +230,9 @@ fn record(
     let mut connection = open(copy, new, Role::Writer)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut write = Write::new(&transaction, read_head(&transaction)?);
-    let details =
-        json!({ "operator": clip(operator, 200), "old_key": old.fingerprint(), "new_key": new.fingerprint() });
-    write.append(Entry { at, person: None, action: Action::DatabaseRekeyed, message: None, details, ip: None })?;
+    let details = json!({ "old_key": old.fingerprint(), "new_key": new.fingerprint() });
+    let entry = Entry { at, person: None, action: Action::DatabaseRekeyed, message: None, details, ip: None };
+    write.append_personal_in_any(entry, json!({ "operator": clip(operator, 200) }))?;
     write.store_head()?;
     let head = write.head;
     transaction.commit()?;
@@ -245,8 +245,10 @@ fn record(
 /// messages are the chain's.
 fn compare(source: &Connection, before: ChainPosition, copy: &Inspection) -> Result<(), RekeyError> {
     let mut rows = count_rows(source)?;
-    if let Some(log) = rows.get_mut("audit_log") {
-        *log += 1;
+    for table in ["audit_log", "audit_personal"] {
+        if let Some(count) = rows.get_mut(table) {
+            *count += 1;
+        }
     }
     if rows != copy.rows {
         return Err(RekeyError::Difference("rows"));

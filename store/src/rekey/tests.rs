@@ -56,7 +56,7 @@ async fn the_database_has_the_new_key_and_everything_else_as_before_and_a_row_th
     let last = rows.last().unwrap();
     assert_eq!((last.action.as_str(), last.at), ("DATABASE_REKEYED", at(500)));
     assert_eq!(store.audit_head().await.unwrap(), done.head);
-    let details: serde_json::Value = serde_json::from_str(&last.details).unwrap();
+    let details = details(last);
     assert_eq!(details["operator"], "root");
     assert_eq!(details["old_key"], key().fingerprint());
     assert_eq!(details["new_key"], new_key().fingerprint());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use store::{AuditId, ChainPosition, ChainVerdict, Store, StoreError, Timestamp};
+use store::{AuditId, ChainPosition, ChainVerdict, People, Store, StoreError, Timestamp};
 use tokio::sync::{Mutex, watch};
 
 use crate::pages::ChainBanner;
@@ -44,6 +44,7 @@ enum State {
     /// Up to `head`; what is before the rows that came since is as it was at `walked`.
     Sound {
         head: ChainPosition,
+        people: People,
         checked: Timestamp,
         walked: Timestamp,
     },
@@ -88,14 +89,14 @@ impl ChainWatch {
         let Ok(mut state) = self.state.try_lock() else {
             return self.checking(head);
         };
-        let (from, walked) = match &*state {
+        let (from, people, walked) = match &*state {
             State::Unchecked => return self.checking(head),
             State::Broken { row, what } => {
                 return ChainBanner::Broken { row: row.get(), what: what.clone() };
             }
-            State::Sound { head, walked, .. } => (*head, *walked),
+            State::Sound { head, people, walked, .. } => (*head, people.clone(), *walked),
         };
-        match self.store.verify_chain(Some(from), |_| {}).await {
+        match self.store.verify_chain(Some((from, people)), |_| {}).await {
             Ok(verdict) => {
                 *state = self.remember(verdict, walked);
                 state.banner().unwrap_or_else(|| self.checking(head))
@@ -136,7 +137,7 @@ impl ChainWatch {
 impl State {
     fn of(verdict: ChainVerdict, walked: Timestamp) -> Self {
         match verdict {
-            ChainVerdict::Sound { head, .. } => Self::Sound { head, checked: Timestamp::now(), walked },
+            ChainVerdict::Sound { head, people, .. } => Self::Sound { head, people, checked: Timestamp::now(), walked },
             ChainVerdict::Broken { row, fault } => {
                 tracing::error!(alarm = "AUDIT_CHAIN_BROKEN", %row, %fault, "the audit chain is broken");
                 Self::Broken { row, what: fault.to_string() }
@@ -147,7 +148,7 @@ impl State {
     fn banner(&self) -> Option<ChainBanner> {
         match self {
             Self::Unchecked => None,
-            Self::Sound { head, checked, walked } => {
+            Self::Sound { head, checked, walked, .. } => {
                 Some(ChainBanner::Sound { up_to: head.id.get(), checked: (*checked).into(), walked: (*walked).into() })
             }
             Self::Broken { row, what } => Some(ChainBanner::Broken { row: row.get(), what: what.clone() }),

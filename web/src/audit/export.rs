@@ -22,7 +22,7 @@ use crate::site::Site;
 /// Rows read and sent at a time.
 const CHUNK: u32 = 250;
 
-const CSV_HEADER: [&str; 10] = [
+const CSV_HEADER: [&str; 11] = [
     "id",
     "timestamp",
     "user_id",
@@ -33,6 +33,7 @@ const CSV_HEADER: [&str; 10] = [
     "ip_address",
     "previous_hash",
     "hash",
+    "personal",
 ];
 
 /// As CSV, for a spreadsheet: no cell can start a formula.
@@ -130,6 +131,7 @@ fn csv_chunk(rows: &[AuditRow], first: bool) -> Result<Vec<u8>, std::io::Error> 
             cell(row.ip.as_deref().unwrap_or("")),
             row.previous_hash.to_string(),
             row.hash.to_string(),
+            cell(row.personal.as_deref().unwrap_or("")),
         ])?;
     }
     writer.into_inner().map_err(|error| error.into_error())
@@ -150,6 +152,9 @@ struct JsonRow<'a> {
     ip_address: Option<&'a str>,
     previous_hash: String,
     hash: String,
+    /// The fields that name somebody, as long as they are there; `details` carry their hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal: Option<serde_json::Value>,
 }
 
 fn json_chunk(rows: &[AuditRow]) -> Result<Vec<u8>, std::io::Error> {
@@ -160,17 +165,22 @@ fn json_chunk(rows: &[AuditRow]) -> Result<Vec<u8>, std::io::Error> {
             timestamp: row.at.to_rfc3339(),
             user_id: row.person.as_ref().map(|person| person.id.get()),
             action: &row.action,
-            // Details that are no JSON were changed by somebody: the export shows them rather than break off.
-            details: serde_json::from_str(&row.details).unwrap_or_else(|_| row.details.as_str().into()),
+            details: shown(&row.details),
             ip_address: row.ip.as_deref(),
             previous_hash: row.previous_hash.to_string(),
             hash: row.hash.to_string(),
+            personal: row.personal.as_deref().map(shown),
         };
         // The same JSON, of which nothing turns a line round where a person looks at it.
         bytes.extend_from_slice(legible::one_line(&serde_json::to_string(&line)?).as_bytes());
         bytes.push(b'\n');
     }
     Ok(bytes)
+}
+
+/// Text that is no JSON was changed by somebody: the export shows it rather than break off.
+fn shown(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ fn row(id: i64, name: &str, email: &str, details: &str) -> AuditRow {
         subject: None,
         details: details.into(),
         ip: Some("192.0.2.7".into()),
+        personal: Some(details.into()),
         previous_hash: hash,
         hash,
     }
@@ -33,6 +34,7 @@ fn details_that_somebody_broke_are_exported_as_the_text_they_are() {
         std::str::from_utf8(&bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["details"], "{\"cut off");
     assert_eq!(lines[1]["details"]["whole"], 1);
+    assert_eq!((&lines[0]["personal"], &lines[1]["personal"]), (&lines[0]["details"], &lines[1]["details"]));
 }
 
 proptest! {
@@ -47,7 +49,7 @@ proptest! {
         prop_assert_eq!(records.len(), rows.len());
         for (record, (name, email, details)) in records.iter().zip(&names) {
             prop_assert_eq!(record.len(), CSV_HEADER.len());
-            for (cell, text) in [(&record[3], name), (&record[4], email), (&record[6], details)] {
+            for (cell, text) in [(&record[3], name), (&record[4], email), (&record[6], details), (&record[10], details)] {
                 prop_assert_eq!(cell, &spreadsheet::inert(&Shown::from(text.as_str()).to_string()));
                 prop_assert!(!cell.contains(DECEIVERS));
             }

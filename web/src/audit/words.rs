@@ -1,6 +1,6 @@
 //! Audit rows in words.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use store::{Action, AuditRow};
 
 /// What an action means, fit to follow a person's name.
@@ -24,6 +24,7 @@ pub fn of(action: Action) -> &'static str {
         Action::AuditExport => "exported the audit log",
         Action::StaffDisabled => "was switched off",
         Action::StaffEnabled => "was switched on",
+        Action::PersonRecorded => "wrote down who a member is",
         Action::EmergencyAccessGranted => "gave a member emergency access",
         Action::EmergencyAccessUsed => "came in by emergency access",
         Action::EmergencyAccessRefused => "was refused emergency access",
@@ -40,17 +41,21 @@ pub fn of(action: Action) -> &'static str {
 
 /// The rest of a row's details as `name: value` pairs; what the page shows elsewhere is left out.
 pub fn detail(row: &AuditRow) -> String {
-    detail_text(&row.details, row.person.as_ref().map_or("", |person| &person.email))
+    let Some(details) = row.named_details() else {
+        return row.details.clone();
+    };
+    detail_text(&details, row.person.as_ref().map_or("", |person| &person.email))
 }
 
-fn detail_text(stored: &str, shown_email: &str) -> String {
-    let Ok(Value::Object(details)) = serde_json::from_str(stored) else {
-        return stored.to_owned();
-    };
+fn detail_text(details: &Map<String, Value>, shown_email: &str) -> String {
     let pairs: Vec<String> = details
         .iter()
-        .filter(|(name, value)| !matches!(name.as_str(), "message_id" | "content") && !value.is_null())
-        .map(|(name, value)| (name.replace('_', " "), plain(value)))
+        .filter(|(name, value)| !matches!(name.as_str(), "message_id" | "content" | "who") && !value.is_null())
+        .map(|(name, value)| match name.as_str() {
+            // The hash of what should stand in its place.
+            "personal" => ("names".to_owned(), "erased".to_owned()),
+            _ => (name.replace('_', " "), plain(value)),
+        })
         .filter(|(_, value)| !value.is_empty() && value != shown_email)
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
@@ -89,14 +94,16 @@ mod tests {
     #[test]
     fn details_read_as_pairs_without_what_is_empty_or_shown_elsewhere() {
         let details = r#"{"message_id":5,"content":"ab","email":"a@clinic.example","changed":[],"new_person":false,"filter":{"person":3,"action":null},"both":["email","name"]}"#;
-        let shown = detail_text(details, "b@clinic.example");
+        let details = serde_json::from_str(details).unwrap();
+        let shown = detail_text(&details, "b@clinic.example");
         for pair in ["email: a@clinic.example", "new person: no", "filter: person 3", "both: email and name"] {
             assert!(shown.contains(pair), "{shown}");
         }
         for hidden in ["message", "content", "changed", "action"] {
             assert!(!shown.contains(hidden), "{shown}");
         }
-        assert!(!detail_text(details, "a@clinic.example").contains("a@clinic.example"));
-        assert_eq!(detail_text("not JSON", ""), "not JSON");
+        assert!(!detail_text(&details, "a@clinic.example").contains("a@clinic.example"));
+        let erased = serde_json::from_str(r#"{"new_person":true,"personal":"0123","who":{"account":"ab"}}"#).unwrap();
+        assert_eq!(detail_text(&erased, ""), "new person: yes, names: erased");
     }
 }

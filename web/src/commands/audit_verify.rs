@@ -23,7 +23,7 @@ pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
         Err(error) => Err(error),
     };
     match verdict {
-        Ok(ChainVerdict::Sound { head, rows }) => {
+        Ok(ChainVerdict::Sound { head, rows, .. }) => {
             say(&if as_json {
                 json!({ "sound": true, "rows": rows, "head": head.id, "head_hash": head.hash.to_string() }).to_string()
             } else {
