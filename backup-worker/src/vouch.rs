@@ -112,7 +112,7 @@ mod tests {
         let made = sample().to_record();
         let mut answer = serde_json::json!({ "sink": "file:///x", "backups": [made] });
         std::fs::write(&path, answer.to_string()).unwrap();
-        assert_eq!(read_answer(&path).unwrap(), [made.clone()]);
+        assert_eq!(read_answer(&path).unwrap(), std::slice::from_ref(&made));
         // A later program may say more.
         answer["backups"][0]["row"] = 7.into();
         std::fs::write(&path, answer.to_string()).unwrap();

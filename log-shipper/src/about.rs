@@ -8,7 +8,7 @@ use store::{Action, AuditId, BackupEvent, ChainPosition, Hash, HashedFields, Res
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// DATABASE_RESTORED.
-    Restored(RestoreRecord),
+    Restored(Box<RestoreRecord>),
     /// BACKUP_CREATED.
     Backup(BackupRow),
     /// AUDIT_ROW_QUARANTINED: this row is in no copy.
@@ -34,13 +34,13 @@ impl About {
             row: i64,
         }
         match Action::parse(fields.action)? {
-            Action::DatabaseRestored => Some(About::Restored(RestoreRecord {
+            Action::DatabaseRestored => Some(About::Restored(Box::new(RestoreRecord {
                 id: fields.id,
                 at: Timestamp::parse_rfc3339(fields.at)?,
                 previous_hash,
                 hash,
                 details: serde_json::from_str(fields.details).unwrap_or_default(),
-            })),
+            }))),
             Action::BackupCreated => match serde_json::from_str(fields.details).ok()? {
                 BackupEvent::Created { name, head, .. } => {
                     // A head that is none is nonsense; no head is an earlier version's row.

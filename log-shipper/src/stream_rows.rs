@@ -84,7 +84,7 @@ impl StreamRows {
         }
         match event.about.as_deref() {
             Some(About::Restored(record)) => {
-                self.facts.restores.insert(event.id, record.clone());
+                self.facts.restores.insert(event.id, *record.clone());
             }
             Some(About::Backup(backup)) => {
                 if let Some(rows) = self.facts.backups.get_mut(&backup.name)
