@@ -116,7 +116,8 @@ def test_a_list_and_a_message_without_a_connection_say_so_and_nothing_is_lost(op
     assert sent == 1, "it was sent once"
 
 
-def test_two_tabs_with_one_draft_notice_each_other(open_window, site):
+def test_two_tabs_with_one_draft_notice_each_other(open_window, site, visitor):
+    visitor("noor").post("/draft/discard")
     window = open_window()
     sign_in(window, site, "noor")
     first = window.tab()
