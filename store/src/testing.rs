@@ -67,6 +67,20 @@ impl TestStore {
         raw
     }
 
+    /// Changes something, as somebody does who puts the guards up again.
+    pub(crate) fn tamper(&self, sql: &str) {
+        let guards: Vec<String> = {
+            let raw = self.raw();
+            let mut select = raw.prepare("SELECT sql FROM sqlite_master WHERE type = 'trigger'").unwrap();
+            select.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let unguarded = self.unguarded();
+        unguarded.execute_batch(sql).unwrap();
+        for guard in guards {
+            unguarded.execute_batch(&guard).unwrap();
+        }
+    }
+
     /// Closes the store and keeps the file.
     pub(crate) async fn close(self) -> (PathBuf, TempDir) {
         self.store.close().await;

@@ -173,7 +173,8 @@ async fn a_restored_database_of_an_older_schema_vouches_for_people_after_the_row
         let store = Store::open(&file, &key(), crate::IfMissing::Refuse).await.unwrap();
         let rows = log(&store).await;
         let new = rows[usize::try_from(head.id.get()).unwrap()..].iter().map(|row| row.action.as_str());
-        assert_eq!(new.collect::<Vec<_>>(), ["DATABASE_RESTORED", "PERSON_RECORDED", "PERSON_RECORDED"]);
+        let new: Vec<_> = new.filter(|action| *action != "SESSION_EXPIRED").collect();
+        assert_eq!(new, ["DATABASE_RESTORED", "PERSON_RECORDED", "PERSON_RECORDED"]);
         assert_sound(&store).await;
         store.close().await;
     }
@@ -195,7 +196,7 @@ async fn somebody_whose_salt_was_spoilt_can_be_switched_off_and_sign_in_and_is_n
 #[tokio::test]
 async fn a_copy_in_which_somebody_was_exchanged_is_no_backup() {
     let test = filled().await;
-    test.unguarded().execute_batch(&swap("name")).unwrap();
+    test.tamper(&swap("name"));
     let (path, _directory) = test.close().await;
     let fault = crate::backup::inspect(&path, &key(), |_| ()).unwrap_err().to_string();
     assert!(fault.contains("row 4: person 1 has another name or e-mail address than the log says"), "{fault}");

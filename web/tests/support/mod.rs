@@ -179,7 +179,9 @@ impl Clinic {
             .audit_rows(&store::AuditFilter::default(), store::AuditId::ZERO, head, 10_000)
             .await
             .expect("rows");
-        rows.into_iter().map(|row| (row.action, row.details)).collect()
+        let named =
+            |row: &store::AuditRow| serde_json::Value::Object(row.named_details().expect("an object")).to_string();
+        rows.into_iter().map(|row| (row.action.clone(), named(&row))).collect()
     }
 
     pub async fn count(&self, action: &str) -> usize {
