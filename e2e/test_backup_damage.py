@@ -8,9 +8,12 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 
 import pytest
+import sqlcipher3
 
+from support.audit_chain import genesis, row_hash
 from support.backups import BackupWorker, sql
 from support.database_program import copy_database, open_database, seed
 from support.manifests import authenticated
@@ -210,10 +213,35 @@ def test_the_reasons_differ():
 MIGRATIONS = sorted((ROOT / "store" / "migrations").glob("*.sql"))
 
 
+def forget_who(database):
+    """Writes the log of a clear database as programs before schema 6 did, whose rows do not say who people are."""
+    connection = sqlcipher3.connect(str(database), isolation_level=None)
+    connection.execute("BEGIN")
+    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {trigger}")
+    ((database_id,),) = connection.execute("SELECT value FROM meta WHERE name = 'database_id'").fetchall()
+    previous = genesis(database_id)
+    rows = "SELECT id, at, person_id, action, details, ip FROM audit_log ORDER BY id"
+    for row, at, person, action, details, ip in connection.execute(rows).fetchall():
+        kept = {name: value for name, value in json.loads(details).items() if name not in ("who", "personal")}
+        details = json.dumps(kept, separators=(",", ":"))
+        written = time.strftime(f"%Y-%m-%dT%H:%M:%S.{at % 1000:03}Z", time.gmtime(at // 1000))
+        own = row_hash(previous, [row, written, person, action, details, ip])
+        changed = (details, bytes.fromhex(previous), bytes.fromhex(own), row)
+        connection.execute("UPDATE audit_log SET details = ?, previous_hash = ?, hash = ? WHERE id = ?", changed)
+        previous = own
+    connection.execute("UPDATE audit_head SET hash = ?", (bytes.fromhex(previous),))
+    connection.execute("COMMIT")
+    connection.close()
+
+
 def make_older(plain, schema):
-    """Makes of the clear database one that the migrations up to a schema have made, with the same rows."""
+    """Makes of the clear database one that the migrations up to a schema have made, with the same rows; gives what its
+    manifest has to say of it."""
     newest = plain.with_name("newest.sqlite")
     shutil.copyfile(plain, newest)
+    if schema < 6:
+        forget_who(newest)
     tables = sql(plain, "SELECT name FROM sqlite_master WHERE type = 'table'").splitlines()
     triggers = sql(plain, "SELECT name FROM sqlite_master WHERE type = 'trigger'").splitlines()
     drops = [*(f"DROP TRIGGER {name};" for name in triggers), *(f"DROP TABLE {name};" for name in tables)]
@@ -221,13 +249,17 @@ def make_older(plain, schema):
     tables = sql(plain, "SELECT name FROM sqlite_master WHERE type = 'table'").splitlines()
     rows = []
     for table in tables:
-        what = f"* FROM n.{table}"
+        # Those that it had then: later migrations have added some.
+        columns = sql(plain, f"SELECT group_concat(name, ', ') FROM pragma_table_info('{table}')").strip()
+        what = f"{columns} FROM n.{table}"
         if table == "message" and schema < 4:
             keys = "JOIN n.message_key k ON k.message_id = m.id"
             what = f"m.id, m.author_id, m.sent_at, k.idempotency_key, m.salt, m.subject FROM n.message m {keys}"
         rows.append(f"INSERT INTO main.{table} SELECT {what} ORDER BY 1;")
     sql(plain, "\n".join([f"ATTACH '{newest}' AS n;", *rows, f"PRAGMA user_version = {schema};"]))
-    return {table: int(sql(plain, f"SELECT count(*) FROM {table}")) for table in tables}
+    head, end = sql(plain, "SELECT id, lower(hex(hash)) FROM audit_log ORDER BY id DESC LIMIT 1").strip().split("|")
+    rows = {table: int(sql(plain, f"SELECT count(*) FROM {table}")) for table in tables}
+    return {"schema": schema, "rows": rows, "audit_head": {"id": int(head), "hash": end}}
 
 
 @pytest.mark.parametrize("schema", range(1, len(MIGRATIONS) + 1))
@@ -235,7 +267,7 @@ def test_a_backup_of_any_schema_is_brought_up_to_date(schema, made, tmp_path):
     """Refusing it would make every backup from before an upgrade worthless."""
     spoilt = Spoilt(made, tmp_path)
     plain = spoilt.plain()
-    spoilt.say(schema=schema, rows=make_older(plain, schema))
+    spoilt.say(**make_older(plain, schema))
     spoilt.seal_database(plain.read_bytes())
     name = spoilt.manifest["name"]
     spoilt.worker.run("verify", name).expect(0, "all checks passed")

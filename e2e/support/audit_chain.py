@@ -23,13 +23,16 @@ def raw_details(line):
     return line.split('"details":', 1)[1].rsplit(',"ip_address":', 1)[0]
 
 
+def row_hash(previous, fields):
+    """What a row's id, time, person, action, details and address hash to, behind the row whose hash is `previous`."""
+    return hashlib.sha256(LABEL + bytes.fromhex(previous) + b"".join(_field(field) for field in fields)).hexdigest()
+
+
 def hash_of(line):
     """What an event's own fields hash to."""
     event = json.loads(line)
     fields = [event["id"], event["timestamp"], event["user_id"], event["action"], raw_details(line), event["ip_address"]]
-    return hashlib.sha256(
-        LABEL + bytes.fromhex(event["previous_hash"]) + b"".join(_field(field) for field in fields)
-    ).hexdigest()
+    return row_hash(event["previous_hash"], fields)
 
 
 def personal_hash_of(line):
