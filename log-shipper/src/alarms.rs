@@ -11,6 +11,8 @@ use crate::shipper::{READ_BYTES, READ_ROWS};
 
 /// Rows that somebody must be told about. Where a row is given up on, the shipper itself says so.
 const TOLD: [Action; 2] = [Action::SecurityAlert, Action::BackupFailed];
+/// What the shipper tells of when it writes the row.
+const TOLD_ALREADY: &str = "new_audit_stream";
 
 /// Tells of rows, each once while the program runs.
 pub(crate) struct Alarms {
@@ -63,6 +65,9 @@ impl Alarms {
         for row in rows.iter().filter(|row| row.id > self.told_to) {
             let Some(action) = TOLD.into_iter().find(|action| row.action == action.as_str()) else { continue };
             let kind = kind(row);
+            if kind == TOLD_ALREADY {
+                continue;
+            }
             match alarms.iter_mut().find(|alarm| alarm.action == action && alarm.kind == kind) {
                 Some(known) => (known.rows, known.newest) = (known.rows + 1, row),
                 None => alarms.push(Alarm { action, kind, rows: 1, newest: row }),
