@@ -178,7 +178,7 @@ def test_a_stream_that_is_missing_is_found_until_somebody_takes_note(worker, shi
     lines = [line for line in path.read_text().splitlines() if f'"stream":"{old["stream"]}"' not in line]
     path.write_text("".join(f"{line}\n" for line in lines))
     # The shipping state in the backup says how far the stream had come.
-    assert found(shipper) == [("missing", 1), ("stream_missing", NEWEST + 1)]
+    assert found(shipper) == [("missing", 1), ("missing", NEWEST + 1), ("stream_missing", NEWEST + 1)]
     assert found(shipper, 0, "--from", NEWEST + 2) == []
 
 

@@ -19,9 +19,11 @@ const sending = {
   pause: FIRST_PAUSE,
   /** Until the next try; 0 when there is none. */
   timer: 0,
+  /** The site has said that it did not take the message: until the next try, it is a draft. */
+  refused: false,
 
   /** Whether a message is on its way or will be: it may have arrived, for all that the page knows. */
-  pending() { return this.underWay || this.timer !== 0; },
+  pending() { return this.underWay || (this.timer !== 0 && !this.refused); },
 
   say(text) {
     $("unsent").hidden = text === "";
@@ -33,6 +35,7 @@ const sending = {
     this.stop();
     if (this.underWay || draft.done || session.over) return;
     this.underWay = true;
+    this.refused = false;
     draft.say("Sending…");
     const fields = draft.fields();
     const reply = await this.post(fields);
@@ -81,10 +84,11 @@ const sending = {
     else if (!sameDraft(fields, draft.fields())) this.say(CHANGED);
     else {
       this.say(`${why} Trying again.`);
+      this.refused = reply?.status === 429;
       this.timer = setTimeout(() => this.send(), Math.max(this.pause, (reply?.wait || 0) * 1000));
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
     }
-    if (!this.timer) draft.later();
+    if (!this.pending()) draft.later();
   },
 
   reason(reply, page) {
