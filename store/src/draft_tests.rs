@@ -133,7 +133,7 @@ async fn a_page_replaces_the_draft_that_it_has_seen_and_no_other() {
     assert_eq!(discarded, Some(draft("two", 2)));
     assert_eq!(actions(&test.store).await[1..], ["DRAFT_SAVED", "DRAFT_SAVED"], "what is refused leaves no row");
 
-    // The same text is no other, whoever wrote it; nor is what the same form saved when its answer was lost.
+    // The same text is no other, from whichever page; nor is what the same form saved when its answer was lost.
     assert_eq!(save("two", 6, Seen::Version(first)).await.unwrap(), DraftSaved::Kept(second));
     assert!(matches!(save("three", 7, Seen::Nothing).await.unwrap(), DraftSaved::Kept(_)));
     assert_eq!(

@@ -169,7 +169,7 @@ impl Sink {
         }
     }
 
-    /// Everything that there is in the place: all streams of the group, whoever made them; or the file with those that were
+    /// Everything that there is in the place: all streams of the group, of whatever origin; or the file with those that were
     /// put aside, as one section.
     pub async fn sections(&mut self) -> Result<Vec<Section>, SendError> {
         match self {

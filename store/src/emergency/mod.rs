@@ -63,7 +63,7 @@ impl Store {
             let details = json!({
                 "grant": id, "person": person.id, "minutes": request.minutes, "code_until": until.to_rfc3339(),
             });
-            // Whoever types the reason may name somebody in it.
+            // The operator who types the reason may name somebody in it.
             let personal = json!({ "email": person.email, "operator": operator, "reason": reason });
             let action = Action::EmergencyAccessGranted;
             write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &personal)?;

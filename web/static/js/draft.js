@@ -1,6 +1,6 @@
 
 // ---- The draft: what is being written is kept by the site, and never replaced by an older text. Two tabs or browsers with one
-// draft notice each other, and whoever writes chooses.
+// draft notice each other, and their author chooses.
 
 /** At most one save in so many milliseconds: each writes a row into the audit log. */
 const SAVE_EVERY = 20_000;
