@@ -201,6 +201,8 @@ async fn the_audit_page_leaves_lists_out_unless_they_are_asked_for() {
     {
         let page = tomas.http.get(&format!("/audit{query}")).await.expect_status(200);
         assert_eq!(page.text().contains("<code>MESSAGE_LIST</code>"), is_shown, "{query}");
+        let is_ticked = page.text().contains("name=\"lists\" value=\"shown\" checked");
+        assert_eq!(is_ticked, query == "?lists=shown", "{query}");
     }
     let export = tomas.http.get("/audit/export.jsonl").await.expect_status(200);
     assert!(export.text().contains("MESSAGE_LIST"), "an export leaves nothing out");
