@@ -111,6 +111,7 @@ def test_a_message_too_many_stays_on_the_screen_and_is_sent_a_little_later(limit
         page.get_by_role("button", name="Send to all staff").click()
     assert sent.value.status == 429
     expect(page.get_by_role("alert")).to_contain_text("You have sent many messages in a short time")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"is not sent yet\. Trying again\.$"))
     expect(page.get_by_label("Subject")).to_have_value("Not to be lost")
     expect(page.get_by_label("Message", exact=True)).to_have_value("Half a night's work.")
 

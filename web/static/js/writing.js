@@ -77,9 +77,9 @@ const sending = {
   },
 
   failed(reply, page, fields) {
-    const why = this.reason(reply, page);
     // Whatever is no answer of the site's comes from something in between, as a page on which one accepts a network's rules.
     const passes = !reply || reply.status < 400 || [408, 429].includes(reply.status) || reply.status >= 500;
+    const why = this.reason(reply, page, passes);
     if (!passes) this.say(reply.status === 413 ? why : `${why} What you wrote is still here.`);
     else if (!sameDraft(fields, draft.fields())) this.say(CHANGED);
     else {
@@ -91,9 +91,10 @@ const sending = {
     if (!this.pending()) draft.later();
   },
 
-  reason(reply, page) {
+  /** In the words of the site's form, where it says why. What comes after its first sentence asks to send it again. */
+  reason(reply, page, passes) {
     const told = page?.querySelector("#errors li")?.textContent;
-    if (told) return `Not sent. ${told}`;
+    if (told) return `Not sent. ${passes ? (told.match(/^.*?\.(?=\s|$)/)?.[0] ?? told) : told}`;
     if (!reply || reply.status < 400) return "Not sent: no connection.";
     const unknown = reply.status > 500 ? "the site is not ready" : `the site refused it (${reply.status})`;
     return `Not sent: ${REASONS[reply.status] ?? unknown}.`;
