@@ -24,11 +24,11 @@ demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--hel
 	$(CARGO) run --quiet --bin demo -- $(ARGS)
 
 test: ## Install what the tests need, run all of them, and tell what took how long
-	e2e/run_parts.py setup build check unit e2e
+	dev/e2e/run_parts.py setup build check unit e2e
 
 check: setup ## Formatting, lints, dependencies, scripts, secrets: warnings denied
 	$(CARGO) fmt --all -- --check
-	checks/run
+	dev/checks/run
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 build: ## Compile programs and tests, each crate once for all that is run below
@@ -40,17 +40,17 @@ unit: ## The tests written in Rust
 # The sites that the tests start are the binaries of the debug build. ARGS narrows a run: make e2e ARGS='-k idle'.
 # Most tests wait for something, so more modules run at once than there are cores.
 e2e: setup build ## The tests in a real browser
-	.venv/bin/python -m pytest e2e --numprocesses=4 --no-loadscope-reorder --junitxml=target/e2e-report.xml $(ARGS)
+	.venv/bin/python -m pytest dev/e2e --numprocesses=4 --no-loadscope-reorder --junitxml=target/e2e-report.xml $(ARGS)
 
 setup: ## Install what the tests need
-	e2e/setup
+	dev/e2e/setup
 
 bench: ## Measure a release build, beside others
 	$(CARGO) build --release --locked $(addprefix --bin ,$(RELEASED) seed)
 	$(CARGO) build --release --locked --package wardpost-store --example raw_rates
 	$(CARGO) build --release --locked --package wardpost-web --example fixed_reply
-	bench/setup
-	target/bench/tools/venv/bin/python bench/run.py $(ARGS)
+	dev/bench/setup
+	target/bench/tools/venv/bin/python dev/bench/run.py $(ARGS)
 
 # ---- For an operator ---------------------------------------------------------------------------------------------------
 PREFIX ?= /usr/local

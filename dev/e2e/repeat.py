@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Runs each test file many times beside a process that keeps one core busy, to find tests that fail once in a while:
+
+    .venv/bin/python dev/e2e/repeat.py --times 20 dev/e2e/test_idle.py dev/e2e/test_sessions.py
+
+Prints a line for each file: how often it passed, the seconds a run took, and which tests failed how often. Without files it
+takes all of them. The same for the tests in Rust: `cargo nextest run --workspace --stress-count 20`."""
+
+import argparse
+import collections
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "dev" / "e2e"))
+
+from support.workers import group  # noqa: E402
+
+
+def run(files):
+    """Runs the tests of some files once; gives the seconds and the names of those that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        start = time.monotonic()
+        command = [ROOT / ".venv/bin/python", "-m", "pytest", "-q", f"--junitxml={report}", *files]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        seconds = time.monotonic() - start
+        cases = ElementTree.parse(report).iter("testcase") if report.exists() else []
+        failed = {f"{case.get('name')}" for case in cases if case.find("failure") is not None or case.find("error") is not None}
+    # A run that ends otherwise, such as by a process that is left, counts as well.
+    return seconds, failed or ({done.stdout[-500:]} if done.returncode else set())
+
+
+def repeat(name, files, times):
+    """Runs a group of files again and again; says what came of it, and gives whether all runs passed."""
+    seconds, failures = [], collections.Counter()
+    passed = 0
+    for _ in range(times):
+        took, failed = run(files)
+        seconds.append(took)
+        failures.update(failed)
+        passed += not failed
+    said = "".join(f"\n    {count} of {times}: {test}" for test, count in failures.items())
+    print(f"{passed:3} of {times} passed  {min(seconds):6.1f} to {max(seconds):6.1f} s  {name}{said}", flush=True)
+    return passed == times
+
+
+@contextlib.contextmanager
+def busy_core():
+    """One core that has no time for the tests."""
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--times", type=int, default=20, help="how often (default: 20)")
+    options.add_argument("--at-once", type=int, default=1, help="how many files at the same time (default: 1)")
+    options.add_argument("files", nargs="*", type=Path)
+    given = options.parse_args()
+    groups = collections.defaultdict(list)
+    for file in given.files or sorted((ROOT / "dev" / "e2e").glob("test_*.py")):
+        # The files that share a machine or an engine are one run, or each would start its own.
+        groups[group(file.name)].append(file)
+    with busy_core(), ThreadPoolExecutor(given.at_once) as pool:
+        passed = list(pool.map(lambda item: repeat(*item, given.times), groups.items()))
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
