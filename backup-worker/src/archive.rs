@@ -269,5 +269,4 @@ fn unpacking(error: io::Error) -> ArchiveError {
 }
 
 #[cfg(test)]
-#[path = "archive_tests.rs"]
 mod tests;

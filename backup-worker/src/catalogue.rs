@@ -139,7 +139,6 @@ pub fn is_alarming(newest_verified: Option<&BackupName>, now: Timestamp) -> bool
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -166,7 +166,6 @@ pub fn identity_file(identity: &BackupIdentity) -> Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;

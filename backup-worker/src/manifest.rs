@@ -304,5 +304,4 @@ fn split_mac(bytes: &[u8]) -> Option<(&[u8], [u8; 32])> {
 }
 
 #[cfg(test)]
-#[path = "manifest_tests.rs"]
 pub(crate) mod tests;

@@ -101,7 +101,6 @@ impl fmt::Display for BackupName {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;

@@ -139,7 +139,6 @@ impl Read for ChunkReader {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

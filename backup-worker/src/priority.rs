@@ -46,7 +46,6 @@ fn warn_of(stepped: io::Result<()>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::archive::ArchiveError;
     use crate::backup::blocking;

@@ -226,5 +226,4 @@ fn contradiction(record: &RecordedBackup, manifest: &Manifest) -> Option<&'stati
 }
 
 #[cfg(test)]
-#[path = "provenance_tests.rs"]
 mod tests;

@@ -80,7 +80,6 @@ pub async fn start(schedules: Vec<(Schedule, Sender<()>)>) -> Result<JobSchedule
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;

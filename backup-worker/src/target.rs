@@ -199,7 +199,6 @@ pub(crate) fn whole(mut archives: Vec<Listed>, manifests: &[BackupName]) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

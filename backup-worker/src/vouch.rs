@@ -101,7 +101,6 @@ pub fn read_answer(path: &Path) -> Result<Vec<RecordedBackup>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::manifest::tests::sample;
 

@@ -82,5 +82,4 @@ pub fn size(event: &OutgoingEvent) -> usize {
 }
 
 #[cfg(test)]
-#[path = "batch_tests.rs"]
 mod tests;

@@ -159,5 +159,4 @@ impl Comparison {
 }
 
 #[cfg(test)]
-#[path = "comparison_tests.rs"]
 mod tests;

@@ -337,5 +337,4 @@ impl Assembly {
 }
 
 #[cfg(test)]
-#[path = "event_tests.rs"]
 mod tests;

@@ -294,5 +294,4 @@ fn shared_with_local(scope: &Scope, facts: &StreamFacts, own: Option<AuditId>) -
 }
 
 #[cfg(test)]
-#[path = "lineage_tests.rs"]
 mod tests;

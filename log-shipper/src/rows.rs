@@ -53,7 +53,6 @@ fn place(id: AuditId) -> (i64, usize, u64) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;

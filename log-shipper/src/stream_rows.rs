@@ -240,7 +240,6 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn id(number: i64) -> AuditId {

@@ -256,5 +256,4 @@ impl Report {
 }
 
 #[cfg(test)]
-#[path = "verify_tests.rs"]
 mod tests;

@@ -273,5 +273,4 @@ fn short(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "advice_tests.rs"]
 mod tests;

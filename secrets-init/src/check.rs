@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use process::console::say;
+use process::console::print_out;
 use process::{EnvFile, Exit, names};
 use serde_json::json;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config, secret: &Secret, as_json: bool) -> Exit {
         Err(error) => {
             tracing::warn!(%error, "the env file has to be written anew");
             if as_json {
-                say(&json!({ "same": false, "version": secret.version(), "differences": null, "env_file": config.env_file }).to_string());
+                print_out(&json!({ "same": false, "version": secret.version(), "differences": null, "env_file": config.env_file }).to_string());
             }
             return Exit::Failed;
         }
@@ -50,18 +50,20 @@ fn report(env_file: &Path, secret: &Secret, differences: &BTreeMap<&str, Differe
         let differences: BTreeMap<_, _> =
             differences.iter().map(|(name, difference)| (name, difference.as_str())).collect();
         let same = differences.is_empty();
-        say(&json!({ "same": same, "version": secret.version(), "differences": differences, "env_file": env_file })
-            .to_string());
+        print_out(
+            &json!({ "same": same, "version": secret.version(), "differences": differences, "env_file": env_file })
+                .to_string(),
+        );
         return;
     }
     let version = secret.version().map(|version| format!(" (version {version})")).unwrap_or_default();
     if differences.is_empty() {
-        say(&format!("{} holds the secret{version}.", env_file.display()));
+        print_out(&format!("{} holds the secret{version}.", env_file.display()));
         return;
     }
     let names: String =
         differences.iter().map(|(name, difference)| format!("\n  {name} is {}", difference.as_str())).collect();
-    say(&format!("{} differs from the secret{version}:{names}", env_file.display()));
+    print_out(&format!("{} differs from the secret{version}:{names}", env_file.display()));
 }
 
 /// Names that differ, seen from the file: what a new one would add, change and remove.
@@ -78,8 +80,6 @@ pub(crate) fn differences<'a>(file: &'a EnvFile, secret: &'a Secret) -> BTreeMap
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::secret::tests::whole;
 

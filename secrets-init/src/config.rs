@@ -79,8 +79,6 @@ fn parse_owner(text: &str) -> Result<Owner, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

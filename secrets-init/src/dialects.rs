@@ -85,8 +85,6 @@ fn read(text: &str, unescape: impl Fn(char, &mut Zeroizing<String>)) -> Reading 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use process::env_file::render;
     use proptest::prelude::*;
 

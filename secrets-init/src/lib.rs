@@ -17,7 +17,7 @@ mod secret;
 mod source;
 mod writer;
 
-use process::console::say;
+use process::console::print_out;
 use process::{Exit, Started, ready};
 
 pub use crate::arguments::Arguments;
@@ -81,7 +81,7 @@ fn write(config: &Config, secret: &Secret, json: bool) -> Result<Exit, Exit> {
         }
     }
     if json {
-        say(&serde_json::json!({ "written": written == writer::Written::New, "version": secret.version(), "env_file": config.env_file }).to_string());
+        print_out(&serde_json::json!({ "written": written == writer::Written::New, "version": secret.version(), "env_file": config.env_file }).to_string());
     }
     ready::notify_ready();
     Ok(Exit::Done)

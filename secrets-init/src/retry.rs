@@ -19,8 +19,6 @@ pub(crate) fn pause(failures: u32, elapsed: Duration, deadline: Duration, chance
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -247,5 +247,4 @@ impl<'de> Visitor<'de> for JsonVisitor {
 }
 
 #[cfg(test)]
-#[path = "secret_tests.rs"]
 pub(crate) mod tests;

@@ -247,5 +247,4 @@ impl Drop for Unfinished {
 }
 
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;

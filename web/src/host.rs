@@ -72,5 +72,4 @@ impl OwnHost {
 }
 
 #[cfg(test)]
-#[path = "host_tests.rs"]
 mod tests;

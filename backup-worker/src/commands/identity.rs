@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stdout};
 
 use process::Exit;
-use process::console::{complain, say};
+use process::console::{print_err, print_out};
 use store::Timestamp;
 
 use super::open_if_there;
@@ -14,7 +14,7 @@ use crate::identity::{BackupIdentity, identity_file};
 /// Who has seen the key stands in the audit log, where there is one.
 pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, Failure> {
     if !print && !stdout().is_terminal() {
-        complain(
+        print_err(
             "backup-worker: this prints a key that opens every backup, and standard output is no terminal; say --print if that is meant",
         );
         return Ok(Exit::Usage);
@@ -25,6 +25,6 @@ pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, Failure> {
         store.close().await;
         recorded?;
     }
-    say(&identity_file(&BackupIdentity::derive(&config.database.key)?));
+    print_out(&identity_file(&BackupIdentity::derive(&config.database.key)?));
     Ok(Exit::Done)
 }

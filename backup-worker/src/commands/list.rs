@@ -1,7 +1,7 @@
 //! `backup-worker list`: what there is, and what was proved.
 
 use process::Exit;
-use process::console::{complain, say};
+use process::console::{print_err, print_out};
 use serde_json::json;
 use store::Timestamp;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure>
     let knows_proofs = log.is_some();
     let entries = catalogue::entries(&target, &log.unwrap_or_default()).await?;
     let now = Timestamp::now();
-    say(&if as_json {
+    print_out(&if as_json {
         to_json(config, &entries, knows_proofs, now)
     } else {
         to_text(config, &entries, knows_proofs, now)
@@ -32,7 +32,7 @@ async fn log(config: &Config) -> Option<Log> {
     let log = catalogue::log(&store).await;
     store.close().await;
     if let Err(error) = &log {
-        complain(&format!("backup-worker: the audit log does not tell what was proved: {error}"));
+        print_err(&format!("backup-worker: the audit log does not tell what was proved: {error}"));
     }
     log.ok()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
-use process::console::complain;
+use process::console::print_err;
 use process::{Exit, Shutdown, Started};
 use store::{IfMissing, Store, Timestamp};
 
@@ -161,7 +161,7 @@ async fn carry_out(command: Command, config: Config, json: bool) -> Exit {
     match done {
         Ok(exit) => exit,
         Err(failure) => {
-            complain(&format!("backup-worker: {failure}"));
+            print_err(&format!("backup-worker: {failure}"));
             failure.exit()
         }
     }
@@ -186,7 +186,7 @@ async fn open_if_possible(config: &Config) -> Option<Store> {
     match open_if_there(config).await {
         Ok(store) => store,
         Err(failure) => {
-            complain(&format!("backup-worker: the database here cannot be asked, nor written into: {failure}"));
+            print_err(&format!("backup-worker: the database here cannot be asked, nor written into: {failure}"));
             None
         }
     }

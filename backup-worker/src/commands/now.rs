@@ -1,7 +1,7 @@
 //! `backup-worker now`: one backup, for cron or for somebody who is about to change something.
 
 use process::Exit;
-use process::console::say;
+use process::console::print_out;
 use serde_json::{Value, json};
 
 use super::{open, stop_on_signal};
@@ -17,7 +17,7 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure>
     let made = backup::make(config, &store, &stop_on_signal(), &Watcher::of_command()).await;
     store.close().await;
     let manifest = made?;
-    say(&if as_json { to_json(&manifest, config) } else { to_text(&manifest, config) });
+    print_out(&if as_json { to_json(&manifest, config) } else { to_text(&manifest, config) });
     Ok(Exit::Done)
 }
 

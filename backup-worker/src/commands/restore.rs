@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use std::path::Path;
 
 use process::Exit;
-use process::console::say;
+use process::console::print_out;
 use serde_json::json;
 use store::Timestamp;
 
@@ -40,7 +40,7 @@ pub(super) async fn run(
         store.close().await;
     }
     let restored = restore(&target, vouched?, &identities, to, &config.database.key, &stop, &watcher).await?;
-    say(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
+    print_out(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
     Ok(Exit::Done)
 }
 

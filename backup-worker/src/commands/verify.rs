@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use process::Exit;
-use process::console::{complain, say};
+use process::console::{print_err, print_out};
 use serde_json::json;
 use store::Timestamp;
 
@@ -33,7 +33,7 @@ pub(super) async fn run(
         store.close().await;
     }
     if let Err(error) = &drill.recorded {
-        complain(&format!("backup-worker: how this ended could not be written down: {error}"));
+        print_err(&format!("backup-worker: how this ended could not be written down: {error}"));
     }
     let exit = match &drill.proof {
         Ok(_) => Exit::Done,
@@ -42,31 +42,33 @@ pub(super) async fn run(
     };
     let age = |proof: &Proof| Timestamp::now().since(proof.manifest.data_until()).as_secs();
     if as_json {
-        say(&match &drill.proof {
-            Ok(proof) => json!({ "name": drill.name, "sound": true, "data_age_seconds": age(proof),
+        print_out(
+            &match &drill.proof {
+                Ok(proof) => json!({ "name": drill.name, "sound": true, "data_age_seconds": age(proof),
                     "restore_seconds": proof.seconds, "rows": proof.manifest.rows, "recorded": written,
                     "authenticated": proof.provenance.authenticated,
                     "known_from": proof.provenance.known_from.map(Source::as_str),
                     "accepted": proof.provenance.accepted_words() }),
-            Err(failure) => json!({ "name": drill.name, "sound": (!proves_nothing(failure)).then_some(false),
+                Err(failure) => json!({ "name": drill.name, "sound": (!proves_nothing(failure)).then_some(false),
                     "reason": failure.to_string(), "recorded": written }),
-        }
-        .to_string());
+            }
+            .to_string(),
+        );
     }
     let name = drill.name.map_or("latest".to_owned(), |name| name.to_string());
     match drill.proof {
-        Ok(proof) if !as_json => say(&to_text(&proof, age(&proof))),
+        Ok(proof) if !as_json => print_out(&to_text(&proof, age(&proof))),
         Err(failure) if proves_nothing(&failure) => {
-            complain(&format!("backup-worker: {name} could not be tried: {failure}"));
+            print_err(&format!("backup-worker: {name} could not be tried: {failure}"));
         }
         Err(failure @ Failure::Untrusted(_)) if !as_json => {
-            complain(&format!("backup-worker: {failure}"));
+            print_err(&format!("backup-worker: {failure}"));
         }
-        Err(failure) if !as_json => complain(&format!("backup-worker: {name} DOES NOT RESTORE: {failure}")),
+        Err(failure) if !as_json => print_err(&format!("backup-worker: {name} DOES NOT RESTORE: {failure}")),
         _ => {}
     }
     if exit == Exit::Done && !written {
-        complain(
+        print_err(
             "backup-worker: this machine has no database that takes it, so that BACKUP_VERIFIED was not written down",
         );
     }

@@ -14,7 +14,7 @@ fn main() -> Exit {
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(runner::run(&arguments)),
         Err(fault) => {
-            runner::complain(&format!("cannot start: {fault}"));
+            runner::print_err(&format!("cannot start: {fault}"));
             Exit::Failed
         }
     }

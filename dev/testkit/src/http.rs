@@ -295,5 +295,4 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

@@ -280,5 +280,4 @@ impl Drop for Program {
 }
 
 #[cfg(test)]
-#[path = "program_tests.rs"]
 mod tests;

@@ -5,19 +5,19 @@
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::{Duration, Instant};
 
-use crate::legible;
+use crate::sanitize;
 
 /// How often a person sees how far long work has come.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Prints a result to standard output; a reader that went away is no failure of ours.
-pub fn say(text: &str) {
-    let _ = writeln!(stdout().lock(), "{}", legible::lines(text.trim_end()));
+pub fn print_out(text: &str) {
+    let _ = writeln!(stdout().lock(), "{}", sanitize::lines(text.trim_end()));
 }
 
 /// Prints what went wrong to standard error.
-pub fn complain(text: &str) {
-    let _ = writeln!(stderr().lock(), "{}", legible::lines(text.trim_end()));
+pub fn print_err(text: &str) {
+    let _ = writeln!(stderr().lock(), "{}", sanitize::lines(text.trim_end()));
 }
 
 /// Shows on a terminal how far long work has come, a few times a second; elsewhere nothing.
@@ -40,7 +40,7 @@ impl Progress {
         self.last = Some(Instant::now());
         self.shown = true;
         // Over the line before; the rest of that is erased.
-        let _ = write!(stderr().lock(), "\r{}\x1b[K", legible::one_line(&text()));
+        let _ = write!(stderr().lock(), "\r{}\x1b[K", sanitize::one_line(&text()));
     }
 }
 

@@ -315,5 +315,4 @@ pub fn read_private_text(path: &Path) -> Result<Zeroizing<String>, EnvFileFault>
 }
 
 #[cfg(test)]
-#[path = "env_file_tests.rs"]
 mod tests;

@@ -14,12 +14,12 @@ pub mod env_file;
 pub mod exit;
 mod faults;
 pub mod hardening;
-pub mod legible;
 pub mod logs;
 pub mod names;
 pub mod open_files;
 pub mod program;
 pub mod ready;
+pub mod sanitize;
 pub mod settings;
 pub mod shutdown;
 

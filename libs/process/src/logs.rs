@@ -24,7 +24,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{console, legible};
+use crate::{console, sanitize};
 
 /// The members every line has. A field of an event may not pretend to be one of them.
 const ENVELOPE: [&str; 5] = ["timestamp", "level", "program", "target", "message"];
@@ -117,7 +117,7 @@ fn log_panic(program: &'static str, panic: &PanicHookInfo<'_>) {
     if tracing::enabled!(Level::ERROR) {
         tracing::error!(place, words, thread, "panic");
     } else {
-        console::complain(&legible::one_line(&format!("{program}: panic at {place}, in thread {thread}: {words}")));
+        console::print_err(&sanitize::one_line(&format!("{program}: panic at {place}, in thread {thread}: {words}")));
     }
 }
 
@@ -185,7 +185,7 @@ where
         }
         line.push('}');
         // JSON itself leaves some characters as they are that command a terminal or turn a line round.
-        let line = format!("{}\n", legible::one_line(&line));
+        let line = format!("{}\n", sanitize::one_line(&line));
         // Nothing can be done about a log that cannot be written, least of all by logging it. A thread that panicked in
         // here left at worst half a line behind, which is no reason to stop logging.
         let mut writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -204,11 +204,11 @@ impl<'writer> FormatFields<'writer> for HumanFields {
         let mut gap = "";
         if let Some(message) = values.remove("message") {
             let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
-            writer.write_str(&legible::one_line(&text))?;
+            writer.write_str(&sanitize::one_line(&text))?;
             gap = " ";
         }
         for (name, value) in &values {
-            write!(writer, "{gap}{name}={}", legible::one_line(&value.to_string()))?;
+            write!(writer, "{gap}{name}={}", sanitize::one_line(&value.to_string()))?;
             gap = " ";
         }
         Ok(())
@@ -273,5 +273,4 @@ impl Visit for Collect<'_> {
 }
 
 #[cfg(test)]
-#[path = "logs_tests.rs"]
 mod tests;

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::console::{complain, say};
+use crate::console::{print_err, print_out};
 pub use crate::exit::Exit;
 use crate::hardening;
 use crate::logs::{self, Log};
@@ -90,7 +90,7 @@ fn start<A: Parser>(program: Program, hardened: io::Result<()>, command: impl Fn
     let log = match logs::start(program.name, &(program.log_filter)(&filter_of_environment())) {
         Ok(log) => log,
         Err(error) => {
-            complain(&format!("{}: {error}", program.name));
+            print_err(&format!("{}: {error}", program.name));
             return Exit::Failed;
         }
     };
@@ -117,7 +117,7 @@ impl Started {
     /// `--check-config`: prints the settings in force, secrets masked, and where each came from.
     pub fn check_config<T>(self, read: impl FnOnce(Settings) -> Read<T>, as_json: bool) -> Exit {
         self.run_with(read, async |(_, effective)| {
-            say(&print_effective(&effective, as_json));
+            print_out(&print_effective(&effective, as_json));
             Exit::Done
         })
     }
@@ -131,14 +131,14 @@ impl Started {
         let settings = match self.settings().and_then(read) {
             Ok(settings) => settings,
             Err(faults) => {
-                complain(&format!("{name}: the settings are wrong:\n{faults}"));
+                print_err(&format!("{name}: the settings are wrong:\n{faults}"));
                 return Exit::Configuration;
             }
         };
         let runtime = match self.program.runtime.build() {
             Ok(runtime) => runtime,
             Err(error) => {
-                complain(&format!("{name}: the runtime cannot start: {error}"));
+                print_err(&format!("{name}: the runtime cannot start: {error}"));
                 return Exit::Failed;
             }
         };

@@ -102,8 +102,6 @@ fn watchdog_interval_of(microseconds: Option<&str>, pid: Option<&str>, own_pid: 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::cell::Cell;
 
     use super::*;

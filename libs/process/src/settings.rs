@@ -228,5 +228,4 @@ fn is_secret(name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

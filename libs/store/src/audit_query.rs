@@ -383,5 +383,4 @@ fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
 }
 
 #[cfg(test)]
-#[path = "audit_query_tests.rs"]
 mod tests;

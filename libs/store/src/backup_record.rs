@@ -178,5 +178,4 @@ fn record(row: &Row<'_>) -> Result<BackupRecord, StoreError> {
 }
 
 #[cfg(test)]
-#[path = "backup_record_tests.rs"]
 mod tests;

@@ -392,5 +392,4 @@ fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
 }
 
 #[cfg(test)]
-#[path = "chain_tests.rs"]
 mod tests;

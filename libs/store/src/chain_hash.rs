@@ -149,7 +149,6 @@ pub(crate) fn field(text: Option<&str>, sink: &mut impl FnMut(&[u8])) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use proptest::prelude::*;
 

@@ -114,5 +114,4 @@ impl Log {
 }
 
 #[cfg(test)]
-#[path = "checkpointer_tests.rs"]
 mod tests;

@@ -256,5 +256,4 @@ fn keep(
 }
 
 #[cfg(test)]
-#[path = "draft_tests.rs"]
 mod tests;

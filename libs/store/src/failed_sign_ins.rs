@@ -267,5 +267,4 @@ fn raise(write: &mut Write<'_>, failure: &Failure<'_>, source: &Source) -> Resul
 }
 
 #[cfg(test)]
-#[path = "failed_sign_ins_tests.rs"]
 mod tests;

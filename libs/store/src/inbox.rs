@@ -237,7 +237,6 @@ fn list(connection: &Connection, query: ListQuery) -> Result<MessageList, StoreE
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::testing::*;
 

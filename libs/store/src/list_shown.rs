@@ -51,7 +51,6 @@ fn in_ranges(messages: &[MessageId]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::testing::*;
 

@@ -220,9 +220,7 @@ fn overwrite(write: &Write<'_>, id: MessageId) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-#[path = "message_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "erasure_tests.rs"]
 mod erasure_tests;

@@ -58,7 +58,6 @@ fn take(path: &Path, how: FlockArg) -> io::Result<FolderLock> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::path::PathBuf;
 
     use crate::backup::claim;

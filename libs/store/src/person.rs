@@ -158,5 +158,4 @@ impl Store {
 }
 
 #[cfg(test)]
-#[path = "person_tests.rs"]
 mod tests;

@@ -141,5 +141,4 @@ impl Write<'_> {
 }
 
 #[cfg(test)]
-#[path = "personal_tests.rs"]
 mod tests;

@@ -176,5 +176,4 @@ impl Store {
 }
 
 #[cfg(test)]
-#[path = "restore_record_tests.rs"]
 mod tests;

@@ -422,5 +422,4 @@ pub(crate) fn live_sessions(write: &Write<'_>, person: PersonId) -> Result<Vec<S
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

@@ -181,5 +181,4 @@ fn end_elsewhere(write: &mut Write<'_>, actor: Actor, session: SessionId, at: Ti
 }
 
 #[cfg(test)]
-#[path = "session_list_tests.rs"]
 mod tests;

@@ -332,5 +332,4 @@ fn read_state(connection: &Connection, copy: &AuditCopy) -> Result<ShippingState
 }
 
 #[cfg(test)]
-#[path = "shipping_tests.rs"]
 mod tests;

@@ -298,5 +298,4 @@ pub(crate) fn start_session(
 }
 
 #[cfg(test)]
-#[path = "sign_in_tests.rs"]
 mod tests;

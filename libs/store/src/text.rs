@@ -172,7 +172,6 @@ fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use std::collections::HashSet;
 
     use proptest::prelude::*;

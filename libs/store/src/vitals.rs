@@ -118,5 +118,4 @@ fn count_live(
 }
 
 #[cfg(test)]
-#[path = "vitals_tests.rs"]
 mod tests;

@@ -222,5 +222,4 @@ fn differs(known: &Known, row: &Row<'_>, has_salt: bool, head: AuditId) -> Optio
 }
 
 #[cfg(test)]
-#[path = "who_tests.rs"]
 mod tests;

@@ -400,5 +400,4 @@ pub(crate) fn announce(changes: &watch::Sender<u64>, head: ChainPosition) {
 }
 
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;

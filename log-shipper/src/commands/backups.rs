@@ -1,7 +1,7 @@
 //! `log-shipper backups`: which backups the copy knows, for a machine whose own log is lost. It asks no database.
 
 use process::Exit;
-use process::console::{Progress, complain, say};
+use process::console::{Progress, print_err, print_out};
 use serde_json::json;
 
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
@@ -21,11 +21,15 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Exit {
     match read(config).await {
         Ok(rows) => {
             let sink = config.audit_sink.to_string();
-            say(&if as_json { json!({ "sink": sink, "backups": rows }).to_string() } else { to_text(&sink, &rows) });
+            print_out(&if as_json {
+                json!({ "sink": sink, "backups": rows }).to_string()
+            } else {
+                to_text(&sink, &rows)
+            });
             Exit::Done
         }
         Err(error) => {
-            complain(&format!("log-shipper: {error}"));
+            print_err(&format!("log-shipper: {error}"));
             match error {
                 BackupsError::Copy(_) => Exit::Unavailable,
                 BackupsError::Altered(_) => Exit::Failed,

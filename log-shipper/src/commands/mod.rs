@@ -6,7 +6,7 @@ mod status;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use process::console::complain;
+use process::console::print_err;
 use process::{Exit, Started};
 use store::{AuditCopy, IfMissing, Store};
 
@@ -83,13 +83,13 @@ pub fn run(arguments: Arguments, started: Started) -> Exit {
 /// The database, which must be there, and the name of its copy.
 async fn open(config: &Config) -> Result<(Store, AuditCopy), Exit> {
     let store = config.database.open(IfMissing::Refuse).await.map_err(|error| {
-        complain(&format!("log-shipper: {error}"));
+        print_err(&format!("log-shipper: {error}"));
         database::exit_of(&error)
     })?;
     match store.audit_stream().await {
         Ok(stream) => Ok((store, AuditCopy { sink: config.audit_sink.to_string(), stream })),
         Err(error) => {
-            complain(&format!("log-shipper: {error}"));
+            print_err(&format!("log-shipper: {error}"));
             store.close().await;
             Err(Exit::Failed)
         }

@@ -1,7 +1,7 @@
 //! `log-shipper once`: what there is, and then the end.
 
 use process::Exit;
-use process::console::{Progress, complain, say};
+use process::console::{Progress, print_err, print_out};
 use serde_json::json;
 
 use super::open;
@@ -50,7 +50,7 @@ async fn ship(shipper: &mut Shipper) -> Result<(), ShipError> {
 
 async fn report(store: &store::Store, shipper: &Shipper, as_json: bool) -> Result<(), ShipError> {
     let state = store.shipping_state(shipper.copy()).await?;
-    say(&if as_json {
+    print_out(&if as_json {
         json!({ "shipped": state.shipped, "quarantined": state.quarantined, "cursor": state.cursor }).to_string()
     } else {
         format!(
@@ -62,7 +62,7 @@ async fn report(store: &store::Store, shipper: &Shipper, as_json: bool) -> Resul
 }
 
 fn failed(error: &ShipError) -> Exit {
-    complain(&format!("log-shipper: {error}"));
+    print_err(&format!("log-shipper: {error}"));
     match error {
         ShipError::Outage(_) => Exit::Unavailable,
         ShipError::Store(_) | ShipError::NotAlone => Exit::Failed,

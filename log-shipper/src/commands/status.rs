@@ -1,7 +1,7 @@
 //! `log-shipper status`: how far the copy has come.
 
 use process::Exit;
-use process::console::{complain, say};
+use process::console::{print_err, print_out};
 use serde_json::json;
 use store::{AuditCopy, Quarantined, ShippingState, Store, StoreError, Timestamp};
 
@@ -27,11 +27,11 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Exit {
     store.close().await;
     match status {
         Ok(status) => {
-            say(&if as_json { status.to_json() } else { status.to_text() });
+            print_out(&if as_json { status.to_json() } else { status.to_text() });
             Exit::Done
         }
         Err(error) => {
-            complain(&format!("log-shipper: {error}"));
+            print_err(&format!("log-shipper: {error}"));
             Exit::Failed
         }
     }
@@ -100,7 +100,6 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use store::AuditId;
 
     use super::*;

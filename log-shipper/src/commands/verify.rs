@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use process::Exit;
-use process::console::{Progress, complain, say};
+use process::console::{Progress, print_err, print_out};
 use store::{AuditCopy, AuditId, Hash, Store, StoreError, chain_hash};
 
 use super::open;
@@ -43,7 +43,7 @@ pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>,
     if let (Some(from), Some(to)) = (&from, &to)
         && from.is_after(to)
     {
-        complain("log-shipper: --from is not before --to, so that nothing would be compared");
+        print_err("log-shipper: --from is not before --to, so that nothing would be compared");
         return Exit::Usage;
     }
     let (store, copy) = match open(config).await {
@@ -55,11 +55,15 @@ pub(super) async fn run(config: &Config, from: Option<Bound>, to: Option<Bound>,
     store.close().await;
     match report {
         Ok(report) => {
-            say(&if as_json { serde_json::to_string(&report).unwrap_or_default() } else { to_text(&report, &copy) });
+            print_out(&if as_json {
+                serde_json::to_string(&report).unwrap_or_default()
+            } else {
+                to_text(&report, &copy)
+            });
             if report.agrees { Exit::Done } else { Exit::Failed }
         }
         Err(error) => {
-            complain(&format!("log-shipper: {error}"));
+            print_err(&format!("log-shipper: {error}"));
             match error {
                 VerifyError::Copy(_) => Exit::Unavailable,
                 VerifyError::Store(_) => Exit::Failed,

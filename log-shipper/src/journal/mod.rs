@@ -240,7 +240,6 @@ async fn ended(journalctl: &mut Child) -> JournalError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
     use std::path::Path;
 

@@ -191,5 +191,4 @@ fn read_page(path: &Path, number: usize, offset: u64) -> io::Result<Page> {
 }
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

@@ -103,8 +103,6 @@ async fn try_once(address: &Address) -> Result<Fetched, Trouble> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -134,8 +134,6 @@ fn call_failure(error: &SdkError<GetSecretValueError>) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:wardpost/app-secrets-AbCdEf";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use http::header;
-use process::legible;
+use process::sanitize;
 use serde::Serialize;
 use store::{AuditFilter, AuditId, AuditRow, ExportFormat, PersonId, SessionState, SessionToken, Timestamp};
 
@@ -172,7 +172,7 @@ fn json_chunk(rows: &[AuditRow]) -> Result<Vec<u8>, std::io::Error> {
             personal: row.personal.as_deref().map(shown),
         };
         // The same JSON, of which nothing turns a line round where a person looks at it.
-        bytes.extend_from_slice(legible::one_line(&serde_json::to_string(&line)?).as_bytes());
+        bytes.extend_from_slice(sanitize::one_line(&serde_json::to_string(&line)?).as_bytes());
         bytes.push(b'\n');
     }
     Ok(bytes)
@@ -184,5 +184,4 @@ fn shown(text: &str) -> serde_json::Value {
 }
 
 #[cfg(test)]
-#[path = "export_tests.rs"]
 mod tests;

@@ -8,7 +8,7 @@ use process::console::Progress;
 use serde_json::json;
 use store::{AuditId, ChainVerdict};
 
-use super::{complain, open_database, say};
+use super::{open_database, print_err, print_out};
 
 /// Exit 0 when every row holds, 1 and the first bad row's number when one does not.
 pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
@@ -24,7 +24,7 @@ pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
     };
     match verdict {
         Ok(ChainVerdict::Sound { head, rows, .. }) => {
-            say(&if as_json {
+            print_out(&if as_json {
                 json!({ "sound": true, "rows": rows, "head": head.id, "head_hash": head.hash.to_string() }).to_string()
             } else {
                 format!(
@@ -37,7 +37,7 @@ pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
             Exit::Done
         }
         Ok(ChainVerdict::Broken { row, fault }) => {
-            say(&if as_json {
+            print_out(&if as_json {
                 json!({ "sound": false, "first_bad_row": row, "fault": fault.to_string() }).to_string()
             } else {
                 format!(
@@ -47,7 +47,7 @@ pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
             Exit::Failed
         }
         Err(error) => {
-            complain(&format!("web: the audit chain could not be read to its end: {error}"));
+            print_err(&format!("web: the audit chain could not be read to its end: {error}"));
             Exit::Failed
         }
     }

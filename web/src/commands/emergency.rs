@@ -10,7 +10,7 @@ use store::{
 };
 
 use super::operator::operator;
-use super::{complain, say, with_database};
+use super::{print_err, print_out, with_database};
 use crate::config::PublicUrl;
 use crate::emergency::PATH;
 
@@ -67,7 +67,7 @@ pub async fn run(
         }
         EmergencyCommand::List => {
             let grants = store.emergency_grants().await?;
-            say(&if as_json { list_as_json(&grants) } else { list_as_text(&grants) });
+            print_out(&if as_json { list_as_json(&grants) } else { list_as_text(&grants) });
             Ok(Exit::Done)
         }
         EmergencyCommand::Revoke { number } => revoke(store, number, as_json).await,
@@ -84,19 +84,19 @@ async fn grant(
     let (email, minutes) = (request.email.clone(), request.minutes);
     match store.grant_emergency_access(request, Timestamp::now()).await? {
         Granted::Unknown => {
-            complain(&format!(
+            print_err(&format!(
                 "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
             ));
             Ok(Exit::Failed)
         }
         Granted::Disabled => {
-            complain(&format!("web: {email} is switched off, and gets no emergency access."));
+            print_err(&format!("web: {email} is switched off, and gets no emergency access."));
             Ok(Exit::Failed)
         }
         Granted::Code { id, code, until, person } => {
             let code = code.reveal();
             let link = public_url.map(|url| link(url, &code));
-            say(&if as_json {
+            print_out(&if as_json {
                 json!({
                     "grant": id, "email": person.email, "minutes": minutes, "link": link, "code": code.as_str(),
                     "code_until": until.to_rfc3339(),
@@ -123,10 +123,10 @@ fn link(public_url: &PublicUrl, code: &str) -> String {
 
 async fn revoke(store: &Store, number: EmergencyGrantId, as_json: bool) -> Result<Exit, StoreError> {
     let Some(revoked) = store.revoke_emergency_access(number, &operator(), Timestamp::now()).await? else {
-        complain(&format!("web: there is no grant {number}. `web emergency-access list` shows all."));
+        print_err(&format!("web: there is no grant {number}. `web emergency-access list` shows all."));
         return Ok(Exit::Failed);
     };
-    say(&if as_json {
+    print_out(&if as_json {
         json!({ "grant": number, "revoked": revoked }).to_string()
     } else if revoked {
         format!("Grant {number} is taken back: its link and its session have ended.")
@@ -202,7 +202,6 @@ fn list_as_text(grants: &[EmergencyGrant]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

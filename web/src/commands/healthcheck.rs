@@ -7,7 +7,7 @@ use process::Exit;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::complain;
+use super::print_err;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -18,15 +18,15 @@ pub async fn run(listen: SocketAddr) -> Exit {
     match tokio::time::timeout(TIMEOUT, ask(address)).await {
         Ok(Ok(true)) => Exit::Done,
         Ok(Ok(false)) => {
-            complain(&format!("web: the site at {address} is up but not ready; its log says why"));
+            print_err(&format!("web: the site at {address} is up but not ready; its log says why"));
             Exit::Unavailable
         }
         Ok(Err(error)) => {
-            complain(&format!("web: no answer from {address}: {error}"));
+            print_err(&format!("web: no answer from {address}: {error}"));
             Exit::Unavailable
         }
         Err(_) => {
-            complain(&format!("web: no answer from {address} within {TIMEOUT:?}"));
+            print_err(&format!("web: no answer from {address} within {TIMEOUT:?}"));
             Exit::Unavailable
         }
     }

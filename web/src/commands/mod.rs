@@ -10,7 +10,7 @@ pub mod staff;
 
 use clap::{Parser, Subcommand};
 use database::DatabaseSettings;
-pub(crate) use process::console::{complain, say};
+pub(crate) use process::console::{print_err, print_out};
 use process::{Exit, Started};
 use store::{IfMissing, OpenError, Store, StoreError};
 
@@ -124,7 +124,7 @@ pub(crate) async fn with_database(
         Err(exit) => return exit,
     };
     let exit = work(&store).await.unwrap_or_else(|error| {
-        complain(&format!("web: {error}"));
+        print_err(&format!("web: {error}"));
         Exit::Failed
     });
     store.close().await;
@@ -133,6 +133,6 @@ pub(crate) async fn with_database(
 
 /// Says why a database cannot be opened.
 pub(crate) fn refuse_database(error: &OpenError) -> Exit {
-    complain(&format!("web: {error}"));
+    print_err(&format!("web: {error}"));
     database::exit_of(error)
 }

@@ -11,7 +11,7 @@ use store::rekey::{OpensWith, RekeyError, Rekeyed, Step, is_unfinished, opens_wi
 use store::{DatabaseKey, Timestamp};
 
 use super::operator::operator;
-use super::{complain, refuse_database, say};
+use super::{print_err, print_out, refuse_database};
 
 /// The steps around the command are in docs/KEY-ROTATION.md.
 pub(super) const HELP: &str = "\
@@ -46,7 +46,7 @@ pub async fn run(options: Rekey, database: DatabaseSettings, new: Option<Databas
         }
     });
     work.await.unwrap_or_else(|_| {
-        complain("web: the work panicked; `web rekey --status` says which key opens the database");
+        print_err("web: the work panicked; `web rekey --status` says which key opens the database");
         Exit::Failed
     })
 }
@@ -58,13 +58,13 @@ fn status(path: &Path, old: &DatabaseKey, new: Option<&DatabaseKey>, as_json: bo
         Err(error) => return refuse_database(&error),
     };
     let status = Status { path, key: old.fingerprint(), new_key: new.map(DatabaseKey::fingerprint), found };
-    say(&if as_json { status.as_json() } else { status.as_text() });
+    print_out(&if as_json { status.as_json() } else { status.as_text() });
     if found == OpensWith::Neither { Exit::Configuration } else { Exit::Done }
 }
 
 fn work(path: PathBuf, old: DatabaseKey, new: Option<DatabaseKey>, options: &Rekey, as_json: bool) -> Exit {
     let Some(new) = new else {
-        complain(
+        print_err(
             "web: DB_ENCRYPTION_KEY_NEW is not set: put the new key beside the old one in the secret store, and run secrets-init",
         );
         return Exit::Configuration;
@@ -149,7 +149,7 @@ impl Keys {
         drop(shown);
         match done {
             Ok(done) => {
-                say(&if as_json { self.done_as_json(&done) } else { self.done(&done) });
+                print_out(&if as_json { self.done_as_json(&done) } else { self.done(&done) });
                 Exit::Done
             }
             Err(error) => refuse(&error),
@@ -159,7 +159,7 @@ impl Keys {
     /// Asks whoever is at the terminal; without one, the flag is needed.
     fn is_meant(&self) -> bool {
         if !stdin().is_terminal() || !stderr().is_terminal() {
-            complain(
+            print_err(
                 "web: this changes the key of the database; say --yes when the new key is in the safe, and the key of the old backups too (backup-worker identity)",
             );
             return false;
@@ -174,7 +174,7 @@ impl Keys {
         let mut answer = String::new();
         let said = stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes");
         if !said {
-            complain("web: you did not say yes; nothing was changed");
+            print_err("web: you did not say yes; nothing was changed");
         }
         said
     }
@@ -218,6 +218,6 @@ fn refuse(error: &RekeyError) -> Exit {
     if let RekeyError::Open(error) = error {
         return refuse_database(error);
     }
-    complain(&format!("web: {error}"));
+    print_err(&format!("web: {error}"));
     Exit::Failed
 }

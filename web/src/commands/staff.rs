@@ -6,7 +6,7 @@ use serde_json::json;
 use store::{Person, StaffChange, Timestamp};
 
 use super::operator::operator;
-use super::{StaffCommand, complain, say, with_database};
+use super::{StaffCommand, print_err, print_out, with_database};
 
 /// Exit 0 when it was done, 1 when nobody has that address.
 pub async fn run(command: &StaffCommand, database: &DatabaseSettings, as_json: bool) -> Exit {
@@ -20,7 +20,7 @@ pub async fn run(command: &StaffCommand, database: &DatabaseSettings, as_json: b
 async fn list(database: &DatabaseSettings, as_json: bool) -> Exit {
     with_database(database, async |store| {
         let people = store.people().await?;
-        say(&if as_json { list_as_json(&people) } else { list_as_text(&people) });
+        print_out(&if as_json { list_as_json(&people) } else { list_as_text(&people) });
         Ok(Exit::Done)
     })
     .await
@@ -32,7 +32,7 @@ async fn set_enabled(database: &DatabaseSettings, email: &str, enabled: bool, as
         let change = store.set_staff_enabled(email, enabled, &operator, Timestamp::now()).await?;
         let (people, sessions_ended) = match change {
             StaffChange::Unknown => {
-                complain(&format!(
+                print_err(&format!(
                     "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
                 ));
                 return Ok(Exit::Failed);
@@ -40,7 +40,7 @@ async fn set_enabled(database: &DatabaseSettings, email: &str, enabled: bool, as
             StaffChange::Unchanged => (0, 0),
             StaffChange::Changed { people, sessions_ended } => (people, sessions_ended),
         };
-        say(&if as_json {
+        print_out(&if as_json {
             json!({ "email": email, "enabled": enabled, "people_changed": people, "sessions_ended": sessions_ended })
                 .to_string()
         } else {

@@ -84,5 +84,4 @@ fn flag(text: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[path = "shown_tests.rs"]
 mod tests;

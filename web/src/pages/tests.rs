@@ -1,7 +1,4 @@
 //! What holds on every page, tried on every page there is.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 #[path = "sample.rs"]
 mod sample;
 

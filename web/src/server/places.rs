@@ -349,5 +349,4 @@ impl PressureLog {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-#[path = "places_tests.rs"]
 mod tests;

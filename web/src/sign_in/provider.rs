@@ -279,5 +279,4 @@ impl Provider {
 }
 
 #[cfg(test)]
-#[path = "provider_tests.rs"]
 mod tests;

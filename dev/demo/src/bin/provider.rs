@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use demo::{Provider, ProviderOptions};
-use process::console::{complain, say};
+use process::console::{print_err, print_out};
 use process::env_file::read_private_text;
 use process::{Exit, Shutdown};
 
@@ -39,7 +39,7 @@ async fn main() -> Exit {
     match run(Arguments::parse()).await {
         Ok(()) => Exit::Done,
         Err(fault) => {
-            complain(&format!("provider: {fault}"));
+            print_err(&format!("provider: {fault}"));
             Exit::Failed
         }
     }
@@ -57,7 +57,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     options.redirect_uris.push(arguments.redirect_uri);
     options.auto_login = true;
     let provider = Provider::start(options).await.map_err(|fault| fault.to_string())?;
-    say(&serde_json::json!({ "provider": format!("http://{}", provider.address()) }).to_string());
+    print_out(&serde_json::json!({ "provider": format!("http://{}", provider.address()) }).to_string());
     shutdown.requested().await;
     provider.stop().await;
     Ok(())

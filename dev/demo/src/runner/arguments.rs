@@ -68,7 +68,7 @@ impl Arguments {
             if asked_for { Exit::Done } else { Exit::Usage }
         })?;
         if arguments.port == arguments.provider_port && arguments.port != 0 {
-            super::complain("--port and --provider-port must differ: the site and the provider are two servers");
+            super::print_err("--port and --provider-port must differ: the site and the provider are two servers");
             return Err(Exit::Usage);
         }
         Ok(arguments)

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::fault::Fault;
 
 /// Says something went wrong.
-pub(crate) fn complain(message: &str) {
+pub(crate) fn print_err(message: &str) {
     // With standard error gone there is nobody left to tell.
     let _ = writeln!(io::stderr(), "demo: {message}");
 }
@@ -28,7 +28,7 @@ impl Console {
     }
 
     /// One line, or several. A demo goes on when nobody listens any more.
-    pub(crate) fn say(self, text: &str) {
+    pub(crate) fn print_out(self, text: &str) {
         self.write(text, "\n");
     }
 

@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) use arguments::Arguments;
 use child::Running;
 use console::Console;
-pub(crate) use console::complain;
+pub(crate) use console::print_err;
 use fault::Fault;
 use folder::Folder;
 use port::ReservedPort;
@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Exit {
     match start_and_wait(arguments).await {
         Ok(()) => Exit::Done,
         Err(fault) => {
-            complain(&fault.to_string());
+            print_err(&fault.to_string());
             fault.exit()
         }
     }
@@ -79,18 +79,18 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
         outcome = serve_sign_ins(console, &world), if arguments.provider_only => outcome,
         () = stop.requested() => Ok(()),
     };
-    console.say("\nStopping ...");
+    console.print_out("\nStopping ...");
     tokio::select! {
         () = child::terminate(&mut running) => {}
         () = tokio::time::sleep(STOP_DEADLINE) => {}
         () = stop.requested_again() => {}
     }
     for name in child::kill_the_rest(&mut running).await {
-        complain(&format!("{name} did not end when it was asked to, and was killed"));
+        print_err(&format!("{name} did not end when it was asked to, and was killed"));
     }
     provider.stop().await;
     drop(reserved);
-    console.say(&format!("Stopped. The data stays in {}", folder.path().display()));
+    console.print_out(&format!("Stopped. The data stays in {}", folder.path().display()));
     outcome
 }
 
@@ -127,7 +127,7 @@ async fn start_and_go_on(
     if console.is_for_tests() {
         announce(console, world, running)?;
     } else {
-        console.say(&greeting(world, provider, running));
+        console.print_out(&greeting(world, provider, running));
     }
     let (index, status) = child::first_to_end(running).await;
     Err(running[index].ended(status))
@@ -139,7 +139,7 @@ async fn serve_sign_ins(console: Console, world: &World<'_>) -> Result<(), Fault
         announce(console, world, &[])?;
     } else {
         let (site, issuer) = (programs::public_url(world.site), world.issuer);
-        console.say(&format!("Signs people in for {site} at {issuer}. Ctrl-C stops it."));
+        console.print_out(&format!("Signs people in for {site} at {issuer}. Ctrl-C stops it."));
     }
     std::future::pending().await
 }
@@ -151,7 +151,7 @@ async fn until_ready(
     running: &mut [Running],
 ) -> Result<(), Fault> {
     let (name, log) = (running[index].name, running[index].log.clone());
-    console.say(&format!("Starting {name} ..."));
+    console.print_out(&format!("Starting {name} ..."));
     let mut last_seen = String::new();
     let mut next_tick = Instant::now() + TICK;
     let note = |seen| {

@@ -44,7 +44,6 @@ pub(crate) fn not_bound(address: SocketAddr, flag: &'static str, fault: io::Erro
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use std::collections::BTreeSet;
     use tokio::net::TcpListener;

@@ -1,5 +1,4 @@
 //! Pages that are not what was written, of each kind, in the database and in its copy.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

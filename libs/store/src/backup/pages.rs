@@ -165,7 +165,6 @@ fn check_header(page: &[u8]) -> Result<(), BackupError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::testing::key;
 

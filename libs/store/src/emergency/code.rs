@@ -88,7 +88,6 @@ impl ToSql for CodeHash {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;
