@@ -4,13 +4,14 @@
 
 use bytes::Bytes;
 use clap::Parser;
+use http_server::Bounds;
 use process::program::{self, Exit, Origin, Program, Runtime};
 use process::{Shutdown, Started};
 use store::IfMissing;
 use tokio::net::TcpListener;
-use wardpost_web::reply::Reply;
-use wardpost_web::site::Site;
-use wardpost_web::{config, server};
+use wardpost_web::config;
+use wardpost_web::http::reply::Reply;
+use wardpost_web::whole_site::WholeSite;
 use warp::Filter;
 
 #[derive(Parser)]
@@ -34,10 +35,10 @@ async fn serve(config: config::Config, bytes: usize) -> Exit {
     let shutdown = Shutdown::listen().expect("signals");
     let listener = TcpListener::bind(config.listen).await.expect("WARDPOST_LISTEN is free");
     let store = config.database.open(IfMissing::Create).await.expect("the database opens");
-    let site = Site::build(config, store.clone(), shutdown).expect("a site");
+    let site = WholeSite::build(config, store.clone(), shutdown).expect("a site");
     let page = Bytes::from("x".repeat(bytes));
     let fixed = warp::any().map(move || Reply::bytes("text/html; charset=utf-8", page.clone()).into_response()).boxed();
-    server::run(listener, site, fixed, server::Bounds::default()).await;
+    site.serve(listener, fixed, Bounds::default()).await;
     store.close().await;
     Exit::Done
 }

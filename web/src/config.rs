@@ -6,100 +6,34 @@ use std::time::Duration;
 use database::DatabaseSettings;
 use ipnet::IpNet;
 use process::settings::{Read, Settings};
-use secrecy::SecretString;
 use store::{DatabaseKey, SessionLimits};
-use url::{Host, Url};
 
-use crate::limits::{self, LimitSettings};
-use crate::metrics;
-use crate::sign_in::staff_list;
-use crate::sign_in::staff_rule::StaffRule;
+use crate::app::site::SiteSettings;
+use crate::exporter;
+use crate::features::sign_in::{self, SignInConfig};
+use crate::http::form::comma_separated;
+use crate::http::public_url::PublicUrl;
+use crate::limits;
 
 /// Everything the site needs to run.
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where to tell numbers about the site; nowhere unless set.
+    /// Where Prometheus reads metrics; nowhere unless set.
     pub metrics_listen: Option<SocketAddr>,
     /// The database file.
     pub database: DatabaseSettings,
-    /// What people type into their browsers.
-    pub public_url: PublicUrl,
-    /// Idle and absolute limits of a session.
-    pub session_limits: SessionLimits,
-    /// Whose X-Forwarded-For counts.
-    pub trusted_proxies: Vec<IpNet>,
-    /// How often somebody may ask.
-    pub limits: LimitSettings,
+    /// What the site needs.
+    pub site: SiteSettings,
     /// Who may sign in, and through whom.
     pub sign_in: SignInConfig,
 }
 
-/// How people prove who they are.
-pub struct SignInConfig {
-    /// The OpenID Connect issuer, without a trailing slash unless the provider has one.
-    pub issuer: Url,
-    /// This site's name at the provider.
-    pub client_id: String,
-    /// This site's password at the provider.
-    pub client_secret: SecretString,
-    /// Seals the cookie that carries a sign-in from its start to its callback.
-    pub app_secret: SecretString,
-    /// The one before, which still opens what it has sealed.
-    pub previous_app_secret: Option<SecretString>,
-    /// Which verified accounts are staff.
-    pub staff: StaffRule,
-}
-
-/// The site's address: https, or http on a loopback address, without a path.
-#[derive(Clone, Debug)]
-pub struct PublicUrl(Url);
-
-impl PublicUrl {
-    /// Reads an address such as `https://messages.clinic.example`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let url = parse_trustworthy_url(text)?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(format!("`{text}` must end after the host and port"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not name a user or password".to_owned());
-        }
-        Ok(Self(url))
-    }
-
-    /// Whether it is https; if not, it is http on a loopback address.
-    pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
-    }
-
-    /// As browsers write it into an Origin header.
-    pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
-    }
-
-    /// Whether a request's host, as HTTP writes it, is the site's: the name in any case, and the port unless it is the
-    /// scheme's own.
-    pub fn is_named(&self, authority: &str) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
-        let Some((name, port)) = authority.split_at_checked(host.len()) else {
-            return false;
-        };
-        let expected = self.0.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
-        name.eq_ignore_ascii_case(host) && (port == expected || port.is_empty() && self.0.port().is_none())
-    }
-
-    /// The absolute address of a path of this site.
-    pub fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.origin())
-    }
-}
-
-/// The `web` program's settings and where each came from, or every fault at once.
+/// The `web` program's settings and where each came from, or every error at once.
 pub fn read(mut settings: Settings) -> Read<Config> {
     let database = DatabaseSettings::read(&mut settings);
     let listen = listen(&mut settings);
-    let metrics_listen = settings.optional("WARDPOST_METRICS_LISTEN", metrics::listener::parse_address);
+    let metrics_listen = settings.optional("WARDPOST_METRICS_LISTEN", exporter::parse_address);
     let public_url = settings.required("WARDPOST_PUBLIC_URL", PublicUrl::parse);
     let idle = settings.or_default("WARDPOST_SESSION_IDLE_MINUTES", "24", |text| {
         whole_number(text, 2, 30).map(|minutes| Duration::from_secs(minutes * 60))
@@ -109,16 +43,18 @@ pub fn read(mut settings: Settings) -> Read<Config> {
     });
     let trusted_proxies = settings.or_default("WARDPOST_TRUSTED_PROXIES", "127.0.0.1/32,::1/128", parse_networks);
     let limits = limits::settings::read(&mut settings);
-    let sign_in = read_sign_in(&mut settings);
+    let sign_in = sign_in::config::read(&mut settings);
     settings.finish(move || {
         Some(Config {
             listen: listen?,
             metrics_listen: metrics_listen?,
             database: database?,
-            public_url: public_url?,
-            session_limits: SessionLimits { idle: idle?, absolute: absolute? },
-            trusted_proxies: trusted_proxies?,
-            limits: limits?,
+            site: SiteSettings {
+                public_url: public_url?,
+                session_limits: SessionLimits { idle: idle?, absolute: absolute? },
+                trusted_proxies: trusted_proxies?,
+                limits: limits?,
+            },
             sign_in: sign_in?,
         })
     })
@@ -158,56 +94,6 @@ fn listen(settings: &mut Settings) -> Option<SocketAddr> {
     })
 }
 
-fn read_sign_in(settings: &mut Settings) -> Option<SignInConfig> {
-    let issuer = settings.or_default("WARDPOST_OIDC_ISSUER", "https://accounts.google.com", parse_trustworthy_url);
-    let client_id = settings.required("GOOGLE_CLIENT_ID", |text| Ok(text.to_owned()));
-    let client_secret = settings.secret("GOOGLE_CLIENT_SECRET", |text| Ok(SecretString::from(text)));
-    let app_secret = settings.secret("APP_SECRET", parse_app_secret);
-    let previous_app_secret = settings.optional("WARDPOST_APP_SECRET_PREVIOUS", parse_app_secret);
-    let domains = settings.optional("WARDPOST_STAFF_DOMAINS", |text| parse_each(text, staff_list::domain));
-    let emails = settings.optional("WARDPOST_STAFF_EMAILS", |text| parse_each(text, staff_list::address));
-    let (domains, emails) = (domains?.unwrap_or_default(), emails?.unwrap_or_default());
-    let staff = StaffRule::new(domains, emails);
-    if staff.is_none() {
-        settings.fault(
-            "WARDPOST_STAFF_DOMAINS",
-            "says nobody may sign in: set it to the clinic's e-mail domains, or set WARDPOST_STAFF_EMAILS to the addresses of the staff",
-        );
-    }
-    Some(SignInConfig {
-        issuer: issuer?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        app_secret: app_secret?,
-        previous_app_secret: previous_app_secret?,
-        staff: staff?,
-    })
-}
-
-fn parse_app_secret(text: &str) -> Result<SecretString, String> {
-    if text.len() < 32 {
-        return Err("must be at least 32 bytes long".to_owned());
-    }
-    Ok(SecretString::from(text))
-}
-
-/// https, or http where nothing leaves the machine.
-fn parse_trustworthy_url(text: &str) -> Result<Url, String> {
-    let url =
-        Url::parse(text).map_err(|_| format!("`{text}` is not an address such as https://messages.clinic.example"))?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
-        None => return Err(format!("`{text}` names no host")),
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        _ => Err(format!("`{text}` must begin with https:// (http:// serves loopback addresses alone)")),
-    }
-}
-
 fn whole_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     match text.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
@@ -216,7 +102,7 @@ fn whole_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
 }
 
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
-    parse_names(text)?
+    comma_separated(text)?
         .into_iter()
         .map(|name| {
             name.parse::<IpNet>()
@@ -224,27 +110,6 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
                 .map_err(|_| format!("`{name}` is not a network such as 10.0.0.0/24"))
         })
         .collect()
-}
-
-/// A comma-separated list, all of whose faults are told.
-fn parse_each(text: &str, parse: impl Fn(String) -> Result<String, String>) -> Result<Vec<String>, String> {
-    let (mut names, mut faults) = (Vec::new(), Vec::new());
-    for entry in parse_names(text)? {
-        match parse(entry) {
-            Ok(name) => names.push(name),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    if faults.is_empty() { Ok(names) } else { Err(faults.join("; ")) }
-}
-
-/// A comma-separated list; names are compared in lower case.
-fn parse_names(text: &str) -> Result<Vec<String>, String> {
-    let names: Vec<_> = text.split(',').map(|name| name.trim().to_lowercase()).collect();
-    if names.iter().any(String::is_empty) {
-        return Err("has an empty entry between its commas".to_owned());
-    }
-    Ok(names)
 }
 
 #[cfg(test)]
@@ -255,35 +120,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_url_is_https_or_loopback() {
-        assert_eq!(
-            PublicUrl::parse("https://messages.clinic.example").unwrap().origin(),
-            "https://messages.clinic.example"
-        );
-        assert_eq!(PublicUrl::parse("http://127.0.0.1:8080/").unwrap().join("/x"), "http://127.0.0.1:8080/x");
-        for bad in [
-            "http://clinic.example",
-            "ftp://clinic.example",
-            "clinic",
-            "https://a.example/b",
-            "https://a.example/?x",
-            "https://me@a.example",
-            "http://localhost.clinic.example",
-            "http://clinic.localhost",
-            "http://127.0.0.1.clinic.example",
-            "http://192.168.1.20:8080",
-            "http://0.0.0.0:8080",
-            "http://[::]:8080",
-            "http://[fe80::1]",
-        ] {
-            assert!(PublicUrl::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn lists_are_trimmed_lowered_and_refuse_empty_entries() {
-        assert_eq!(parse_names("A.example, b.example").unwrap(), ["a.example", "b.example"]);
-        assert!(parse_names("a.example,,b.example").is_err());
+        assert_eq!(comma_separated("A.example, b.example").unwrap(), ["a.example", "b.example"]);
+        assert!(comma_separated("a.example,,b.example").is_err());
         assert!(parse_networks("10.0.0.0/8,::1").is_ok());
         assert!(parse_networks("10.0.0.0/40").is_err());
     }
@@ -306,9 +145,9 @@ mod tests {
         let (config, _) = read(settings(&[])).unwrap();
         assert!(config.listen.ip().is_loopback(), "only the edge is public");
         assert_eq!(config.metrics_listen, None);
-        assert_eq!(config.session_limits.idle, Duration::from_secs(24 * 60));
-        assert_eq!(config.session_limits.absolute, Duration::from_secs(12 * 3600));
-        assert!(config.trusted_proxies.iter().all(|network| network.network().is_loopback()));
+        assert_eq!(config.site.session_limits.idle, Duration::from_secs(24 * 60));
+        assert_eq!(config.site.session_limits.absolute, Duration::from_secs(12 * 3600));
+        assert!(config.site.trusted_proxies.iter().all(|network| network.network().is_loopback()));
         assert_eq!(config.sign_in.issuer.as_str(), "https://accounts.google.com/");
     }
 
@@ -326,9 +165,9 @@ mod tests {
         ) {
             match read(settings(&[(name, &value)])) {
                 Ok((config, _)) => {
-                    let url = config.public_url.origin();
+                    let url = config.site.public_url.origin();
                     prop_assert!(url.starts_with("https://") || url.starts_with("http://localhost") || url.starts_with("http://127.") || url.starts_with("http://[::1]"));
-                    prop_assert!(http::HeaderValue::from_str(&config.public_url.join("/")).is_ok());
+                    prop_assert!(http::HeaderValue::from_str(&config.site.public_url.join("/")).is_ok());
                 }
                 Err(faults) => {
                     let faults = faults.to_string();
@@ -337,17 +176,6 @@ mod tests {
                     prop_assert!(!(secret && faults.contains(&value)), "{}", faults);
                 }
             }
-        }
-
-        /// A host that is taken for ours is, byte for byte but for its case, what a browser would write.
-        #[test]
-        fn a_public_url_is_named_by_what_browsers_write(host in "[a-z]{1,8}(\\.[a-z]{1,8}){0,2}", port in proptest::option::of(1..=65_535_u16)) {
-            let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
-            let site = PublicUrl::parse(&format!("https://{host}{port_text}")).unwrap();
-            let authority = site.origin().strip_prefix("https://").unwrap().to_owned();
-            prop_assert!(site.is_named(&authority) && site.is_named(&authority.to_uppercase()));
-            let (longer, prefixed) = (format!("{authority}."), format!("x{authority}"));
-            prop_assert!(!site.is_named(&longer) && !site.is_named(&prefixed));
         }
     }
 

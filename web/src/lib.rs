@@ -1,38 +1,24 @@
 //! The Wardpost site: staff sign in, read, write and delete messages, and read the audit log.
 //!
-//! [`routes::table`] lists every address. A request comes in through [`server`], is matched by [`route`], let in by
-//! [`access`], and answered by a handler with a [`pages`] struct; [`reply`] turns that into bytes, and
-//! [`page_error`] does the same for every way to say no.
+//! Each layer uses those below it and none above:
+//!
+//! 1. [`commands`]: the command line; `commands/serve.rs` is the story of a start and a stop. [`config`], [`exporter`], [`whole_site`].
+//! 2. [`table`]: every address of the site, and who may use it.
+//! 3. [`features`]: what staff do here, a folder each: handlers, pages, templates, and the state that is the feature's own.
+//! 4. [`app`]: what every feature stands on: the site, a request, who may come in, how a page or a refusal is rendered.
+//! 5. [`http`], [`limits`], [`metrics`], [`log_throttle`], [`wall_clock`]: values and mechanisms that know nothing of the site.
 
-pub mod access;
-pub mod assets;
-pub mod audit;
-pub mod body;
-pub mod client_address;
+pub mod app;
 pub mod commands;
 pub mod config;
-pub mod cookies;
-pub mod emergency;
-pub mod form;
-pub mod frame;
-pub mod health;
-pub mod help;
-pub mod host;
+pub mod exporter;
+pub mod features;
+pub mod http;
 pub mod limits;
-pub mod messages;
+pub mod log_throttle;
 pub mod metrics;
-pub mod page_error;
-pub mod pages;
-pub mod repeated;
-pub mod reply;
-pub mod request;
-mod request_id;
-pub mod route;
-pub mod routes;
-mod security_headers;
-pub mod server;
-pub mod session_time;
-pub mod sessions;
-pub mod sign_in;
-pub mod site;
+#[cfg(test)]
+mod page_samples;
+pub mod table;
 pub mod wall_clock;
+pub mod whole_site;

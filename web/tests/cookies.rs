@@ -7,13 +7,13 @@ use http::Method;
 use store::{EmergencyRequest, Granted, Timestamp};
 use support::{Clinic, EDGE, LIMITS};
 use testkit::{Http, Reply};
-use wardpost_web::routes;
+use wardpost_web::whole_site::WholeSite;
 
 /// A site that is known under its own address, or as one behind an edge.
 async fn open(behind_edge: bool) -> (Clinic, Http) {
     let mut settings = LIMITS.map(|name| (name, "1000000")).to_vec();
     settings.extend(behind_edge.then_some(("WARDPOST_PUBLIC_URL", EDGE)));
-    let clinic = Clinic::open_limited(&settings, routes::site).await;
+    let clinic = Clinic::open_limited(&settings, WholeSite::routes).await;
     let http = clinic.browser();
     let http = if behind_edge { http.under_name(EDGE.trim_start_matches("https://")) } else { http };
     (clinic, http)
@@ -72,9 +72,9 @@ async fn behind_tls_every_cookie_is_secure_and_of_one_host() {
             format!("__Host-wardpost; Path=/; Secure; {FLAGS}"),
             format!("__Host-wardpost-signin; Path=/; Secure; {FLAGS}; Max-Age=0"),
             format!("__Host-wardpost; Path=/; Secure; {FLAGS}; Max-Age=0"),
-            format!("__Host-wardpost-door; Path=/; Secure; {FLAGS}; Max-Age=3600"),
+            format!("__Host-wardpost-pre-session; Path=/; Secure; {FLAGS}; Max-Age=3600"),
             format!("__Host-wardpost; Path=/; Secure; {FLAGS}"),
-            format!("__Host-wardpost-door; Path=/; Secure; {FLAGS}; Max-Age=0"),
+            format!("__Host-wardpost-pre-session; Path=/; Secure; {FLAGS}; Max-Age=0"),
         ]
     );
 }
@@ -88,9 +88,9 @@ async fn at_http_on_loopback_no_cookie_asks_for_tls() {
             format!("wardpost; Path=/; {FLAGS}"),
             format!("wardpost-signin; Path=/; {FLAGS}; Max-Age=0"),
             format!("wardpost; Path=/; {FLAGS}; Max-Age=0"),
-            format!("wardpost-door; Path=/; {FLAGS}; Max-Age=3600"),
+            format!("wardpost-pre-session; Path=/; {FLAGS}; Max-Age=3600"),
             format!("wardpost; Path=/; {FLAGS}"),
-            format!("wardpost-door; Path=/; {FLAGS}; Max-Age=0"),
+            format!("wardpost-pre-session; Path=/; {FLAGS}; Max-Age=0"),
         ]
     );
 }

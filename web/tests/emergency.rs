@@ -5,9 +5,9 @@ mod support;
 
 use http::Method;
 use store::{EmergencyCode, EmergencyRequest, Granted, Timestamp};
-use support::{Clinic, DOOR_COOKIE, SESSION_COOKIE};
+use support::{Clinic, PRE_SESSION_COOKIE, SESSION_COOKIE};
 use testkit::{Http, Reply};
-use wardpost_web::emergency::PATH;
+use wardpost_web::features::emergency::PATH;
 
 const BANNER: &str = "You came in without the sign-in service";
 
@@ -25,10 +25,10 @@ async fn granted(clinic: &Clinic) -> EmergencyCode {
 }
 
 /// A browser with the page open, and the token of its form.
-async fn at_the_door(clinic: &Clinic) -> (Http, String) {
+async fn pre_session(clinic: &Clinic) -> (Http, String) {
     let http = clinic.browser();
     let page = http.get(PATH).await.expect_status(200);
-    let token = http.cookie(DOOR_COOKIE).expect("the page gives the browser a token");
+    let token = http.cookie(PRE_SESSION_COOKIE).expect("the page gives the browser a token");
     assert!(page.text().contains(&token), "the form carries the token");
     assert_eq!(http.get(PATH).await.header("set-cookie"), None, "a second tab does not spoil the first one's form");
     (http, token)
@@ -43,7 +43,7 @@ async fn looking_at_the_page_uses_nothing_up_and_the_form_lets_in_once() {
     let clinic = Clinic::open().await;
     clinic.sign_in("amina").await;
     let code = granted(&clinic).await.reveal();
-    let (http, token) = at_the_door(&clinic).await;
+    let (http, token) = pre_session(&clinic).await;
     for _ in 0..3 {
         http.get(PATH).await.expect_status(200);
         http.get(&format!("{PATH}?code={}", &*code)).await.expect_status(200);
@@ -52,12 +52,12 @@ async fn looking_at_the_page_uses_nothing_up_and_the_form_lets_in_once() {
     assert_eq!(clinic.count("EMERGENCY_ACCESS_USED").await, 0);
     let reply = enter(&http, &token, &code.to_lowercase().replace('-', " ")).await;
     assert_eq!((reply.status, reply.location().unwrap().ends_with("/messages")), (303, true));
-    assert!(http.cookie(DOOR_COOKIE).is_none() && http.cookie(SESSION_COOKIE).is_some());
+    assert!(http.cookie(PRE_SESSION_COOKIE).is_none() && http.cookie(SESSION_COOKIE).is_some());
     for path in ["/messages", "/messages/new", "/audit", "/help", "/sessions", PATH, "/messages/99", "/no/such/page"] {
         assert!(http.get(path).await.text().contains(BANNER), "{path} has no banner");
     }
 
-    let (other, token) = at_the_door(&clinic).await;
+    let (other, token) = pre_session(&clinic).await;
     let again = enter(&other, &token, &code).await;
     assert_eq!(again.status, 403);
     assert!(again.text().contains("Nobody was let in") && other.cookie(SESSION_COOKIE).is_none());
@@ -80,10 +80,10 @@ async fn a_form_that_this_browser_did_not_open_here_is_refused_and_uses_nothing_
     let clinic = Clinic::open().await;
     clinic.sign_in("amina").await;
     let code = granted(&clinic).await.reveal();
-    let (http, token) = at_the_door(&clinic).await;
+    let (http, token) = pre_session(&clinic).await;
     let form = [("csrf", token.as_str()), ("code", code.as_str())];
     let post = || http.request(Method::POST, PATH);
-    let (_, others) = at_the_door(&clinic).await;
+    let (_, others) = pre_session(&clinic).await;
     let refused = [
         ("no cookie", clinic.browser().request(Method::POST, PATH).form(&form)),
         ("another browser's token", post().form(&[("csrf", &others), ("code", &code)])),
@@ -96,7 +96,7 @@ async fn a_form_that_this_browser_did_not_open_here_is_refused_and_uses_nothing_
     }
     // A cookie that is no token of ours stands for nothing.
     let planted = clinic.browser();
-    planted.set_cookie(DOOR_COOKIE, "x");
+    planted.set_cookie(PRE_SESSION_COOKIE, "x");
     assert_eq!(enter(&planted, "x", &code).await.status, 403);
     assert_eq!(clinic.count("EMERGENCY_ACCESS_USED").await + clinic.count("EMERGENCY_ACCESS_REFUSED").await, 0);
     assert_eq!(enter(&http, &token, &code).await.status, 303, "it is still good");
@@ -107,7 +107,7 @@ async fn a_code_that_belongs_to_nothing_leaves_no_row() {
     let clinic = Clinic::open().await;
     clinic.sign_in("amina").await;
     let before = clinic.audit().await.len();
-    let (http, token) = at_the_door(&clinic).await;
+    let (http, token) = pre_session(&clinic).await;
     for code in ["", "hello", &EmergencyCode::random().reveal(), &"0".repeat(300)] {
         assert_eq!(enter(&http, &token, code).await.status, 403);
     }
@@ -121,7 +121,7 @@ async fn coming_in_ends_the_session_that_the_browser_had() {
     let noor = clinic.sign_in("noor").await;
     let code = granted(&clinic).await.reveal();
     noor.http.get(PATH).await.expect_status(200);
-    let token = noor.http.cookie(DOOR_COOKIE).unwrap();
+    let token = noor.http.cookie(PRE_SESSION_COOKIE).unwrap();
     assert_eq!(enter(&noor.http, &token, &code).await.status, 303);
     assert_ne!(noor.http.cookie(SESSION_COOKIE), Some(noor.token));
     assert_eq!(clinic.count("SESSION_ENDED").await, 1);

@@ -9,10 +9,10 @@ use support::{Clinic, SignedIn};
 use testkit::{Http, Reply, SOON};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wardpost_web::routes;
+use wardpost_web::whole_site::WholeSite;
 
 async fn limited(limits: &[(&str, &str)]) -> Clinic {
-    Clinic::open_limited(limits, routes::site).await
+    Clinic::open_limited(limits, WholeSite::routes).await
 }
 
 /// Asks from an address that a trusted proxy names.
@@ -179,7 +179,7 @@ async fn the_draft_of_a_session_that_ran_out_is_kept_however_often_its_address_a
     let late = clinic.sign_in_ago("amina", support::IDLE + std::time::Duration::from_secs(5)).await;
     let key = IdempotencyKey::fresh().to_string();
     let fields = [("csrf", late.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", "half a sentence")];
-    // Another computer of the ward; a look at the door would take the cookie away.
+    // Another computer of the ward; a look at the sign-in page would take the cookie away.
     let ward = clinic.browser();
     until_refused(async || ward.get("/").await).await;
     assert!(late.http.post_form("/draft", &fields).await.status >= 400);

@@ -14,14 +14,19 @@ use support::{Clinic, IDLE, SignedIn};
 use testkit::{Http, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wardpost_web::metrics::listener;
-use wardpost_web::routes;
+use wardpost_web::exporter;
+use wardpost_web::whole_site::WholeSite;
 
 /// Starts the listener of a site, and gives its address.
 async fn tell(clinic: &Clinic) -> String {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    tokio::spawn(listener::run(socket, Arc::clone(&clinic.site)));
+    tokio::spawn(exporter::run(
+        socket,
+        Arc::clone(&clinic.site),
+        Arc::clone(&clinic.whole.features),
+        clinic.database(),
+    ));
     format!("http://{address}")
 }
 
@@ -96,7 +101,7 @@ async fn requests_are_told_by_pattern_and_status_and_every_row_of_the_table_is_t
     let clinic = Clinic::open().await;
     let metrics = tell(&clinic).await;
     let first = Numbers::read(&metrics).await;
-    let mut expected: BTreeSet<_> = routes::table(&clinic.site).iter().map(|row| row.path).collect();
+    let mut expected: BTreeSet<_> = clinic.whole.rows().iter().map(|row| row.path).collect();
     expected.insert("unmatched");
     assert_eq!(first.labels("route"), expected);
     assert_eq!(first.of(&requests("POST", "/messages", 500)), 0.0);
@@ -178,7 +183,7 @@ async fn every_end_of_a_sign_in_is_counted_as_what_it_was() {
     };
     let http = clinic.browser();
     http.get("/emergency-access").await;
-    let door = http.cookie(support::DOOR_COOKIE).unwrap();
+    let door = http.cookie(support::PRE_SESSION_COOKIE).unwrap();
     for (code, status) in [("nonsense", 403), (code.reveal().as_str(), 303)] {
         http.post_form("/emergency-access", &[("csrf", &door), ("code", code)]).await.expect_status(status);
     }
@@ -197,7 +202,7 @@ async fn every_end_of_a_sign_in_is_counted_as_what_it_was() {
 async fn limits_forged_forms_and_alerts_are_counted() {
     let clinic = Clinic::open_limited(
         &[("WARDPOST_LIMIT_SIGN_IN_PER_MINUTE", "20"), ("WARDPOST_LIMIT_SEND_PER_MINUTE", "1")],
-        routes::site,
+        WholeSite::routes,
     )
     .await;
     let metrics = tell(&clinic).await;
@@ -262,7 +267,7 @@ async fn what_is_looked_at_is_as_the_site_has_it() {
     assert_eq!(all, head, "every row is counted once");
     assert_eq!(numbers.of("wardpost_audit_chain{state=\"broken\"}"), 0.0);
     assert!(numbers.of("wardpost_audit_chain_verified_row") <= head);
-    let database = clinic.site.config.database.path.clone();
+    let database = clinic.database();
     assert_eq!(numbers.of("wardpost_database_bytes"), std::fs::metadata(&database).unwrap().len() as f64);
     assert!(numbers.of("wardpost_wal_bytes") > 0.0);
     assert!(numbers.of("wardpost_disk_free_bytes") <= numbers.of("wardpost_disk_size_bytes"));
@@ -368,7 +373,7 @@ async fn the_site_does_not_tell_and_the_listener_tells_nothing_else() {
     clinic.browser().get("/metrics").await.expect_status(404);
     amina.http.get("/metrics").await.expect_status(404);
     let here = Http::new(&metrics);
-    for row in routes::table(&clinic.site) {
+    for row in clinic.whole.rows() {
         let reply = here.request(row.method.clone(), &row.path.replace("{}", "1")).send().await;
         assert_eq!(reply.status, 404, "{} {}", row.method, row.path);
     }
@@ -403,7 +408,7 @@ async fn whoever_asks_or_reads_slowly_holds_up_nobody_for_long() {
     let amina = clinic.sign_in("amina").await;
     amina.http.get("/messages").await.expect_status(200);
     assert!(start.elapsed() < Duration::from_secs(3), "the site waited {:?}", start.elapsed());
-    // Places come free by the listener's own doing: nobody here has closed anything.
+    // Connections come free by the listener's own doing: nobody here has closed anything.
     wait_until("a look through all of them", SOON * 2, async || {
         Http::new(&metrics).request(Method::GET, "/metrics").try_send().await.map(|reply| assert_eq!(reply.status, 200))
     })

@@ -1,4 +1,4 @@
-//! Clients that keep the site waiting, each kind by itself, against a site with few places and little patience.
+//! Clients that keep the site waiting, each kind by itself, against a site with few places and little timeouts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -6,27 +6,27 @@ mod support;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use http_server::{Bounds, Capacity, Timeouts};
 use store::IdempotencyKey;
 use support::{Clinic, LIMITS, SESSION_COOKIE, SignedIn, send_many};
 use testkit::{SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use wardpost_web::routes;
-use wardpost_web::server::{Bounds, Capacity, Patience};
+use wardpost_web::whole_site::WholeSite;
 
 const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const LITTLE: Duration = Duration::from_millis(300);
 
 /// Every wait is as long as always, but for what a test changes.
-fn bounds(capacity: Capacity, patience: Patience) -> Bounds {
-    Bounds { capacity, patience, sweep: Some(Duration::from_millis(50)) }
+fn bounds(capacity: Capacity, timeouts: Timeouts) -> Bounds {
+    Bounds { capacity, timeouts, sweep: Some(Duration::from_millis(50)) }
 }
 
 async fn clinic(bounds: Bounds, settings: &[(&str, &str)]) -> Clinic {
     let settings: Vec<(&str, &str)> =
         LIMITS.iter().map(|name| (*name, "1000000")).chain(settings.iter().copied()).collect();
-    Clinic::open_bounded(&settings, bounds, routes::site).await
+    Clinic::open_bounded(&settings, bounds, WholeSite::routes).await
 }
 
 fn address(clinic: &Clinic) -> SocketAddr {
@@ -79,7 +79,7 @@ fn get(path: &str, member: &SignedIn) -> String {
 
 #[tokio::test]
 async fn half_a_head_is_waited_for_no_longer_on_a_kept_connection_than_on_a_new_one() {
-    let clinic = clinic(bounds(Capacity::default(), Patience { head: LITTLE, ..Patience::default() }), &[]).await;
+    let clinic = clinic(bounds(Capacity::default(), Timeouts { head: LITTLE, ..Timeouts::default() }), &[]).await;
     let mut kept = connect(&clinic).await;
     for _ in 0..3 {
         kept.write_all(ASK).await.unwrap();
@@ -96,7 +96,7 @@ async fn half_a_head_is_waited_for_no_longer_on_a_kept_connection_than_on_a_new_
 
 #[tokio::test]
 async fn a_head_that_comes_a_byte_at_a_time_has_one_time_for_all_of_it() {
-    let clinic = clinic(bounds(Capacity::default(), Patience { head: LITTLE, ..Patience::default() }), &[]).await;
+    let clinic = clinic(bounds(Capacity::default(), Timeouts { head: LITTLE, ..Timeouts::default() }), &[]).await;
     let mut slow = connect(&clinic).await;
     let start = Instant::now();
     let trickle = async {
@@ -114,7 +114,7 @@ async fn a_head_that_comes_a_byte_at_a_time_has_one_time_for_all_of_it() {
 #[tokio::test]
 async fn idle_connections_give_their_buffers_back_and_go_on_where_they_were() {
     let capacity = Capacity { served: 2, ..Capacity::default() };
-    let clinic = clinic(bounds(capacity, Patience { park: Duration::ZERO, ..Patience::default() }), &[]).await;
+    let clinic = clinic(bounds(capacity, Timeouts { park: Duration::ZERO, ..Timeouts::default() }), &[]).await;
     let mut streams = Vec::new();
     for _ in 0..30 {
         streams.push(connect(&clinic).await);
@@ -139,8 +139,8 @@ async fn idle_connections_give_their_buffers_back_and_go_on_where_they_were() {
 /// What is left of a form that nobody reads must never be taken for the next request.
 #[tokio::test]
 async fn the_rest_of_an_unread_form_is_no_request() {
-    let patience = Patience { park: Duration::ZERO, ..Patience::default() };
-    let clinic = clinic(bounds(Capacity::default(), patience), &[]).await;
+    let timeouts = Timeouts { park: Duration::ZERO, ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
     let hidden = String::from_utf8(ASK.to_vec()).unwrap();
     for coding in [format!("Content-Length: {}\r\n", hidden.len() + 1), "Transfer-Encoding: chunked\r\n".to_owned()] {
         let mut stream = connect(&clinic).await;
@@ -163,7 +163,7 @@ async fn the_rest_of_an_unread_form_is_no_request() {
 #[tokio::test]
 async fn those_who_only_wait_make_room_for_a_newcomer() {
     let capacity = Capacity { connections: 20, ..Capacity::default() };
-    let clinic = clinic(bounds(capacity, Patience::default()), &[]).await;
+    let clinic = clinic(bounds(capacity, Timeouts::default()), &[]).await;
     let amina = clinic.sign_in("amina").await;
     let mut list = amina.http.open_stream("/messages/updates?after=0").await;
     let mut held = Vec::new();
@@ -192,7 +192,7 @@ async fn those_who_only_wait_make_room_for_a_newcomer() {
 #[tokio::test]
 async fn when_all_places_are_at_work_a_newcomer_is_told_at_once_and_in_full() {
     let capacity = Capacity { connections: 4, ..Capacity::default() };
-    let clinic = clinic(bounds(capacity, Patience::default()), &[]).await;
+    let clinic = clinic(bounds(capacity, Timeouts::default()), &[]).await;
     let amina = clinic.sign_in("amina").await;
     let mut lists = Vec::new();
     for _ in 0..4 {
@@ -218,7 +218,7 @@ async fn when_all_places_are_at_work_a_newcomer_is_told_at_once_and_in_full() {
 #[tokio::test]
 async fn one_address_that_is_no_proxy_has_so_many_connections_and_another_has_its_own() {
     let capacity = Capacity { of_one_peer: 5, ..Capacity::default() };
-    let clinic = clinic(bounds(capacity, Patience::default()), &[("WARDPOST_TRUSTED_PROXIES", "192.0.2.1/32")]).await;
+    let clinic = clinic(bounds(capacity, Timeouts::default()), &[("WARDPOST_TRUSTED_PROXIES", "192.0.2.1/32")]).await;
     let from = async |ip: [u8; 4]| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from((IpAddr::from(ip), 0))).unwrap();
@@ -242,8 +242,8 @@ async fn one_address_that_is_no_proxy_has_so_many_connections_and_another_has_it
 
 #[tokio::test]
 async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_back() {
-    let patience = Patience { reply: Duration::from_secs(3), ..Patience::default() };
-    let clinic = clinic(bounds(Capacity::default(), patience), &[]).await;
+    let timeouts = Timeouts { reply: Duration::from_secs(3), ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
     let amina = clinic.sign_in("amina").await;
     send_many(&clinic.store, amina.actor, 4_000).await;
     let mut sleepers = Vec::new();
@@ -282,8 +282,8 @@ async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_
 
 #[tokio::test]
 async fn a_download_that_is_read_slowly_but_steadily_comes_whole() {
-    let patience = Patience { reply: Duration::from_secs(2), ..Patience::default() };
-    let clinic = clinic(bounds(Capacity::default(), patience), &[]).await;
+    let timeouts = Timeouts { reply: Duration::from_secs(2), ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
     let amina = clinic.sign_in("amina").await;
     send_many(&clinic.store, amina.actor, 4_000).await;
     let mut stream = connect_narrow(&clinic).await;
@@ -297,7 +297,7 @@ async fn a_download_that_is_read_slowly_but_steadily_comes_whole() {
         seen += read;
         end.extend_from_slice(&part[..read]);
         end.drain(..end.len().saturating_sub(5));
-        // Some 400 kB a second, so that all of it takes longer than the patience with one that does not read.
+        // Some 400 kB a second, so that all of it takes longer than the timeouts with one that does not read.
         tokio::time::sleep(Duration::from_millis(if start.elapsed() < Duration::from_secs(4) { 10 } else { 0 })).await;
     }
     assert!(start.elapsed() > Duration::from_secs(2), "too fast to prove anything: {:?}", start.elapsed());
@@ -335,8 +335,8 @@ async fn a_member_has_so_many_open_lists_and_another_has_her_own() {
 
 #[tokio::test]
 async fn a_list_that_is_not_read_is_closed_and_the_others_hear_of_everything() {
-    let patience = Patience { reply: Duration::from_secs(1), ..Patience::default() };
-    let clinic = clinic(bounds(Capacity::default(), patience), &[]).await;
+    let timeouts = Timeouts { reply: Duration::from_secs(1), ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
     let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
     let mut deaf = connect_narrow(&clinic).await;
     deaf.write_all(get("/messages/updates?after=0", &amina).as_bytes()).await.unwrap();
@@ -386,20 +386,20 @@ async fn strangers_can_neither_make_the_site_keep_much_nor_keep_a_members_messag
         stream.write_all(&[b'x'; 8 * 1024 - 1]).await.unwrap();
         held.push(stream);
     }
-    wait_until("the strangers' room is taken", SOON, async || match clinic.site.rooms.free() {
+    wait_until("the strangers' room is taken", SOON, async || match clinic.site.body_memory.free() {
         (small, _) if small < 16 => Ok(()),
         free => Err(free),
     })
     .await;
-    let (_, members) = clinic.site.rooms.free();
+    let (_, members) = clinic.site.body_memory.free();
     let large = "x".repeat(15_000);
     let key = IdempotencyKey::fresh().to_string();
     let form = [("csrf", amina.csrf.as_str()), ("key", &key), ("subject", "Gets through"), ("body", &large)];
     amina.http.post_form("/messages", &form).await.expect_status(303);
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
-    assert_eq!(clinic.site.rooms.free().1, members, "what a form took is given back");
+    assert_eq!(clinic.site.body_memory.free().1, members, "what a form took is given back");
     drop(held);
-    wait_until("all room is free again", SOON, async || match clinic.site.rooms.free() {
+    wait_until("all room is free again", SOON, async || match clinic.site.body_memory.free() {
         (4096, 16384) => Ok(()),
         free => Err(free),
     })
@@ -411,7 +411,7 @@ async fn a_strangers_large_form_is_read_and_not_kept() {
     let clinic = clinic(Bounds::default(), &[]).await;
     let form = [("subject", "s"), ("body", &"x".repeat(100_000))];
     clinic.browser().post_form("/messages", &form).await.expect_status(401);
-    assert_eq!(clinic.site.rooms.free(), (4096, 16384));
+    assert_eq!(clinic.site.body_memory.free(), (4096, 16384));
 }
 
 /// The beginning of a large form, and no more of it.
@@ -447,12 +447,12 @@ async fn the_cookie_of_a_session_that_has_ended_keeps_no_member_out() {
         let cookie = if number % 2 == 0 { &revoked.token } else { &late.token };
         held.push(half_a_form(&clinic, cookie, number).await);
     }
-    wait_until("late forms take the strangers' room", SOON, async || match clinic.site.rooms.free() {
+    wait_until("late forms take the strangers' room", SOON, async || match clinic.site.body_memory.free() {
         (small, _) if small < 200 => Ok(()),
         free => Err(free),
     })
     .await;
-    assert_eq!(clinic.site.rooms.free().1, 16384, "nothing of the members' room is taken");
+    assert_eq!(clinic.site.body_memory.free().1, 16384, "nothing of the members' room is taken");
     send_a_large_message(&amina).await.expect_status(303);
 }
 
@@ -480,10 +480,10 @@ async fn a_member_can_fill_a_part_of_the_members_room_and_another_has_hers() {
         status => Err(status),
     };
     wait_until("his forms are one too many", SOON, refused).await;
-    assert!(clinic.site.rooms.free().1 >= 16384 - 1024, "{:?}", clinic.site.rooms.free());
+    assert!(clinic.site.body_memory.free().1 >= 16384 - 1024, "{:?}", clinic.site.body_memory.free());
     send_a_large_message(&amina).await.expect_status(303);
     drop(held);
-    wait_until("all room is free again", SOON, async || match clinic.site.rooms.free() {
+    wait_until("all room is free again", SOON, async || match clinic.site.body_memory.free() {
         (4096, 16384) => Ok(()),
         free => Err(free),
     })

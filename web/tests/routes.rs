@@ -10,13 +10,12 @@ use http::Method;
 use store::{Body, IdempotencyKey, NewMessage, Sent, Subject, Timestamp};
 use support::{Clinic, IDLE, SignedIn};
 use testkit::{Reply, Request};
-use wardpost_web::routes;
 
 /// The routes that the world may use. Adding to this list is a decision.
 const PUBLIC: [&str; 7] =
     ["/", "/sign-in/start", "/sign-in/callback", "/emergency-access", "/static/{}", "/healthz", "/readyz"];
 /// The forms that are sent without a session. Adding to this list is a decision, too.
-const FORMS_AT_THE_DOOR: [&str; 1] = ["/emergency-access"];
+const PRE_SESSION_FORMS: [&str; 1] = ["/emergency-access"];
 
 /// Where a signed-in GET does not simply give a page.
 fn expected_status(path: &str) -> u16 {
@@ -38,7 +37,7 @@ struct Row {
 async fn rows(clinic: &Clinic, author: &SignedIn) -> Vec<Row> {
     let asset = clinic.site.assets.urls().css.clone();
     let mut rows = Vec::new();
-    for route in routes::table(&clinic.site) {
+    for route in clinic.whole.rows() {
         let path = match route.path {
             "/static/{}" => asset.clone(),
             "/sessions/{}/end" => {
@@ -117,8 +116,8 @@ fn assert_signed_out(row: &Row, reply: &Reply) {
             assert!(reply.location().unwrap().contains("/?next="), "{name}");
         }
         // No form of ours was opened here.
-        ("at the door", _) => assert_eq!(reply.status, 403, "{name}"),
-        ("signed in" | "watching", _) => assert_eq!(reply.status, 401, "{name}"),
+        ("pre-session", _) => assert_eq!(reply.status, 403, "{name}"),
+        ("signed in" | "passive session", _) => assert_eq!(reply.status, 401, "{name}"),
         (other, _) => panic!("say here what {other} means for somebody signed out"),
     }
     assert!(!reply.text().contains("Handover"), "{name} shows a message");
@@ -127,9 +126,9 @@ fn assert_signed_out(row: &Row, reply: &Reply) {
 #[tokio::test]
 async fn only_the_listed_routes_are_public_and_every_post_needs_a_session() {
     let clinic = Clinic::open().await;
-    for route in routes::table(&clinic.site) {
+    for route in clinic.whole.rows() {
         if route.method == Method::POST {
-            let expected = if FORMS_AT_THE_DOOR.contains(&route.path) { "at the door" } else { "signed in" };
+            let expected = if PRE_SESSION_FORMS.contains(&route.path) { "pre-session" } else { "signed in" };
             assert_eq!(route.access, expected, "{}", route.path);
         } else {
             let public = PUBLIC.contains(&route.path);
@@ -170,7 +169,7 @@ async fn signed_in_every_route_answers() {
         }
         let reply = request(&member, &row).send().await;
         assert_guarded(&row, &reply);
-        if row.access == "at the door" {
+        if row.access == "pre-session" {
             // It needs more than a session: see tests/emergency.rs.
             assert_eq!(reply.status, 403, "POST {}", row.path);
         } else if row.method == Method::POST {
@@ -204,8 +203,8 @@ async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing()
     let author = clinic.sign_in("author").await;
     let rows = rows(&clinic, &author).await;
     let quiet = clinic.audit().await.len();
-    // So that the token is right at the door as well.
-    author.http.set_cookie(support::DOOR_COOKIE, &author.csrf);
+    // So that the token is right before a session as well.
+    author.http.set_cookie(support::PRE_SESSION_COOKIE, &author.csrf);
     for row in rows.iter().filter(|row| row.method == Method::POST) {
         let post = || author.http.request(Method::POST, &row.path);
         let key = IdempotencyKey::fresh().to_string();
@@ -250,7 +249,7 @@ async fn unknown_paths_are_404_and_wrong_methods_405_and_head_is_get_without_a_b
         assert!(reply.text().contains(reply.header("x-request-id").unwrap()), "{path} names its request");
     }
     assert_eq!(member.http.request(Method::POST, "/nothing").send().await.status, 404);
-    let row_methods: Vec<_> = routes::table(&clinic.site).into_iter().map(|row| (row.method, row.path)).collect();
+    let row_methods: Vec<_> = clinic.whole.rows().into_iter().map(|row| (row.method, row.path)).collect();
     for (method, path) in &row_methods {
         let reply = member.http.request(Method::DELETE, path).send().await;
         assert_eq!(reply.status, 405, "DELETE {path}");

@@ -154,7 +154,13 @@ async fn failures_that_anybody_can_make_up_are_one_row_a_minute() {
     clinic.sign_in_through_provider(&clinic.browser(), "amina@clinic.example").await.expect_status(403);
     assert_eq!(clinic.count("LOGIN_FAILED").await, 2);
 
-    let sum = clinic.site.unproven.due(std::time::Instant::now() + wardpost_web::sign_in::unproven::ROW_EVERY).unwrap();
+    let sum = clinic
+        .whole
+        .features
+        .sign_in
+        .unproven
+        .due(std::time::Instant::now() + wardpost_web::features::sign_in::unproven::ROW_EVERY)
+        .unwrap();
     clinic.store.record_unproven_sign_ins(sum, Timestamp::now()).await.unwrap();
     let rows = clinic.audit().await;
     let (_, details) = rows.iter().rfind(|(action, _)| action == "LOGIN_FAILED").unwrap();
@@ -188,7 +194,7 @@ async fn signing_in_again_replaces_the_browsers_session_and_its_csrf_token() {
     clinic.sign_in_through_provider(&http, "tomas@clinic.example").await;
     let second = http.cookie(SESSION_COOKIE).unwrap();
     assert_ne!(first, second);
-    let limits = clinic.site.config.session_limits;
+    let limits = clinic.site.session_limits;
     let state = clinic.store.session(&token(&first), limits, Timestamp::now()).await.unwrap();
     assert!(matches!(state, SessionState::Ended(EndReason::Replaced)));
 }

@@ -11,8 +11,8 @@ use store::{
 
 use super::operator::operator;
 use super::{print_err, print_out, with_database};
-use crate::config::PublicUrl;
-use crate::emergency::PATH;
+use crate::features::emergency::PATH;
+use crate::http::public_url::PublicUrl;
 
 /// What can be done about it.
 #[derive(Subcommand)]

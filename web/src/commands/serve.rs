@@ -1,17 +1,18 @@
-//! `web`: address, database, site, and then listening; requests until somebody says stop.
+//! `web`: address, database, site, and then listening; requests until the process is asked to stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use http_server::{Bounds, Capacity, ReservedAddress};
 use process::{Exit, Shutdown, open_files, ready};
 use store::{IfMissing, Store, StoreError};
 use tokio::net::TcpListener;
 
 use super::refuse_database;
 use crate::config::Config;
-use crate::server::{Bounds, Capacity, Reserved};
-use crate::site::Site;
-use crate::{metrics, routes, server};
+use crate::exporter;
+use crate::whole_site::WholeSite;
 
 /// Nothing is served before all of it is ready.
 pub async fn run(config: Config) -> Exit {
@@ -34,8 +35,9 @@ pub async fn run(config: Config) -> Exit {
     if let Err(error) = store.finish_deletions().await {
         tracing::warn!(%error, "text that was deleted may be in the database's log until the next deletion or start");
     }
-    match Site::build(config, store.clone(), shutdown.clone()) {
-        Ok(site) => serve(site, store, addresses, &shutdown, bounds).await,
+    let database = config.database.path.clone();
+    match WholeSite::build(config, store.clone(), shutdown.clone()) {
+        Ok(site) => serve(site, store, database, addresses, &shutdown, bounds).await,
         Err(error) => {
             tracing::error!(%error, "the site cannot be built");
             store.close().await;
@@ -46,15 +48,15 @@ pub async fn run(config: Config) -> Exit {
 
 /// What is reserved, and not listened on before the site is ready.
 struct Addresses {
-    site: (SocketAddr, Reserved),
-    metrics: Option<(SocketAddr, Reserved)>,
+    site: (SocketAddr, ReservedAddress),
+    metrics: Option<(SocketAddr, ReservedAddress)>,
 }
 
 impl Addresses {
     fn reserve(config: &Config) -> Result<Addresses, Exit> {
         let (site, metrics) = (config.listen, config.metrics_listen);
-        let reserved = Reserved::handed_over_or(site).map_err(|error| refuse_site(site, &error))?;
-        let metrics = metrics.map(|address| match Reserved::at(address) {
+        let reserved = ReservedAddress::handed_over_or(site).map_err(|error| refuse_site(site, &error))?;
+        let metrics = metrics.map(|address| match ReservedAddress::at(address) {
             Ok(reserved) => Ok((address, reserved)),
             Err(error) => Err(refuse_metrics(address, &error)),
         });
@@ -106,8 +108,15 @@ fn bounds() -> Bounds {
     Bounds { capacity, ..Bounds::default() }
 }
 
-async fn serve(site: Arc<Site>, store: Store, addresses: Addresses, shutdown: &Shutdown, bounds: Bounds) -> Exit {
-    let routes = routes::site(&site);
+async fn serve(
+    whole: WholeSite,
+    store: Store,
+    database: PathBuf,
+    addresses: Addresses,
+    shutdown: &Shutdown,
+    bounds: Bounds,
+) -> Exit {
+    let WholeSite { site, features } = &whole;
     let (listener, metrics_listener) = match addresses.listen() {
         Ok(listeners) => listeners,
         Err(exit) => {
@@ -116,9 +125,10 @@ async fn serve(site: Arc<Site>, store: Store, addresses: Addresses, shutdown: &S
         }
     };
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, public_url = %site.config.public_url.origin(), "listening");
+        tracing::info!(%address, public_url = %site.public_url.origin(), "listening");
     }
-    let work = tokio::spawn(Arc::clone(&site).work());
+    let working = Arc::clone(features);
+    let work = tokio::spawn(async move { working.work().await });
     let watchdog_store = store.clone();
     let watchdog = tokio::spawn(ready::keep_watchdog_fed(move || {
         let store = watchdog_store.clone();
@@ -127,21 +137,21 @@ async fn serve(site: Arc<Site>, store: Store, addresses: Addresses, shutdown: &S
     }));
     if let Some(listener) = metrics_listener {
         if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, path = metrics::listener::PATH, "metrics are told");
+            tracing::info!(%address, path = exporter::PATH, "metrics can be read");
         }
-        tokio::spawn(metrics::listener::run(listener, Arc::clone(&site)));
+        tokio::spawn(exporter::run(listener, Arc::clone(site), Arc::clone(features), database));
     }
     ready::notify_ready();
 
     tokio::select! {
-        () = server::run(listener, Arc::clone(&site), routes, bounds) => {}
+        () = whole.serve(listener, whole.routes(), bounds) => {}
         _ = shutdown.requested_again() => tracing::warn!("asked to stop twice: not waiting any longer"),
     }
 
     ready::notify_stopping();
     watchdog.abort();
     work.abort();
-    site.finish().await;
+    features.finish().await;
     store.close().await;
     tracing::info!("stopped");
     Exit::Done

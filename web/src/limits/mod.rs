@@ -9,7 +9,6 @@
 
 mod at_once;
 mod bounded;
-mod limited;
 pub mod refusal;
 pub mod settings;
 
@@ -26,10 +25,9 @@ use store::{PersonId, client_network};
 
 pub use self::at_once::{AtOnce, Full, Turn};
 use self::bounded::BoundedState;
-pub use self::limited::Limited;
 pub use self::refusal::{Rule, TooMany};
 pub use self::settings::LimitSettings;
-use crate::repeated::Repeated;
+use crate::log_throttle::LogThrottle;
 
 /// Addresses in each of the two generations of a limit's memory: some two megabytes for each limit, when both are full.
 const ADDRESSES: usize = 16_384;
@@ -62,7 +60,7 @@ pub struct Limits {
     forms_at_once: AtOnce<IpAddr>,
     members_forms_at_once: AtOnce<PersonId>,
     refused: [AtomicU64; Rule::ALL.len()],
-    log: Repeated,
+    log: LogThrottle,
 }
 
 impl Limits {
@@ -84,7 +82,7 @@ impl Limits {
             forms_at_once: AtOnce::new(FORMS_AT_ONCE, usize::MAX),
             members_forms_at_once: AtOnce::new(MEMBERS_FORMS_AT_ONCE, usize::MAX),
             refused: Default::default(),
-            log: Repeated::default(),
+            log: LogThrottle::default(),
         }
     }
 
@@ -175,7 +173,7 @@ impl Limits {
 
     fn refuse(&self, rule: Rule, wait: Duration, kind: &str, who: &dyn Display) -> TooMany {
         self.refused[rule as usize].fetch_add(1, Relaxed);
-        if self.log.is_news(rule.name(), Instant::now()) {
+        if self.log.allows(rule.name(), Instant::now()) {
             tracing::warn!(limit = rule.name(), by = kind, %who, "requests are refused, being too many");
         }
         TooMany { rule, wait }

@@ -4,8 +4,7 @@
 use http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
 
-use crate::page_error::PageError;
-use crate::sign_in::fault::SignInFault;
+use crate::http::error::PageError;
 
 /// The route of a request that no row of the table has taken.
 pub const UNMATCHED: &str = "unmatched";
@@ -108,18 +107,6 @@ impl SignInEnd {
     }
 }
 
-impl From<&SignInFault> for SignInEnd {
-    fn from(fault: &SignInFault) -> Self {
-        match fault {
-            SignInFault::Unreachable(_) => Self::ProviderUnreachable,
-            SignInFault::Nonsense(_) => Self::ProviderNonsense,
-            SignInFault::Refused(_) => Self::ProviderRefused,
-            SignInFault::Unproven(_) | SignInFault::NoCode => Self::Unproven,
-            SignInFault::Internal(_) => Self::Internal,
-        }
-    }
-}
-
 /// The method's name where it is one that the site knows, and `other` for whatever else somebody makes up.
 pub fn method_name(method: &Method) -> &'static str {
     match *method {
@@ -158,7 +145,7 @@ mod tests {
         use store::StoreError;
         let errors = [
             PageError::SignedOut { ended: None, kept_draft: false },
-            PageError::NotWatching { ended: None },
+            PageError::NoSession { ended: None },
             PageError::NotFound,
             PageError::WrongMethod,
             PageError::BadRequest("Amina's"),

@@ -1,13 +1,10 @@
-//! Numbers about the site, for whoever watches it (controls B5, C10), in Prometheus' text format.
+//! Numbers about the site, for those who watch it (controls B5, C10), in Prometheus' text format.
 //!
 //! What happens often is counted where it happens ([`Metrics`]); what costs a look is looked at when somebody asks
-//! ([`scrape`]). They are served on a loopback address of their own ([`listener`]). [`labels`] says what a number can be told
+//! ([`crate::exporter`]). [`labels`] says what a number can be told
 //! apart by.
 
 pub mod labels;
-pub mod listener;
-mod machine;
-mod scrape;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,8 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::labels::{Answer, Refusal, Row, SignInEnd, SignInLabels, UNMATCHED, method_name};
-use self::scrape::AuditTotals;
-use crate::page_error::PageError;
+use crate::http::error::PageError;
 
 /// Upper bounds of how long an answer takes, in seconds. The 95th percentile is held against 2 (control C10), which is
 /// therefore one of them.
@@ -46,17 +42,17 @@ impl MatchedRoute {
 
 /// What is counted while it happens.
 pub struct Metrics {
-    registry: Registry,
+    /// What the exporter writes out.
+    pub registry: Registry,
     answers: Family<Answer, Counter>,
     seconds: Family<Row, Histogram>,
     refusals: Family<Refusal, Counter>,
     sign_ins: Family<SignInLabels, Counter>,
-    audit: tokio::sync::Mutex<AuditTotals>,
 }
 
 impl Metrics {
     /// Nothing has happened yet. What may is there with a zero: a number that only appears with its first event would hide
-    /// that event from whoever looks at differences.
+    /// that event from anyone who looks at differences.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("wardpost");
         let answers = Family::<Answer, Counter>::default();
@@ -78,7 +74,7 @@ impl Metrics {
             drop(sign_ins.get_or_create(&end.labels()));
         }
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        let metrics = Self { registry, answers, seconds, refusals, sign_ins, audit: Default::default() };
+        let metrics = Self { registry, answers, seconds, refusals, sign_ins };
         metrics.add_row(&Method::GET, UNMATCHED);
         metrics
     }

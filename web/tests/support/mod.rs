@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use demo::{Provider, ProviderOptions};
+use http_server::Bounds;
 use process::{Settings, Shutdown};
 use store::{
     Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn,
@@ -17,10 +18,9 @@ use tempfile::TempDir;
 use testkit::{Http, Launch, SOON};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use wardpost_web::app::site::Site;
 use wardpost_web::config;
-use wardpost_web::server::Bounds;
-use wardpost_web::site::Site;
-use wardpost_web::{routes, server};
+use wardpost_web::whole_site::WholeSite;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
@@ -39,7 +39,7 @@ pub const LIMITS: [&str; 5] = [
 ];
 /// What cookies are called at an address that is http on loopback, as those of these tests are.
 pub const SESSION_COOKIE: &str = "wardpost";
-pub const DOOR_COOKIE: &str = "wardpost-door";
+pub const PRE_SESSION_COOKIE: &str = "wardpost-pre-session";
 pub const SIGN_IN_COOKIE: &str = "wardpost-signin";
 /// The address of a site behind an edge that speaks TLS; for WARDPOST_PUBLIC_URL.
 pub const EDGE: &str = "https://messages.clinic.example";
@@ -50,6 +50,7 @@ const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub struct Clinic {
     pub url: String,
     pub site: Arc<Site>,
+    pub whole: Arc<WholeSite>,
     pub store: Store,
     pub provider: Provider,
     pub folder: TempDir,
@@ -68,11 +69,11 @@ pub struct SignedIn {
 
 impl Clinic {
     pub async fn open() -> Self {
-        Self::open_with(routes::site).await
+        Self::open_with(WholeSite::routes).await
     }
 
     /// A site that answers with other routes.
-    pub async fn open_with(routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>) -> Self {
+    pub async fn open_with(routes: impl FnOnce(&WholeSite) -> BoxedFilter<(Response,)>) -> Self {
         // Every test comes from one address, and most are about something else.
         Self::open_limited(&LIMITS.map(|name| (name, "1000000")), routes).await
     }
@@ -80,16 +81,16 @@ impl Clinic {
     /// A site with these limits; what is not named is as it is when nobody sets it.
     pub async fn open_limited(
         limits: &[(&str, &str)],
-        routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>,
+        routes: impl FnOnce(&WholeSite) -> BoxedFilter<(Response,)>,
     ) -> Self {
         Self::open_bounded(limits, Bounds::default(), routes).await
     }
 
-    /// A site with few places or little patience, and these settings.
+    /// A site with few connections or short timeouts, and these settings.
     pub async fn open_bounded(
         limits: &[(&str, &str)],
         bounds: Bounds,
-        routes: impl FnOnce(&Arc<Site>) -> BoxedFilter<(Response,)>,
+        routes: impl FnOnce(&WholeSite) -> BoxedFilter<(Response,)>,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listener = TcpListener::bind((IP, 0)).await.expect("a free port");
@@ -115,17 +116,24 @@ impl Clinic {
 
         let store = Store::open(&database, &key(), IfMissing::Create).await.expect("a database");
         let (trigger, shutdown) = Shutdown::by_hand();
-        let site = Site::build(config, store.clone(), shutdown).expect("a site");
+        let whole = Arc::new(WholeSite::build(config, store.clone(), shutdown).expect("a site"));
+        let (serving, working, routes) = (Arc::clone(&whole), Arc::clone(&whole), routes(&whole));
         Self {
-            server: tokio::spawn(server::run(listener, Arc::clone(&site), routes(&site), bounds)),
-            work: tokio::spawn(Arc::clone(&site).work()),
+            server: tokio::spawn(async move { serving.serve(listener, routes, bounds).await }),
+            work: tokio::spawn(async move { working.features.work().await }),
             url,
-            site,
+            site: Arc::clone(&whole.site),
+            whole,
             store,
             provider,
             folder,
             trigger,
         }
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("wardpost.db")
     }
 
     /// What a request's Host header says.

@@ -1,0 +1,114 @@
+//! The pages as data: one struct for each page, turned into HTML by the template of the same name in the folder
+//! `templates` beside it. Here is what stands around every page, and the pages that no feature owns.
+//!
+//! Handlers fill these structs and do no string building; templates are compiled, and escape whatever they are given. What
+//! somebody else wrote is a [`Shown`]; the other fields are plain text, numbers and switches, so that a page can be rendered
+//! and looked at without a database. No struct here has `Debug`: most of them carry message text or a CSRF token, and
+//! neither may reach a log.
+
+mod plain;
+mod shown;
+mod sign_in;
+
+use std::sync::Arc;
+
+use askama::filters::HtmlSafe;
+use askama::{FastWritable, Template, Values};
+
+pub use self::plain::{ErrorPage, MisdirectedPage};
+pub use self::shown::Shown;
+pub use self::sign_in::SignInPage;
+
+/// What stands around every page.
+#[derive(Clone)]
+pub struct Frame {
+    /// Where the static files are.
+    pub assets: Arc<AssetUrls>,
+    /// Who is signed in; without it the page has no navigation.
+    pub member: Option<MemberFrame>,
+    /// What was just done, for example "Message sent."
+    pub notice: Option<&'static str>,
+    /// Until when the emergency access lasts that the reader came in by.
+    pub emergency_until: Option<Time>,
+}
+
+/// The addresses of the static files, each with the hash of its content: `/static/site.0a1b2c3d.css`.
+pub struct AssetUrls {
+    /// The stylesheet.
+    pub css: String,
+    /// The script, an ES module.
+    pub js: String,
+    /// The icon, an SVG.
+    pub icon: String,
+}
+
+/// The signed-in member, and how long the session still lasts.
+#[derive(Clone)]
+pub struct MemberFrame {
+    /// The number of the session: a page knows by it that the browser is in another one.
+    pub session: i64,
+    /// The member's number.
+    pub person: i64,
+    /// The name the provider gave.
+    pub name: Shown,
+    /// The e-mail address the provider gave.
+    pub email: Shown,
+    /// The session's CSRF token, for every form of the page.
+    pub csrf: String,
+    /// The idle limit, in seconds.
+    pub idle_seconds: u64,
+    /// Seconds from now until the session ends if nothing happens.
+    pub ends_in_seconds: u64,
+    /// The absolute limit comes before the idle one: staying longer is not possible.
+    pub stays_until_absolute: bool,
+}
+
+/// A moment. In a template `{{ time }}` gives a whole `<time>` element, which the script turns to the reader's zone.
+#[derive(Clone, Template)]
+#[template(path = "time.html")]
+pub struct Time {
+    /// RFC 3339 in UTC: `2026-11-22T21:10:05Z`.
+    pub iso: String,
+    /// For people: `22 Nov 2026, 21:10 UTC`.
+    pub text: String,
+}
+
+/// Its template escapes both fields.
+impl HtmlSafe for Time {}
+
+/// A part of a page that a template has made, and that stands in others as it is. Only a template makes one.
+pub struct Rendered(String);
+
+impl Rendered {
+    /// What the template makes.
+    pub fn of(template: &impl Template) -> askama::Result<Self> {
+        template.render().map(Self)
+    }
+}
+
+impl std::fmt::Display for Rendered {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Without the format machinery: a list has some fifty of these.
+impl FastWritable for Rendered {
+    fn write_into(&self, out: &mut dyn std::fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(out.write_str(&self.0)?)
+    }
+}
+
+/// The template that made it escapes what it is given.
+impl HtmlSafe for Rendered {}
+
+/// One line of a drop-down list. The line for "no filter" stands in the templates and has the empty value.
+#[derive(Clone)]
+pub struct Choice {
+    /// What the form sends.
+    pub value: String,
+    /// What people read.
+    pub label: Shown,
+    /// Whether the list shows it now.
+    pub selected: bool,
+}

@@ -1,0 +1,9 @@
+//! The audit log for every member: the page, its export, and how far its chain verifies.
+
+pub mod chain_watch;
+pub mod export;
+pub mod filter;
+pub mod label;
+pub mod page;
+pub mod pages;
+mod spreadsheet;

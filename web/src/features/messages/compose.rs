@@ -1,0 +1,151 @@
+//! Writing a message: the form, and sending it. A form that cannot be sent comes back with all that was typed.
+
+use std::time::Instant;
+
+use http::{StatusCode, header};
+use serde_json::json;
+use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
+
+use crate::app::access::Member;
+use crate::app::errors::RETRY_AFTER_SECONDS;
+use crate::app::pages::{Frame, Time};
+use crate::app::request::Request;
+use crate::app::row::CsrfChecked;
+use crate::features::messages::pages::ComposePage;
+use crate::http::error::PageError;
+use crate::http::form::Form;
+use crate::http::reply::Reply;
+
+/// `GET /messages/new`: an empty form, or the draft that was left.
+pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+    let draft = request.site.store.draft(member.actor().person).await?;
+    let typed = match draft {
+        Some(draft) => Typed {
+            seen: draft.version().to_string(),
+            key: draft.key,
+            subject: draft.subject,
+            body: draft.body,
+            saved: Some(draft.saved_at.into()),
+        },
+        None => Typed {
+            key: IdempotencyKey::fresh(),
+            seen: String::new(),
+            subject: String::new(),
+            body: String::new(),
+            saved: None,
+        },
+    };
+    form_again(&request, &member, typed, Problems::default())
+}
+
+/// `POST /messages`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
+pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
+    let form = form.into_inner();
+    let mut typed = Typed {
+        key: form.get("key").and_then(IdempotencyKey::parse).ok_or(PageError::BadRequest(
+            "The form's own number is missing. Open a new message and send it from there.",
+        ))?,
+        seen: form.text("seen").to_owned(),
+        subject: form.text("subject").to_owned(),
+        body: form.text("body").to_owned(),
+        saved: None,
+    };
+    let (subject, body) = match (Subject::parse(&typed.subject), Body::parse(&typed.body)) {
+        (Ok(subject), Ok(body)) => (subject, body),
+        (subject, body) => {
+            let problems = Problems {
+                subject: subject.err().map(|error| error.to_string()),
+                body: body.err().map(|error| error.to_string()),
+                form: None,
+            };
+            return Ok(form_again(&request, &member, typed, problems)?.with_status(StatusCode::UNPROCESSABLE_ENTITY));
+        }
+    };
+    let within = request.over_limit.map_or_else(|| request.site.limits.send(member.actor().person), Err);
+    if let Err(too_many) = within {
+        let problems = Problems { form: Some(too_many.explanation()), ..Problems::default() };
+        let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::TOO_MANY_REQUESTS);
+        return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
+    }
+    let message = NewMessage { subject, body, key: typed.key };
+    let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
+        Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(sent(&request)),
+        Ok(Sent::KeyReused(id)) => {
+            typed.key = IdempotencyKey::fresh();
+            (
+                StatusCode::CONFLICT,
+                format!(
+                    "This form was sent before, as message {id}, with another text. Send it again to make it a second message."
+                ),
+            )
+        }
+        Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
+            if request.site.log_throttle.allows("message_not_stored", Instant::now()) {
+                tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
+            }
+            let problems = Problems { form: Some(cannot_store(&error)), ..Problems::default() };
+            let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::SERVICE_UNAVAILABLE);
+            return Ok(reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let problems = Problems { form: Some(problem), ..Problems::default() };
+    Ok(form_again(&request, &member, typed, problems)?.with_status(status))
+}
+
+/// A script is told in words of ours that the message is stored: a redirect, or any page, may come from something between
+/// the browser and the site, and then nothing was sent.
+fn sent(request: &Request) -> Reply {
+    if request.accepts("application/json") {
+        Reply::json(&json!({ "sent": true }))
+    } else {
+        Reply::see_other("/messages?notice=sent")
+    }
+}
+
+fn cannot_store(error: &StoreError) -> String {
+    let text = match error {
+        StoreError::DiskFull => {
+            "There is no room left to store the message. It is not lost: leave this page open, tell the person who runs Wardpost that its disk is full, and send it again later."
+        }
+        _ => "Wardpost is very busy and the message is not sent yet. Send it again in a few seconds.",
+    };
+    text.to_owned()
+}
+
+struct Typed {
+    key: IdempotencyKey,
+    /// The version of the draft that the page has seen.
+    seen: String,
+    subject: String,
+    body: String,
+    saved: Option<Time>,
+}
+
+#[derive(Default)]
+struct Problems {
+    subject: Option<String>,
+    body: Option<String>,
+    form: Option<String>,
+}
+
+fn form_again(request: &Request, member: &Member, typed: Typed, problems: Problems) -> Result<Reply, PageError> {
+    Reply::page(&ComposePage {
+        frame: Frame::of(member, request).with_notice(notice(request.query.get("notice"))),
+        key: typed.key.to_string(),
+        subject: typed.subject,
+        body: typed.body,
+        subject_error: problems.subject,
+        body_error: problems.body,
+        problem: problems.form,
+        draft_version: typed.seen,
+        draft_saved: typed.saved,
+        max_subject: Subject::MAX_CHARS,
+        max_body: Body::MAX_CHARS,
+    })
+}
+
+fn notice(code: Option<&str>) -> Option<&'static str> {
+    (code? == "other-draft")
+        .then_some("Nothing was discarded: your draft was changed in another tab or browser. Here it is.")
+}

@@ -1,0 +1,116 @@
+//! The table of routes. Every address of the site stands here, with who may use it; a row cannot be written without.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, header};
+use store::{SessionState, Timestamp};
+use warp::filters::BoxedFilter;
+use warp::filters::path::FullPath;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use crate::app::access::{Anyone, PassiveSession, PreSession, SignedIn};
+use crate::app::errors::ErrorContext;
+use crate::app::request::Visitor;
+use crate::app::row::{Route, get, post, post_that_keeps, probe, with};
+use crate::app::site::Site;
+use crate::features::{Features, audit, emergency, health, help, messages, sessions, sign_in, static_files};
+use crate::http::error::PageError;
+
+/// All routes, in the order in which a request is held against them. Literal paths stand before those with a `{}` that would
+/// match them too.
+pub fn rows(s: &Arc<Site>, f: &Features) -> Vec<Route> {
+    vec![
+        // What is asked for most: each row before it costs a request some.
+        get(s, "/messages", SignedIn, with(&f.messages, messages::list::show)).returns(),
+        post_that_keeps(s, "/messages", SignedIn, messages::draft::from_form, messages::compose::send),
+        // Signing in and out.
+        get(s, "/", Anyone, sign_in::page),
+        get(s, "/sign-in/start", Anyone, with(&f.sign_in, sign_in::start)),
+        get(s, "/sign-in/callback", Anyone, with(&f.sign_in, sign_in::callback)),
+        post(s, "/sign-out", SignedIn, sign_in::sign_out),
+        get(s, "/session", PassiveSession, sessions::time::show),
+        post(s, "/session/stay", SignedIn, sessions::time::stay),
+        get(s, "/sessions", SignedIn, sessions::show).returns(),
+        post(s, "/sessions/end-others", SignedIn, sessions::end_others),
+        post(s, "/sessions/{}/end", SignedIn, sessions::end),
+        // Coming in while the identity provider is down.
+        get(s, emergency::PATH, Anyone, emergency::page),
+        post(s, emergency::PATH, PreSession, emergency::enter),
+        // One message, and writing one.
+        get(s, "/messages/new", SignedIn, messages::compose::show).returns(),
+        get(s, "/messages/updates", PassiveSession, with(&f.messages, messages::updates::stream)),
+        get(s, "/messages/{}", SignedIn, messages::view::show).returns(),
+        get(s, "/messages/{}/delete", SignedIn, messages::delete::confirm).returns(),
+        post(s, "/messages/{}/delete", SignedIn, messages::delete::delete),
+        post_that_keeps(s, "/draft", SignedIn, messages::draft::from_form, messages::draft::save),
+        post(s, "/draft/discard", SignedIn, messages::draft::discard),
+        // The audit log.
+        get(s, "/audit", SignedIn, with(&f.chain, audit::page::show)).returns(),
+        get(s, "/audit/export.csv", SignedIn, audit::export::csv),
+        get(s, "/audit/export.jsonl", SignedIn, audit::export::json_lines),
+        // The rest.
+        get(s, "/help", SignedIn, help::show).returns(),
+        get(s, "/static/{}", Anyone, static_files::file),
+        probe(s, "/healthz", health::alive),
+        probe(s, "/readyz", with(&f.health, health::ready)),
+    ]
+}
+
+/// These rows as one filter, and a page for what they do not have.
+pub fn filter(site: &Arc<Site>, rows: Vec<Route>) -> BoxedFilter<(Response,)> {
+    // Set once: a site has one table.
+    let _ = site.return_paths.set(rows.iter().filter(|row| row.returns).map(|row| row.path).collect());
+    rows.iter().for_each(|row| site.metrics.add_row(&row.method, row.path));
+    let methods: Arc<Vec<(&'static str, Method)>> =
+        Arc::new(rows.iter().map(|row| (row.path, row.method.clone())).collect());
+    let nothing = warp::any().and_then(|| async { Err::<Response, Rejection>(warp::reject::not_found()) }).boxed();
+    let table = rows.into_iter().rev().fold(nothing, |rest, row| row.filter().or(rest).unify().boxed());
+    let fallback = refusal(site, methods);
+    table.or(fallback).unify().boxed()
+}
+
+/// The page for an unknown path or a wrong method.
+fn refusal(site: &Arc<Site>, methods: Arc<Vec<(&'static str, Method)>>) -> BoxedFilter<(Response,)> {
+    let site = Arc::clone(site);
+    warp::path::full()
+        .and(warp::ext::get::<Visitor>())
+        .and(warp::header::headers_cloned())
+        .then(move |path: FullPath, visitor: Visitor, headers: HeaderMap| {
+            let (site, methods) = (Arc::clone(&site), Arc::clone(&methods));
+            async move { refuse(&site, &methods, path.as_str(), visitor, &headers).await }
+        })
+        .boxed()
+}
+
+async fn refuse(
+    site: &Arc<Site>,
+    methods: &[(&'static str, Method)],
+    path: &str,
+    visitor: Visitor,
+    headers: &HeaderMap,
+) -> Response {
+    let within = site.limits.request(visitor.ip);
+    let context = ErrorContext::new(site, visitor.request_id);
+    if let Err(too_many) = within {
+        return context.page(PageError::TooMany(too_many)).into_response();
+    }
+    // This page, too, says that somebody is in by emergency access.
+    if let Some(token) = site.cookies.session_token(headers)
+        && let Ok(SessionState::Live(session)) = site.store.session(&token, site.session_limits, Timestamp::now()).await
+        && let Some(until) = session.emergency_until
+    {
+        let _ = context.emergency.set(until);
+    }
+    let allowed: Vec<&str> = methods
+        .iter()
+        .filter(|(pattern, _)| crate::app::row::matches(pattern, path))
+        .flat_map(|(_, method)| if method == Method::GET { vec!["GET", "HEAD"] } else { vec!["POST"] })
+        .collect();
+    let reply = if allowed.is_empty() {
+        context.page(PageError::NotFound)
+    } else {
+        context.page(PageError::WrongMethod).with(header::ALLOW, &allowed.join(", "))
+    };
+    reply.into_response()
+}
