@@ -71,7 +71,7 @@ ifeq ($(BINARIES),target/release)
 	for program in $(RELEASED); do $(CARGO) build --release --locked --package wardpost-$$program || exit; done
 endif
 	install -d $(LIBRARY)/wardpost $(LIBRARY)/systemd/system/wardpost-.service.d $(LIBRARY)/sysusers.d $(LIBRARY)/tmpfiles.d
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/wardpost $(DESTDIR)/etc/wardpost
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/wardpost/adr $(DESTDIR)/etc/wardpost
 	install -m 755 $(RELEASED:%=$(BINARIES)/%) $(LIBRARY)/wardpost
 	cd systemd/units && for unit in $(UNITS) $(HARDENING); do \
 	  $(PLACE) $$unit | install -m 644 /dev/stdin $(LIBRARY)/systemd/system/$$unit || exit; done
@@ -79,7 +79,8 @@ endif
 	$(PLACE) systemd/wardpost | install -m 755 /dev/stdin $(DESTDIR)$(PREFIX)/bin/wardpost
 	install -m 644 systemd/wardpost.sysusers $(LIBRARY)/sysusers.d/wardpost.conf
 	install -m 644 systemd/wardpost.tmpfiles $(LIBRARY)/tmpfiles.d/wardpost.conf
-	install -m 644 README.md docs/*.md docs/alerts.yaml systemd/wardpost.env $(DESTDIR)$(PREFIX)/share/doc/wardpost
+	install -m 644 README.md CHANGELOG.md docs/*.md docs/alerts.yaml systemd/wardpost.env $(DESTDIR)$(PREFIX)/share/doc/wardpost
+	install -m 644 docs/adr/*.md $(DESTDIR)$(PREFIX)/share/doc/wardpost/adr
 # An upgrade keeps the operator's own.
 	test -e $(DESTDIR)/etc/wardpost/wardpost.env || install -m 640 systemd/wardpost.env $(DESTDIR)/etc/wardpost
 ifeq ($(DESTDIR),)

@@ -91,7 +91,7 @@ pub fn judge(
     if let Some(what) = own.iter().find_map(|(_, record)| contradiction(record, manifest)) {
         return Err(format!(
             "{name} is not the backup that was made under this name: the audit log has another {what}. Somebody has replaced it at \
-             the target: keep it, and see the incident plan in docs/OPERATIONS.md"
+             the target: keep it, and see the incident plan in docs/RUNBOOK.md"
         ));
     }
     let others: Vec<&RecordedBackup> = others.into_iter().map(|(_, record)| record).collect();

@@ -97,7 +97,7 @@ def compare(options, section, folder, database, session, endpoint):
                     f"{median(sizes[way]) / 1e6:,.1f}", f"{ratio([one.seconds for one in ended], [one.seconds for one in runs[OURS, busy]]):.2f}"]
         table.rows.append(row)
     table.rows.append(["backup-worker verify (the drill)", "none", f"{drill.seconds:,.2f}", f"{drill.cpu_seconds:,.2f}", f"{drill.peak_mb:.1f}", "", ""])
-    table.note = ("The peers' database holds the same rows in clear: neither reads an encrypted one. Ours is encrypted, inspected and "
+    table.note = ("The peers' database holds the same rows in plaintext: neither reads an encrypted one. Ours is encrypted, inspected and "
                   "checked against its manifest. Litestream writes its snapshot to a folder, the others upload to an endpoint that counts.")
     section.tables.append(table)
     section.samples |= {f"{name} / {way} / {'busy' if busy else 'quiet'}": [one and vars(one) for one in took] for (way, busy), took in runs.items()}

@@ -153,9 +153,9 @@ def settled_serial(composed, before):
 
 
 def test_a_new_certificate_is_taken_over_without_a_restart(composed):
-    """As the runbook has it, under "The way in"."""
-    runbook = (ROOT / "docs" / "OPERATIONS.md").read_text()
-    command = re.search("docker compose (exec edge nginx .* -s reload)", runbook)[1].split()
+    """As docs/INSTALL.md has it, under "A new certificate"."""
+    page = (ROOT / "docs" / "INSTALL.md").read_text()
+    command = re.search("docker compose (exec edge nginx .* -s reload)", page)[1].split()
     before, began = serial(composed), composed.container("edge")["State"]["StartedAt"]
     composed.renew_certificate()
     assert serial(composed) == before, "nobody has told nginx"

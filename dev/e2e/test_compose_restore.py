@@ -1,4 +1,4 @@
-"""The steps of docs/OPERATIONS.md, "Restore under compose", one by one: a database that the disk has damaged, and a machine
+"""The steps of docs/RUNBOOK.md, "Restore under compose", one by one: a database that the disk has damaged, and a machine
 that is gone."""
 
 import json

@@ -140,6 +140,15 @@ def test_every_alarm_stands_on_numbers_that_are_there(told):
             assert all(f'{name}="{value}"' in labels for value in values.split("|")), rule["alert"]
 
 
+def test_metrics_md_lists_what_is_served_under_the_names_that_are_served(told):
+    """test_catalogues.py compares with the sources; here are the names as a reader gets them."""
+    site, metrics = told
+    Visitor(site, "amina")
+    served = {re.sub("_(bucket|sum|count)$", "", name) for name in names_of(metrics.text())}
+    listed = {name for name in re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "METRICS.md").read_text(), re.MULTILINE)}
+    assert served == listed
+
+
 def test_every_alarm_is_raised_when_it_must_and_only_then():
     promtool("check", "rules", ALERTS)
     promtool("test", "rules", ROOT / "dev" / "e2e" / "alerts_test.yaml")
@@ -151,5 +160,5 @@ def test_every_alarm_is_raised_when_it_must_and_only_then():
     }
     rules = [rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     assert tried == set(rules), "each alarm has a test that raises it"
-    runbook = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    runbook = (ROOT / "docs" / "RUNBOOK.md").read_text()
     assert [name for name in rules if f"`{name}`" not in runbook] == []

@@ -1,4 +1,4 @@
-"""docs/OPERATIONS.md against the programs: whatever they raise has its place there, and no link leads nowhere."""
+"""docs/RUNBOOK.md against the programs: whatever they raise has its place there. And no link of any page leads nowhere."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from support.processes import ROOT
 
-RUNBOOK = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+RUNBOOK = (ROOT / "docs" / "RUNBOOK.md").read_text(encoding="utf-8")
 PROGRAMS = ("backup-worker", "libs", "log-shipper", "secrets-init", "web")
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 
@@ -82,7 +82,7 @@ def test_every_line_at_error_is_in_the_runbook():
     assert [line for line in loud_lines() if plain(line.split(": ", 1)[1]) not in plain(RUNBOOK)] == []
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")) + [ROOT / "README.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))], ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page):
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text(encoding="utf-8")):
         file = (page.parent / target) if target else page

@@ -34,8 +34,8 @@ def test_the_target_stands_for_everything(installed):
     started = [unit for unit in UNITS if unit.endswith((".target", ".socket", ".timer"))]
     assert {*started, *PROGRAMS, "wardpost-secrets.service"} == set(EVERYTHING)
     installed.wait_until_up()
-    # What cron mails to whoever has no alarms.
-    (command,) = re.findall("^ +0 7 .* root (systemctl .*)$", (ROOT / "docs" / "OPERATIONS.md").read_text(), re.MULTILINE)
+    # What cron sends by mail where there are no other alarms.
+    (command,) = re.findall("^ +0 7 .* root (systemctl .*)$", (ROOT / "docs" / "INSTALL.md").read_text(), re.MULTILINE)
     assert installed.machine.run("sh", "-c", command).stdout == ""
 
 

@@ -68,7 +68,7 @@ def test_what_make_is_told_does_not_reach_cargo(tmp_path, target):
     tree, record = tmp_path / "tree", tmp_path / "environments"
     for folder in ("systemd", "docs"):
         shutil.copytree(ROOT / folder, tree / folder)
-    for file in ("Makefile", "README.md"):
+    for file in ("Makefile", "README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / file, tree)
     # The least that stands for a build and for what the targets call beside it.
     programs = " ".join(PROGRAMS)

@@ -1,4 +1,4 @@
-"""A newer version installed over the one that is there, as docs/OPERATIONS.md has it under "Upgrade"."""
+"""A newer version installed over the one that is there, as docs/INSTALL.md has it under "Upgrade"."""
 
 import json
 
@@ -95,8 +95,8 @@ def restart(machine):
 
 def test_an_upgrade_while_people_work_and_the_way_back_lose_no_request(installed):
     machine = installed.machine
-    runbook = (ROOT / "docs" / "OPERATIONS.md").read_text().splitlines()
-    assert {*KEEP, GO_BACK} <= {line.strip() for line in runbook}
+    page = (ROOT / "docs" / "INSTALL.md").read_text().splitlines()
+    assert {*KEEP, GO_BACK} <= {line.strip() for line in page}
     program = machine.root / "usr/local/lib/wardpost/log-shipper"
     with SteadyAskers(f"{installed.address}/") as askers:
         askers.wait_for_more()

@@ -12,7 +12,7 @@ use crate::sink::{SendError, Sink};
 enum BackupsError {
     #[error("the copy cannot be read: {0}")]
     Copy(#[from] SendError),
-    #[error("{0}; nothing of it is given: see “The audit chain is broken” in docs/OPERATIONS.md")]
+    #[error("{0}; nothing of it is given: see “The audit chain is broken” in docs/RUNBOOK.md")]
     Altered(#[from] AlteredRow),
 }
 

@@ -172,7 +172,7 @@ fn to_text(report: &Report, copy: &AuditCopy) -> String {
         if report.more_differences > 0 {
             text.push_str(&format!("  and {} more\n", report.more_differences));
         }
-        text.push_str("Keep this machine as it is: see “The audit chain is broken” in docs/OPERATIONS.md.\n");
+        text.push_str("Keep this machine as it is: see “The audit chain is broken” in docs/RUNBOOK.md.\n");
     }
     for (count, what) in [
         (report.not_yet_shipped, "not shipped yet"),

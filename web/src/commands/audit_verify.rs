@@ -41,7 +41,7 @@ pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
                 json!({ "sound": false, "first_bad_row": row, "fault": fault.to_string() }).to_string()
             } else {
                 format!(
-                    "THE AUDIT CHAIN IS BROKEN at row {row}: {fault}\nKeep this machine as it is, and compare with the shipped copy: see “The audit chain is broken” in docs/OPERATIONS.md."
+                    "THE AUDIT CHAIN IS BROKEN at row {row}: {fault}\nKeep this machine as it is, and compare with the shipped copy: see “The audit chain is broken” in docs/RUNBOOK.md."
                 )
             });
             Exit::Failed
