@@ -1,20 +1,20 @@
 //! Log lines about what others can make happen as often as they like: the first is written at once, and what follows it is
-//! counted and told in one line. So a flood of refusals is a few lines, and no line that matters is lost behind it: journald
+//! counted and reported in one line. So a flood of refusals is a few lines, and no line that matters is lost behind it: journald
 //! drops what comes too fast, and rotated files go.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the same is told.
+/// How often the same is reported.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What was told lately, and how often it has happened since. Kinds stand in the program's text, so they are few.
+/// What was reported lately, and how often it has happened since. Kinds stand in the program's text, so they are few.
 #[derive(Default)]
 pub struct LogThrottle(Mutex<HashMap<&'static str, Kind>>);
 
 struct Kind {
-    told: Instant,
+    reported: Instant,
     since: u64,
 }
 
@@ -25,24 +25,24 @@ impl LogThrottle {
         match kinds.get_mut(kind) {
             Some(known) => known.since += 1,
             None => {
-                kinds.insert(kind, Kind { told: now, since: 0 });
+                kinds.insert(kind, Kind { reported: now, since: 0 });
                 return true;
             }
         }
         false
     }
 
-    /// What is to be told now: each kind that has happened again, and how often since it was last told. A kind that has not
+    /// What is to be reported now: each kind that has happened again, and how often since it was last reported. A kind that has not
     /// is forgotten, so that the next one is news.
     pub fn due(&self, now: Instant) -> Vec<(&'static str, u64)> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
         kinds.retain(|kind, known| {
-            if now.saturating_duration_since(known.told) < REPORT_INTERVAL {
+            if now.saturating_duration_since(known.reported) < REPORT_INTERVAL {
                 return true;
             }
             let times = std::mem::take(&mut known.since);
-            known.told = now;
+            known.reported = now;
             if times > 0 {
                 due.push((*kind, times));
             }
@@ -51,8 +51,8 @@ impl LogThrottle {
         due
     }
 
-    /// Writes a line for each kind that is to be told now.
-    pub fn tell(&self, now: Instant) {
+    /// Writes a line for each kind that is to be reported now.
+    pub fn report(&self, now: Instant) {
         for (kind, times) in self.due(now) {
             tracing::warn!(kind, times, seconds = REPORT_INTERVAL.as_secs(), "it happened again");
         }

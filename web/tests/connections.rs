@@ -1,4 +1,4 @@
-//! Connections that dawdle, break or hang while the site stops.
+//! Connections that stall, break or hang while the site stops.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;

@@ -70,7 +70,7 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
     assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");
 }
 
-/// Another program keeps the log from going with whoever closes the database last.
+/// Another program keeps the log from going with the process that closes the database last.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_empties_the_log_of_what_may_have_been_deleted_before_a_kill() {
     let folder = tempfile::tempdir().unwrap();

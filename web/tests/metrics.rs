@@ -183,9 +183,9 @@ async fn every_end_of_a_sign_in_is_counted_as_what_it_was() {
     };
     let http = clinic.browser();
     http.get("/emergency-access").await;
-    let door = http.cookie(support::PRE_SESSION_COOKIE).unwrap();
+    let token = http.cookie(support::PRE_SESSION_COOKIE).unwrap();
     for (code, status) in [("nonsense", 403), (code.reveal().as_str(), 303)] {
-        http.post_form("/emergency-access", &[("csrf", &door), ("code", code)]).await.expect_status(status);
+        http.post_form("/emergency-access", &[("csrf", &token), ("code", code)]).await.expect_status(status);
     }
     let numbers = Numbers::read(&metrics).await;
     for (outcome, kind) in

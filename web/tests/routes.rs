@@ -163,7 +163,7 @@ async fn signed_in_every_route_answers() {
     for row in rows(&clinic, &author).await {
         let member = SignedIn { actor: author.actor, ..clinic.sign_in("author").await };
         if row.pattern == "/messages/updates" {
-            // This one goes on for ever.
+            // This one goes on forever.
             assert_eq!(member.http.open_stream(&row.path).await.status, 200);
             continue;
         }

@@ -42,8 +42,8 @@ async fn a_session_that_is_ended_is_over_at_once_and_its_open_list_closes() {
     assert_eq!(there.http.get("/messages").await.status, 303);
     stream.read_until("event:ended", SOON).await;
     assert!(!stream.read_to_end(SOON).await.contains("event:"), "and then it closes");
-    let door = there.http.get("/").await;
-    assert!(door.text().contains("You were signed out because you ended this session from another device."));
+    let page = there.http.get("/").await;
+    assert!(page.text().contains("You were signed out because you ended this session from another device."));
 
     assert_eq!(here.http.get("/messages").await.status, 200);
     send(&here).await;

@@ -69,8 +69,8 @@ pub struct PreSessionToken(String);
 impl PreSessionToken {
     /// The one that the browser holds, or a new one and true: then it has to be told.
     pub fn open(request: &Request) -> Result<(Self, bool), PageError> {
-        if let Some(door) = Self::held(request) {
-            return Ok((door, false));
+        if let Some(token) = Self::held(request) {
+            return Ok((token, false));
         }
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| PageError::Panicked)?;

@@ -11,7 +11,7 @@ use crate::app::pages::{Frame, MemberFrame, Time};
 use crate::app::request::Request;
 
 impl Frame {
-    /// Around a page for whoever comes.
+    /// Around a page for anybody.
     pub fn signed_out(assets: &Assets) -> Self {
         Self { assets: Arc::clone(assets.urls()), member: None, notice: None, emergency_until: None }
     }
@@ -89,7 +89,7 @@ impl From<Timestamp> for Time {
     }
 }
 
-/// By hand, since a list writes a hundred of them: a format string would be parsed anew for each.
+/// By hand, since a list writes a hundred of them: a format string would be parsed again for each.
 fn date_and_minute(time: DateTime<Utc>) -> String {
     let month = MONTHS.get(time.month0() as usize).copied().unwrap_or_default();
     format!("{} {month} {}, {:02}:{:02}", time.day(), time.year(), time.hour(), time.minute())

@@ -107,16 +107,16 @@ impl Site {
     /// To be called when nothing more is answered: reports what was only counted so far.
     pub fn finish(&self) {
         let latest = Instant::now() + REPORT_INTERVAL;
-        self.log_throttle.tell(latest);
-        self.limits.tell_repeated(latest);
+        self.log_throttle.report(latest);
+        self.limits.report_repeated(latest);
     }
 
     async fn report_repeated(&self) {
         let mut tick = tokio::time::interval(REPORT_CHECK);
         loop {
             tick.tick().await;
-            self.log_throttle.tell(Instant::now());
-            self.limits.tell_repeated(Instant::now());
+            self.log_throttle.report(Instant::now());
+            self.limits.report_repeated(Instant::now());
         }
     }
 

@@ -19,7 +19,7 @@ use crate::http::public_url::PublicUrl;
 pub enum EmergencyCommand {
     /// Give a member a one-time link, good for ten minutes, to a session that ends by itself.
     #[command(
-        after_help = "The member must have signed in before and must not be switched off. The reason stands in the audit log for ever: nothing about a patient.\n\nExample:\n  web emergency-access grant amina@clinic.example --reason \"provider down since 08:10\" --minutes 30"
+        after_help = "The member must have signed in before and must not be switched off. The reason stands in the audit log forever: nothing about a patient.\n\nExample:\n  web emergency-access grant amina@clinic.example --reason \"provider down since 08:10\" --minutes 30"
     )]
     Grant {
         /// The e-mail address, as `web staff list` shows it.

@@ -156,7 +156,7 @@ impl Keys {
         }
     }
 
-    /// Asks whoever is at the terminal; without one, the flag is needed.
+    /// Asks the person at the terminal; without one, the flag is needed.
     fn is_meant(&self) -> bool {
         if !stdin().is_terminal() || !stderr().is_terminal() {
             print_err(

@@ -48,7 +48,7 @@ impl Reply {
     /// Any answer of warp's own making.
     pub fn from_warp(reply: impl warp::Reply) -> Self {
         let mut response = reply.into_response();
-        // warp lets a stream of updates be stored, if it is asked for anew each time; ours hold subjects.
+        // warp lets a stream of updates be stored, if it is asked for again each time; ours hold subjects.
         response.headers_mut().remove(header::CACHE_CONTROL);
         Self(response)
     }

@@ -22,7 +22,7 @@ const FIXED: [(HeaderName, &str); 9] = [
 
 /// Adds them. What says nothing about caching is personal, and is kept nowhere.
 pub(crate) fn add(headers: &mut HeaderMap, request_id: &str) {
-    // Room for all at once, with caching and the request's name: a map that grows step by step is hashed anew each time.
+    // Room for all at once, with caching and the request's name: a map that grows step by step is hashed again each time.
     headers.reserve(FIXED.len() + 2);
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));

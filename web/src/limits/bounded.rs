@@ -2,7 +2,7 @@
 //!
 //! Keys live in two generations. A key that is used moves into the young one; once that is full, it becomes the old one
 //! and what the old one held is forgotten. So what was used least lately goes first, in constant time and without a
-//! pause for sweeping. Forgetting gives nothing away: whoever has more addresses than are remembered here is let
+//! pause for sweeping. Forgetting gives nothing away: anyone who has more addresses than are remembered here is let
 //! through as often with fresh ones.
 
 use std::collections::HashMap;

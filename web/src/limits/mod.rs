@@ -122,8 +122,8 @@ impl Limits {
     }
 
     /// Writes into the log how many more there were of what was refused before.
-    pub fn tell_repeated(&self, now: Instant) {
-        self.log.tell(now);
+    pub fn report_repeated(&self, now: Instant) {
+        self.log.report(now);
     }
 
     /// Begins to answer a member.

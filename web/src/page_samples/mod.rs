@@ -9,6 +9,7 @@ use sample::{HOSTILE, SUBJECT};
 
 use crate::app::pages::*;
 use crate::features::audit::pages::*;
+use crate::features::emergency::pages::EmergencyPage;
 use crate::features::help::HelpPage;
 use crate::features::messages::pages::*;
 use crate::features::sessions::pages::*;
@@ -52,6 +53,19 @@ fn on_every_page(check: impl Fn(&str) -> Result<(), String>) {
             panic!("page {name}: {fault}");
         }
     }
+}
+
+/// What changes on a page shows in a review: `INSTA_UPDATE=always cargo nextest run every_page` writes the files again.
+#[test]
+fn every_page_is_as_it_was_reviewed() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (name, html) in sample::all() {
+            insta::assert_snapshot!(name, html);
+        }
+    });
 }
 
 #[test]

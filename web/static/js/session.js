@@ -158,7 +158,7 @@ const session = {
     if (ours) link.href = `/sign-in/start?${new URLSearchParams({ next: location.pathname + location.search })}`;
     else Object.assign(link, { href: "/messages", textContent: words.go });
     document.title = "Signed out – Wardpost";
-    document.body.className = "door";
+    document.body.className = "entrance";
     for (const name of Object.keys(document.body.dataset)) delete document.body.dataset[name];
     document.body.replaceChildren(page);
     document.body.hidden = false;

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::features::audit::pages::ChainBanner;
 
-/// How often every row is verified anew.
+/// How often every row is verified again.
 const WHOLE_CHAIN_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 
 /// Verifies the chain and remembers how far.

@@ -1,7 +1,7 @@
 //! Emergency access: the page that takes a one-time code, and the session it starts.
 //!
 //! The link that an operator hands out carries the code behind a `#`: browsers keep that part to themselves, so that it
-//! stands in no log of ours or of the edge, and whoever only fetches the link, such as a scanner of mails, uses nothing up.
+//! stands in no log of ours or of the edge, and anyone who only fetches the link, such as a scanner of mails, uses nothing up.
 //! The page's script puts it into the form; without a script it is pasted or typed. A button sends it.
 
 pub mod alarm;

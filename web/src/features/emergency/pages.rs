@@ -1,4 +1,4 @@
-//! The door for the day the identity provider is down.
+//! The way in for the day the identity provider is down.
 
 use askama::Template;
 

@@ -35,7 +35,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
             saved: None,
         },
     };
-    form_again(&request, &member, typed, Problems::default())
+    form_again(&request, &member, typed, FieldErrors::default())
 }
 
 /// `POST /messages`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
@@ -53,18 +53,18 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     let (subject, body) = match (Subject::parse(&typed.subject), Body::parse(&typed.body)) {
         (Ok(subject), Ok(body)) => (subject, body),
         (subject, body) => {
-            let problems = Problems {
+            let errors = FieldErrors {
                 subject: subject.err().map(|error| error.to_string()),
                 body: body.err().map(|error| error.to_string()),
                 form: None,
             };
-            return Ok(form_again(&request, &member, typed, problems)?.with_status(StatusCode::UNPROCESSABLE_ENTITY));
+            return Ok(form_again(&request, &member, typed, errors)?.with_status(StatusCode::UNPROCESSABLE_ENTITY));
         }
     };
     let within = request.over_limit.map_or_else(|| request.site.limits.send(member.actor().person), Err);
     if let Err(too_many) = within {
-        let problems = Problems { form: Some(too_many.explanation()), ..Problems::default() };
-        let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::TOO_MANY_REQUESTS);
+        let errors = FieldErrors { form: Some(too_many.explanation()), ..FieldErrors::default() };
+        let reply = form_again(&request, &member, typed, errors)?.with_status(StatusCode::TOO_MANY_REQUESTS);
         return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
     }
     let message = NewMessage { subject, body, key: typed.key };
@@ -83,14 +83,14 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
             if request.site.log_throttle.allows("message_not_stored", Instant::now()) {
                 tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
             }
-            let problems = Problems { form: Some(cannot_store(&error)), ..Problems::default() };
-            let reply = form_again(&request, &member, typed, problems)?.with_status(StatusCode::SERVICE_UNAVAILABLE);
+            let errors = FieldErrors { form: Some(cannot_store(&error)), ..FieldErrors::default() };
+            let reply = form_again(&request, &member, typed, errors)?.with_status(StatusCode::SERVICE_UNAVAILABLE);
             return Ok(reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()));
         }
         Err(error) => return Err(error.into()),
     };
-    let problems = Problems { form: Some(problem), ..Problems::default() };
-    Ok(form_again(&request, &member, typed, problems)?.with_status(status))
+    let errors = FieldErrors { form: Some(problem), ..FieldErrors::default() };
+    Ok(form_again(&request, &member, typed, errors)?.with_status(status))
 }
 
 /// A script is told in words of ours that the message is stored: a redirect, or any page, may come from something between
@@ -123,21 +123,21 @@ struct Typed {
 }
 
 #[derive(Default)]
-struct Problems {
+struct FieldErrors {
     subject: Option<String>,
     body: Option<String>,
     form: Option<String>,
 }
 
-fn form_again(request: &Request, member: &Member, typed: Typed, problems: Problems) -> Result<Reply, PageError> {
+fn form_again(request: &Request, member: &Member, typed: Typed, errors: FieldErrors) -> Result<Reply, PageError> {
     Reply::page(&ComposePage {
         frame: Frame::of(member, request).with_notice(notice(request.query.get("notice"))),
         key: typed.key.to_string(),
         subject: typed.subject,
         body: typed.body,
-        subject_error: problems.subject,
-        body_error: problems.body,
-        problem: problems.form,
+        subject_error: errors.subject,
+        body_error: errors.body,
+        problem: errors.form,
         draft_version: typed.seen,
         draft_saved: typed.saved,
         max_subject: Subject::MAX_CHARS,

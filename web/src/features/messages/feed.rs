@@ -2,7 +2,7 @@
 //!
 //! The audit log is the source: its MESSAGE_CREATE and MESSAGE_DELETE rows, in order, so that an update has a
 //! number to resume from and another process's messages arrive too. The same goes for sessions that end: an open list
-//! hears of it at once, whoever ended it.
+//! hears of it at once, from whichever process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl Feed {
         Self(broadcast::channel(BUFFERED_UPDATES).0)
     }
 
-    /// All updates from now on. Whoever subscribes first and then reads what came before misses none.
+    /// All updates from now on. One that subscribes first and then reads what came before misses none.
     pub fn subscribe(&self) -> broadcast::Receiver<News> {
         self.0.subscribe()
     }
@@ -115,7 +115,7 @@ impl Feed {
 
     /// Publishes what came after `last`, and gives the newest row that was looked at.
     async fn publish(&self, store: &Store, last: Option<AuditId>) -> Result<AuditId, StoreError> {
-        // The head is read before the receivers are counted: whoever subscribes after the count reads the rows up
+        // The head is read before the receivers are counted: one that subscribes after the count reads the rows up
         // to this head itself.
         let head = store.audit_head().await?.id;
         let Some(mut last) = last.filter(|_| self.0.receiver_count() > 0) else {

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(after.open(&begun, change).unwrap().verifier, "verifier");
         assert!(Sealer::new(&two, None, change).open(&begun, change).is_none());
         assert!(after.open(&begun, before.plus(Duration::from_millis(Cookie::SIGN_IN_SECONDS * 1000 + 1))).is_none());
-        // Whoever has the old secret cannot make a new one that passes.
+        // Anyone who has the old secret cannot make a new one that passes.
         let forged = sealer("one").seal(&attempt(change)).unwrap();
         assert!(after.open(&forged, change).is_none());
         let new = after.seal(&attempt(change)).unwrap();

@@ -61,12 +61,12 @@ fn parse_app_secret(text: &str) -> Result<SecretString, String> {
 
 /// A comma-separated list, all of whose errors are told.
 fn parse_each(text: &str, parse: impl Fn(String) -> Result<String, String>) -> Result<Vec<String>, String> {
-    let (mut names, mut faults) = (Vec::new(), Vec::new());
+    let (mut names, mut errors) = (Vec::new(), Vec::new());
     for entry in comma_separated(text)? {
         match parse(entry) {
             Ok(name) => names.push(name),
-            Err(fault) => faults.push(fault),
+            Err(error) => errors.push(error),
         }
     }
-    if faults.is_empty() { Ok(names) } else { Err(faults.join("; ")) }
+    if errors.is_empty() { Ok(names) } else { Err(errors.join("; ")) }
 }

@@ -26,7 +26,7 @@ pub enum SignInError {
     /// The callback carries neither a code nor an error.
     #[error("the callback carries no code")]
     NoCode,
-    /// Our own fault.
+    /// Our own error.
     #[error("signing in cannot be set up: {0}")]
     Internal(String),
 }
@@ -49,7 +49,7 @@ impl SignInError {
     }
 }
 
-/// A fault that only a wrong setting or build can cause.
+/// A error that only a wrong setting or build can cause.
 pub fn internal(error: impl std::fmt::Display) -> SignInError {
     SignInError::Internal(error.to_string())
 }

@@ -99,7 +99,7 @@ macro_rules! client {
 pub struct VerifiedAccount {
     /// The provider.
     pub issuer: String,
-    /// The person, at that provider, for ever.
+    /// The person, at that provider, forever.
     pub subject: String,
     /// The address the account has today.
     pub email: String,
@@ -137,7 +137,7 @@ pub struct Provider {
 struct Known {
     metadata: Arc<CoreProviderMetadata>,
     fetched: Instant,
-    /// When an unexplained signature last fetched it anew.
+    /// When an unexplained signature last fetched it again.
     fetched_again: Option<Instant>,
 }
 
@@ -257,7 +257,7 @@ impl Provider {
         self.fetch(&mut known).await
     }
 
-    /// The metadata anew, unless somebody has fetched it since `stale`.
+    /// The metadata again, unless somebody has fetched it since `stale`.
     async fn fetch_again(&self, stale: &Arc<CoreProviderMetadata>) -> Result<Arc<CoreProviderMetadata>, SignInError> {
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref()

@@ -124,8 +124,8 @@ mod tests {
             "<clinic.example>",
             "\"clinic.example\"",
         ] {
-            let fault = refused(domain, entry);
-            assert!(fault.ends_with(": write clinic.example"), "{fault}");
+            let error = refused(domain, entry);
+            assert!(error.ends_with(": write clinic.example"), "{error}");
         }
         assert!(refused(domain, "*.clinic.example").contains("write clinic.example, and each domain below it"));
         assert!(refused(domain, "amina@clinic.example").contains("WARDPOST_STAFF_EMAILS"));
@@ -167,14 +167,14 @@ mod tests {
                     let email = format!("amina@{taken}");
                     prop_assert!(lets_in(rule, &email), "{}", email);
                 }
-                Err(fault) => prop_assert!(fault.contains(&entry)),
+                Err(error) => prop_assert!(error.contains(&entry)),
             }
             match address(entry.clone()) {
                 Ok(taken) => {
                     let rule = StaffRule::new(vec![], vec![taken.clone()]).unwrap();
                     prop_assert!(lets_in(rule, &taken), "{}", taken);
                 }
-                Err(fault) => prop_assert!(fault.contains(&entry)),
+                Err(error) => prop_assert!(error.contains(&entry)),
             }
         }
     }

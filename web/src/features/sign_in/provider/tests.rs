@@ -83,7 +83,7 @@ fn token(claims: &Value) -> String {
 /// What comes of a reply of the token endpoint: the account, or the word for the audit log.
 fn verdict(reply: &[u8]) -> Result<VerifiedAccount, &'static str> {
     let tokens: OidcTokens = serde_json::from_slice(reply).map_err(|_| "provider_nonsense")?;
-    PROVIDER.verify(&METADATA, &tokens, &Nonce::new(NONCE.to_owned())).map_err(|fault| fault.reason())
+    PROVIDER.verify(&METADATA, &tokens, &Nonce::new(NONCE.to_owned())).map_err(|error| error.reason())
 }
 
 fn verdict_of(id_token: &str) -> Result<VerifiedAccount, &'static str> {
@@ -176,7 +176,7 @@ fn claim() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The model: each claim by itself as the sentence in the standard has it. Whoever is let in was named by a token in which
+    /// The model: each claim by itself as the sentence in the standard has it. Anyone who is let in was named by a token in which
     /// all of them hold.
     #[test]
     fn whoever_is_let_in_has_a_token_in_which_everything_holds(
