@@ -1,4 +1,4 @@
-//! An archive: the pages of a database in clear, through gzip, into age. Clear text is in memory alone; two SHA-256 sums are
+//! An archive: the pages of a database in plaintext, through gzip, into age. Plaintext is in memory alone; two SHA-256 sums are
 //! taken on the way. Everything here blocks.
 
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use store::DatabaseKey;
 use store::backup::{BackupError, PageWriter, read_pages};
 
-use crate::identity::{BackupIdentity, BackupRecipient};
+use crate::age_keys::{BackupIdentity, BackupRecipient};
 
 /// As small as gzip's own level 6, in less than half the time (docs/PERFORMANCE.md).
 const LEVEL: u32 = 2;
@@ -30,7 +30,7 @@ pub struct Sums {
     pub archive_bytes: u64,
     /// The archive's hash.
     pub archive_sha256: String,
-    /// The size of the pages in clear.
+    /// The size of the pages in plaintext.
     pub database_bytes: u64,
     /// Their hash.
     pub database_sha256: String,
@@ -226,7 +226,7 @@ fn read_within<R: Read>(
                 return Err(ArchiveError::TooLong { what: "the database in it", limit: limits.database_bytes });
             }
             database.write_all(&buffer[..read]).map_err(|error| match error.downcast::<BackupError>() {
-                Ok(fault) => ArchiveError::Database(fault),
+                Ok(error) => ArchiveError::Database(error),
                 Err(error) => ArchiveError::Database(BackupError::Io(error)),
             })?;
             progress(database.bytes);

@@ -10,17 +10,17 @@ use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_c
 use store::{BackupEvent, Store, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::age_keys::{BackupIdentity, BackupRecipient};
 use crate::archive::{self, ArchiveError, Sums};
 use crate::catalogue;
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::identity::{BackupIdentity, BackupRecipient};
+use crate::error::WorkerError;
 use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkWriter, pipe};
 use crate::priority::this_thread_is_for_long_work;
 use crate::progress::Watcher;
-use crate::target::{Target, TargetAddress, TargetError};
+use crate::target::{Target, TargetError};
 use crate::work::{WorkError, WorkFolder};
 
 /// Makes a backup and writes BACKUP_CREATED, or BACKUP_FAILED where it fails. `stop` breaks it off.
@@ -29,14 +29,14 @@ pub async fn make(
     store: &Store,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<Manifest, Failure> {
+) -> Result<Manifest, WorkerError> {
     let work = match WorkFolder::take(&config.database.path) {
         // The run that has the folder writes down how it ended.
         Err(WorkError::Busy) => return Err(WorkError::Busy.into()),
         work => work,
     };
     let name = BackupName::new(Timestamp::now());
-    let made: Result<Manifest, Failure> = async {
+    let made: Result<Manifest, WorkerError> = async {
         let work = work?;
         let manifest = try_make(config, &work, &name, stop, watcher).await?;
         // Nobody else begins one while we have the folder, so no two have the same name.
@@ -52,11 +52,9 @@ pub async fn make(
             head: manifest.to_record().head,
             content: manifest.to_record().content,
         },
-        Err(failure) => BackupEvent::Failed {
-            name: Some(name.to_string()),
-            during: "backup".to_owned(),
-            reason: failure.to_string(),
-        },
+        Err(error) => {
+            BackupEvent::Failed { name: Some(name.to_string()), during: "backup".to_owned(), reason: error.to_string() }
+        }
     };
     let recorded = store.record_backup(event, Timestamp::now()).await.map(|_| ());
     if made.is_ok() {
@@ -66,11 +64,11 @@ pub async fn make(
 }
 
 /// Why something failed says more than why that could not be written down.
-pub(crate) fn first_of<T>(done: Result<T, Failure>, recorded: Result<(), StoreError>) -> Result<T, Failure> {
+pub(crate) fn first_of<T>(done: Result<T, WorkerError>, recorded: Result<(), StoreError>) -> Result<T, WorkerError> {
     match (done, recorded) {
-        (Err(failure), Err(error)) => {
+        (Err(first), Err(error)) => {
             tracing::error!(%error, "BACKUP_FAILED could not be written into the audit log");
-            Err(failure)
+            Err(first)
         }
         (done, Ok(())) => done,
         (Ok(_), Err(error)) => Err(error.into()),
@@ -83,7 +81,7 @@ async fn try_make(
     name: &BackupName,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<Manifest, Failure> {
+) -> Result<Manifest, WorkerError> {
     let start = Instant::now();
     let target = Target::open(&config.target, config.encryption.clone()).await?;
     target.clear_unfinished()?;
@@ -131,7 +129,7 @@ async fn inspect_copy(
     sound: oneshot::Sender<()>,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<Inspection, Failure> {
+) -> Result<Inspection, WorkerError> {
     let (copy, key) = (copy.to_owned(), config.database.key.duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let inspection =
@@ -153,7 +151,7 @@ async fn upload(
     recipients: &[BackupRecipient],
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<(Sums, u64), Failure> {
+) -> Result<(Sums, u64), WorkerError> {
     let (sender, receiver) = pipe();
     let (copy, key, recipients) = (copy.to_owned(), config.database.key.duplicate(), recipients.to_vec());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
@@ -161,27 +159,27 @@ async fn upload(
         let out = ChunkWriter::new(sender);
         let packed = archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes));
         let (sums, out) = packed.map_err(|error| match error {
-            ArchiveError::Database(fault) => CopyFault::from(fault).into(),
-            other => Failure::from(other),
+            ArchiveError::Database(error) => CopyFault::from(error).into(),
+            other => WorkerError::from(other),
         })?;
         // Without its end the upload is given up.
         if stopped.load(Ordering::Relaxed) || verdict.blocking_recv().is_err() {
-            return Err(Failure::Stopped);
+            return Err(WorkerError::Stopped);
         }
         out.finish().map_err(ArchiveError::Stream)?;
         Ok(sums)
     });
     let (packed, uploaded) = tokio::join!(packing, async {
         tokio::select! {
-            uploaded = target.upload(name, receiver) => uploaded.map_err(Failure::from),
-            () = until_set(stop) => Err(Failure::Stopped),
+            uploaded = target.upload(name, receiver) => uploaded.map_err(WorkerError::from),
+            () = until_set(stop) => Err(WorkerError::Stopped),
         }
     });
     match (packed, uploaded) {
         (Ok(sums), Ok(bytes)) => Ok((sums, bytes)),
         // What broke off on our side has its reason there; what broke off on theirs shows here as a broken pipe.
-        (Err(failure), Err(Failure::Target(TargetError::BrokenOff))) => Err(failure),
-        (_, Err(failure)) | (Err(failure), Ok(_)) => Err(failure),
+        (Err(error), Err(WorkerError::Target(TargetError::BrokenOff))) => Err(error),
+        (_, Err(error)) | (Err(error), Ok(_)) => Err(error),
     }
 }
 
@@ -199,7 +197,7 @@ pub(crate) async fn until_set(stop: &AtomicBool) {
 }
 
 /// Everybody who shall be able to open the archive.
-fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
+fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, WorkerError> {
     let mut recipients = config.recipients.clone();
     if !config.offline_only {
         recipients.push(BackupIdentity::derive(&config.database.key)?.recipient());
@@ -210,14 +208,14 @@ fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, Failure> {
 /// A backup that was made counts, whether or not an old one can be removed. Of those that the target still has, the newest
 /// that was proved stays.
 async fn prune(config: &Config, store: &Store) {
-    if let TargetAddress::S3 { .. } = config.target {
+    if config.target.prunes_itself() {
         return;
     }
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
         let (entries, now) = (catalogue::entries(&target, &catalogue::log(store).await?).await?, Timestamp::now());
         let keep = catalogue::newest_verified(&entries, now).map(|entry| &entry.listed.name);
-        Ok::<_, Failure>(target.prune(config.keep_days, keep, now)?)
+        Ok::<_, WorkerError>(target.prune(config.keep_days, keep, now)?)
     };
     match pruned.await {
         Ok(removed) => {
@@ -232,9 +230,9 @@ async fn prune(config: &Config, store: &Store) {
 /// Runs `work` on a thread that may block, and behind the site where the command is one that lets it go first.
 pub(crate) async fn blocking<T: Send + 'static, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Failure>
+) -> Result<T, WorkerError>
 where
-    E: Into<Failure> + Send + 'static,
+    E: Into<WorkerError> + Send + 'static,
 {
     // A thread of its own: it stays where it stepped to, and tokio would use it again for what holds locks.
     let (done, waiting) = oneshot::channel();
@@ -243,15 +241,14 @@ where
         // Nobody waits any more once a run was broken off.
         let _ = done.send(work());
     });
-    thread.map_err(Failure::Thread)?;
+    thread.map_err(WorkerError::Thread)?;
     match waiting.await {
         Ok(done) => done.map_err(|error| match error.into() {
-            Failure::Database(BackupError::Stopped) | Failure::Copy(CopyFault::Unreadable(BackupError::Stopped)) => {
-                Failure::Stopped
-            }
-            failure => failure,
+            WorkerError::Database(BackupError::Stopped)
+            | WorkerError::Copy(CopyFault::Unreadable(BackupError::Stopped)) => WorkerError::Stopped,
+            error => error,
         }),
-        Err(_) => Err(Failure::Panicked),
+        Err(_) => Err(WorkerError::Panicked),
     }
 }
 
@@ -262,8 +259,8 @@ mod tests {
     #[test]
     fn the_first_reason_is_told() {
         let full = || Err(StoreError::Closed);
-        assert!(matches!(first_of::<()>(Err(Failure::Stopped), full()), Err(Failure::Stopped)));
-        assert!(matches!(first_of(Ok(()), full()), Err(Failure::Store(StoreError::Closed))));
+        assert!(matches!(first_of::<()>(Err(WorkerError::Stopped), full()), Err(WorkerError::Stopped)));
+        assert!(matches!(first_of(Ok(()), full()), Err(WorkerError::Store(StoreError::Closed))));
         assert!(matches!(first_of(Ok(()), Ok(())), Ok(())));
     }
 }

@@ -4,7 +4,7 @@ use database::DatabaseSettings;
 use process::names::SECRET_VERSION;
 use process::settings::{Read, Settings};
 
-use crate::identity::BackupRecipient;
+use crate::age_keys::BackupRecipient;
 use crate::schedule::Schedule;
 use crate::target::{ServerEncryption, TargetAddress};
 
@@ -30,7 +30,7 @@ pub struct Config {
     pub secret_version: Option<String>,
 }
 
-/// The settings and where each came from, or every fault at once.
+/// The settings and where each came from, or every error at once.
 pub fn read(mut settings: Settings) -> Read<Config> {
     let database = DatabaseSettings::read(&mut settings);
     let target = settings.required("WARDPOST_BACKUP_TARGET", TargetAddress::parse);
@@ -44,7 +44,7 @@ pub fn read(mut settings: Settings) -> Read<Config> {
         _ => Err(format!("`{text}` is neither true nor false")),
     });
     if offline_only == Some(true) && matches!(recipients, Some(None)) {
-        settings.fault(
+        settings.add_error(
             "WARDPOST_BACKUP_OFFLINE_ONLY",
             "leaves nobody who could open a backup: set WARDPOST_BACKUP_RECIPIENTS to the clinic's age public keys",
         );

@@ -1,4 +1,4 @@
-//! What can be missing in the origin of a backup: in a word for audit rows and scripts, and in a sentence for people.
+//! What can be missing in the origin of a backup: as a label for audit rows and scripts, and in a sentence for people.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// As audit rows and scripts have it.
+    /// Its label, as audit rows and scripts have it.
     pub fn as_str(&self) -> &'static str {
         match self {
             Doubt::NoCode => "no_code",
@@ -36,8 +36,8 @@ impl Doubt {
     }
 
     /// Whether an audit row that names this still proves that the clinic's data is safe.
-    pub fn leaves_a_proof(word: &str) -> bool {
-        word == "no_code" || word == "not_newest"
+    pub fn leaves_a_proof(label: &str) -> bool {
+        label == "no_code" || label == "not_newest"
     }
 }
 

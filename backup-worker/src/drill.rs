@@ -9,12 +9,12 @@ use std::time::Instant;
 use store::backup::inspect_unless_stopped;
 use store::{BackupEvent, DatabaseKey, Store, StoreError, Timestamp};
 
+use crate::age_keys::BackupIdentity;
 use crate::archive::{self, ArchiveError, Limits};
 use crate::backup::{blocking, until_set};
 use crate::catalogue::Wanted;
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::identity::BackupIdentity;
+use crate::error::WorkerError;
 use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::pipe::{ChunkReader, pipe};
@@ -41,7 +41,7 @@ pub struct Drill {
     /// Which backup it was about; none where it ended before that was known.
     pub name: Option<BackupName>,
     /// What it came to.
-    pub proof: Result<Proof, Failure>,
+    pub proof: Result<Proof, WorkerError>,
     /// Whether that was written down.
     pub recorded: Result<bool, StoreError>,
 }
@@ -74,14 +74,14 @@ pub async fn drill(
             name: proof.manifest.name.to_string(),
             data_age_seconds: Timestamp::now().since(proof.manifest.data_until()).as_secs(),
             restore_seconds: (proof.seconds * 1000.0).round() / 1000.0,
-            accepted: proof.provenance.accepted_words(),
+            accepted: proof.provenance.accepted_labels(),
         }),
         // The run that has the folder writes down how it ended.
-        Err(Failure::Work(WorkError::Busy)) => None,
-        Err(failure) => Some(BackupEvent::Failed {
+        Err(WorkerError::Work(WorkError::Busy)) => None,
+        Err(error) => Some(BackupEvent::Failed {
             name: name.as_ref().map(ToString::to_string),
             during: "drill".to_owned(),
-            reason: failure.to_string(),
+            reason: error.to_string(),
         }),
     };
     let recorded = match (store, event) {
@@ -101,7 +101,7 @@ pub async fn prove(
     key: &DatabaseKey,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<Proof, Failure> {
+) -> Result<Proof, WorkerError> {
     let start = Instant::now();
     let Vouched { manifest, provenance } = vouched;
     let name = &manifest.name;
@@ -119,9 +119,9 @@ pub async fn prove(
     // Without its sender the pipe has ended, and so the unpacking.
     let (unpacked, downloaded) = tokio::join!(unpacking, until_stopped(target.download(name, sender), stop));
     let sums = match (unpacked, downloaded) {
-        (_, Err(Failure::Stopped)) => return Err(Failure::Stopped),
+        (_, Err(WorkerError::Stopped)) => return Err(WorkerError::Stopped),
         // The download's own reason says more than that the pipe ended.
-        (Err(Failure::Archive(ArchiveError::Stream(_) | ArchiveError::CutOff)), Err(failure)) => return Err(failure),
+        (Err(WorkerError::Archive(ArchiveError::Stream(_) | ArchiveError::CutOff)), Err(error)) => return Err(error),
         (unpacked, _) => unpacked?,
     };
     let (to, sealed) = (path.to_owned(), key.duplicate());
@@ -131,13 +131,13 @@ pub async fn prove(
             .await?;
     let found = Manifest::new(name.clone(), &found, &sums);
     if let Some(difference) = manifest.difference(&found) {
-        return Err(Failure::Manifest(difference));
+        return Err(WorkerError::Manifest(difference));
     }
     Ok(Proof { manifest, provenance, seconds: start.elapsed().as_secs_f64() })
 }
 
 /// Before an hour of downloading, and before a disk is filled that the site writes to.
-fn check_room(path: &Path, bytes: u64) -> Result<(), Failure> {
+fn check_room(path: &Path, bytes: u64) -> Result<(), WorkerError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Where the file system does not tell, the writing will.
     let Ok(disk) = nix::sys::statvfs::statvfs(folder) else { return Ok(()) };
@@ -146,24 +146,24 @@ fn check_room(path: &Path, bytes: u64) -> Result<(), Failure> {
         return Ok(());
     }
     let folder = folder.display();
-    Err(Failure::NotPossible(format!(
+    Err(WorkerError::NotPossible(format!(
         "the disk under {folder} is too full: it takes {bytes} bytes, and {free} are free"
     )))
 }
 
 /// Waits for an answer, unless asked to stop.
-pub(crate) async fn until_stopped<T, E: Into<Failure>>(
+pub(crate) async fn until_stopped<T, E: Into<WorkerError>>(
     asked: impl Future<Output = Result<T, E>>,
     stop: &AtomicBool,
-) -> Result<T, Failure> {
+) -> Result<T, WorkerError> {
     tokio::select! {
         answer = asked => answer.map_err(Into::into),
-        () = until_set(stop) => Err(Failure::Stopped),
+        () = until_set(stop) => Err(WorkerError::Stopped),
     }
 }
 
 /// What can open a backup here: what a file holds, and the key derived from the database key.
-pub fn identities(config: &Config, file: Option<&Path>) -> Result<Arc<[BackupIdentity]>, Failure> {
+pub fn identities(config: &Config, file: Option<&Path>) -> Result<Arc<[BackupIdentity]>, WorkerError> {
     let mut identities = file.map(BackupIdentity::read_file).transpose()?.unwrap_or_default();
     identities.push(BackupIdentity::derive(&config.database.key)?);
     Ok(identities.into())

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use store::backup::Inspection;
 use store::{BackupContent, RecordedBackup, RecordedHead, Timestamp};
 
+use crate::age_keys::BackupIdentity;
 use crate::archive::Sums;
-use crate::identity::BackupIdentity;
 use crate::name::BackupName;
 
 /// What this program writes.
@@ -66,7 +66,7 @@ pub struct Manifest {
     pub archive_bytes: u64,
     /// The archive's hash.
     pub archive_sha256: String,
-    /// The size of the pages in clear, as `age -d | gunzip` gives them.
+    /// The size of the pages in plaintext, as `age -d | gunzip` gives them.
     pub database_bytes: u64,
     /// Their hash.
     pub database_sha256: String,
@@ -181,7 +181,7 @@ impl Manifest {
         }
     }
 
-    /// The first field that holds something else than what we write: whoever may write to the target may write anything, and
+    /// The first field that holds something else than what we write: anyone who may write to the target may write anything, and
     /// an operator and the log see parts of it.
     fn odd_field(&self) -> Option<&'static str> {
         let hex = |text: &str| text.len() <= 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

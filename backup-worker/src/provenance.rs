@@ -68,8 +68,8 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// What was accepted, as audit rows and scripts have it.
-    pub fn accepted_words(&self) -> Vec<String> {
+    /// The labels of what was accepted, as audit rows and scripts have it.
+    pub fn accepted_labels(&self) -> Vec<String> {
         self.accepted.iter().map(|doubt| doubt.as_str().to_owned()).collect()
     }
 }

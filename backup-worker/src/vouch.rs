@@ -8,9 +8,9 @@ use std::path::Path;
 use serde::Deserialize;
 use store::{RecordedBackup, Store, StoreError, Timestamp};
 
+use crate::age_keys::BackupIdentity;
 use crate::catalogue::Wanted;
-use crate::failure::Failure;
-use crate::identity::BackupIdentity;
+use crate::error::WorkerError;
 use crate::manifest::Manifest;
 use crate::name::BackupName;
 use crate::provenance::{Known, LocalLog, Provenance, judge};
@@ -53,9 +53,9 @@ impl Request {
         name: &BackupName,
         identities: &[BackupIdentity],
         store: Option<&Store>,
-    ) -> Result<Vouched, Failure> {
+    ) -> Result<Vouched, WorkerError> {
         let bytes = target.manifest(name).await?;
-        let (manifest, code) = Manifest::read(&bytes, name, identities).map_err(Failure::Manifest)?;
+        let (manifest, code) = Manifest::read(&bytes, name, identities).map_err(WorkerError::Manifest)?;
         let mut known = Known { local: None, copy: self.recorded.clone() };
         if let Some(store) = store {
             match local_log(store, &manifest).await {
@@ -65,7 +65,7 @@ impl Request {
             }
         }
         let provenance = judge(&manifest, code, &self.wanted, &known, self.accept_unrecorded, Timestamp::now());
-        Ok(Vouched { provenance: provenance.map_err(Failure::Untrusted)?, manifest })
+        Ok(Vouched { provenance: provenance.map_err(WorkerError::Untrusted)?, manifest })
     }
 }
 
@@ -84,10 +84,10 @@ struct Answer {
 }
 
 /// Reads what `log-shipper backups --json` wrote.
-pub fn read_answer(path: &Path) -> Result<Vec<RecordedBackup>, Failure> {
+pub fn read_answer(path: &Path) -> Result<Vec<RecordedBackup>, WorkerError> {
     let unusable = |why: &dyn fmt::Display| {
         let path = path.display();
-        Failure::NotPossible(format!("{path} is not the answer of `log-shipper backups --json`: {why}"))
+        WorkerError::NotPossible(format!("{path} is not the answer of `log-shipper backups --json`: {why}"))
     };
     let mut text = Vec::new();
     let file = File::open(path).map_err(|error| unusable(&error))?;
@@ -105,7 +105,7 @@ mod tests {
     use crate::manifest::tests::sample;
 
     #[test]
-    fn an_answer_is_read_or_its_fault_named() {
+    fn an_answer_is_read_or_its_error_named() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("recorded.json");
         let made = sample().to_record();

@@ -39,15 +39,17 @@ impl WorkFolder {
         let mut path = database.as_os_str().to_owned();
         path.push(".backup-work");
         let path = PathBuf::from(path);
-        let fault = |source| WorkError::Io { path: path.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(fault)?;
+        let io_error = |source| WorkError::Io { path: path.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(io_error)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK));
         let lock =
-            Flock::lock(lock.map_err(fault)?, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-                Errno::EWOULDBLOCK => WorkError::Busy,
-                errno => fault(errno.into()),
-            })?;
-        empty(&path).map_err(fault)?;
+            Flock::lock(lock.map_err(io_error)?, FlockArg::LockExclusiveNonblock).map_err(
+                |(_, errno)| match errno {
+                    Errno::EWOULDBLOCK => WorkError::Busy,
+                    errno => io_error(errno.into()),
+                },
+            )?;
+        empty(&path).map_err(io_error)?;
         Ok(WorkFolder { path, _lock: lock })
     }
 
@@ -65,7 +67,7 @@ impl Drop for WorkFolder {
     }
 }
 
-/// Removes everything but the lock, which whoever waits for it may have open.
+/// Removes everything but the lock, which a waiting run may have open.
 fn empty(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;

@@ -30,7 +30,7 @@ BODY_BYTES, MESSAGE_BYTES = 700, 2520
 # The busy writer commits so often. Ours gets its messages through the site.
 WRITES_A_SECOND = 50
 # `sqlite3 .backup` starts over whenever somebody else commits, and may never end beside a writer.
-PATIENCE = 30
+TIMEOUT_SECONDS = 30
 OURS, GZIP, LITESTREAM = "backup-worker", ".backup, gzip, curl", "Litestream"
 
 
@@ -68,7 +68,7 @@ def at_each_size(sizes, measure_one, section, options, folder):
 
 def compare(options, section, folder, database, session, endpoint):
     worker = worker_of(database, "s3://bucket/ours", endpoint)
-    plain, manifest, at_home = in_clear(folder, database)
+    plain, manifest, at_home = in_plaintext(folder, database)
     name = f"{manifest['database_bytes'] / 1e6:,.0f} MB, {manifest['rows']['message']:,} messages"
     runs, sizes = defaultdict(list), defaultdict(list)
     for number in range(options.rounds):
@@ -91,7 +91,7 @@ def compare(options, section, folder, database, session, endpoint):
         ended = [one for one in took if one]
         row = [way, f"{WRITES_A_SECOND} commits/s" if busy else "none"]
         if len(ended) < len(took):
-            row += [f"{len(took) - len(ended)} of {len(took)} not done after {PATIENCE} s", "", "", "", ""]
+            row += [f"{len(took) - len(ended)} of {len(took)} not done after {TIMEOUT_SECONDS} s", "", "", "", ""]
         else:
             row += [with_spread([one.seconds for one in ended], "{:,.2f}"), f"{middle(ended).cpu_seconds:,.2f}", f"{middle(ended).peak_mb:.1f}",
                     f"{median(sizes[way]) / 1e6:,.1f}", f"{ratio([one.seconds for one in ended], [one.seconds for one in runs[OURS, busy]]):.2f}"]
@@ -113,7 +113,7 @@ def worker_of(database, target, endpoint=None):
     return BackupWorker(database, target, DB_ENCRYPTION_KEY=data.KEY, **(endpoint.settings() if endpoint else {}))
 
 
-def in_clear(folder, database):
+def in_plaintext(folder, database):
     """The same rows as an ordinary SQLite database, out of a backup; its manifest; and the worker that made it."""
     (folder / "kept").mkdir()
     at_home = worker_of(database, f"file://{folder}/kept")
@@ -144,7 +144,7 @@ def ours(worker, endpoint, folder, database, session, busy):
 def gzip_and_curl(plain, folder, endpoint, busy):
     """The three commands somebody would write, one after the other."""
     copy = folder / "copy.sqlite"
-    script = (f"timeout {PATIENCE} sqlite3 {plain} '.timeout 10000' '.backup {copy}' && gzip -c {copy} > {copy}.gz"
+    script = (f"timeout {TIMEOUT_SECONDS} sqlite3 {plain} '.timeout 10000' '.backup {copy}' && gzip -c {copy} > {copy}.gz"
               f" && curl -sf -T {copy}.gz {endpoint.address}/theirs/theirs.gz")
     with writing(lambda: inserter(plain)) if busy else nullcontext():
         took = run_to_end(["bash", "-c", script], clean_environment(), may_end_with=124)

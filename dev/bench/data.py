@@ -39,7 +39,7 @@ def copy(folder: Path, messages, name="wardpost.db", random_bytes=0):
 
 
 def seed(path, messages, random_bytes=0):
-    """Adds so many messages by PEOPLE, who are signed in anew."""
+    """Adds so many messages by PEOPLE, who are signed in again."""
     command = [binary("seed"), "--db", path, "--messages", messages, "--people", PEOPLE, "--random-bytes", random_bytes]
     environment = clean_environment(DB_ENCRYPTION_KEY=KEY)
     return json.loads(subprocess.run(list(map(str, command)), env=environment, check=True, capture_output=True).stdout)

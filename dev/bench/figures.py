@@ -58,7 +58,7 @@ class Floor:
     def held(self):
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
-    def words(self):
+    def label(self):
         return f"{self.what}: {self.value:,.2f}{self.unit}, floor {self.bound:,.2f}{self.unit} {'at most' if self.at_most else 'at least'}"
 
 

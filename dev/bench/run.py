@@ -83,7 +83,7 @@ def main():
     below = [floor for section in found for floor in section.floors if not floor.held]
     for section in found:
         for floor in section.floors:
-            print(f"{'held ' if floor.held else 'BELOW'} {floor.words()}")
+            print(f"{'held ' if floor.held else 'BELOW'} {floor.label()}")
     sys.exit(1 if below else 0)
 
 
@@ -94,7 +94,7 @@ def write(options, described, found):
     if options.quick or options.rounds < 5:
         return
     text = DOCUMENT.read_text()
-    for name, body in [("machine", machine_words(described)), *((section.name, section_words(section, options, described)) for section in found)]:
+    for name, body in [("machine", machine_text(described)), *((section.name, section_text(section, options, described)) for section in found)]:
         begin, end = BEGIN.format(name), END.format(name)
         if begin not in text or end not in text:
             raise SystemExit(f"{DOCUMENT} has no place for {name}: it wants the lines\n{begin}\n{end}")
@@ -104,11 +104,11 @@ def write(options, described, found):
     os.replace(unfinished, DOCUMENT)
 
 
-def machine_words(described):
+def machine_text(described):
     return "\n".join(f"- {name}: {value}" for name, value in described.items())
 
 
-def section_words(section, options, described):
+def section_text(section, options, described):
     floors = [f"| {one.what} | {one.value:,.2f}{one.unit} | {one.bound:,.2f}{one.unit} {'at most' if one.at_most else 'at least'} "
               f"| {'held' if one.held else '**below**'} |" for one in section.floors]
     run = f"{options.rounds} rounds, revision {described['revision']}."

@@ -12,7 +12,7 @@ from servers import free_port, site_environment
 from support.processes import binary, clean_environment
 
 FLOOR_MS = 200
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 
 
 def measure(options, folder):
@@ -46,7 +46,7 @@ def milliseconds_to_ready(name, environment, folder):
     address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor, (folder / f"{name}.log").open("wb") as log:
         supervisor.bind(str(address))
-        supervisor.settimeout(PATIENCE)
+        supervisor.settimeout(TIMEOUT_SECONDS)
         started = time.monotonic()
         child = subprocess.Popen([binary(name)], env=environment | {"NOTIFY_SOCKET": str(address)}, stdin=subprocess.DEVNULL,
                                  stdout=log, stderr=log)
@@ -55,7 +55,7 @@ def milliseconds_to_ready(name, environment, folder):
                 pass
             return (time.monotonic() - started) * 1000
         except TimeoutError:
-            raise SystemExit(f"{name} was not ready within {PATIENCE} s; it said:\n{(folder / f'{name}.log').read_text()}") from None
+            raise SystemExit(f"{name} was not ready within {TIMEOUT_SECONDS} s; it said:\n{(folder / f'{name}.log').read_text()}") from None
         finally:
             # A first start in the middle of its work is killed, as a machine that loses its power would.
             child.kill()

@@ -59,7 +59,9 @@ def present(folder):
     """Every file that is, or would be, committed; where there is no repository, every file."""
     listed = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     paths = listed.decode().split("\0") if listed is not None else [
-        str(path.relative_to(folder)) for path in folder.rglob("*") if not {"target", ".venv", "node_modules"} & set(path.parts)
+        str(path)
+        for path in (found.relative_to(folder) for found in folder.rglob("*"))
+        if path.parts[0] != "target" and not {".venv", "node_modules"} & set(path.parts)
     ]
     for path in paths:
         if path and (folder / path).is_file():

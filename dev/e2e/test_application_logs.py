@@ -103,10 +103,10 @@ def blocked_application_log(installed):
 
 
 def test_audit_rows_do_not_wait_for_log_lines(installed, blocked_application_log):
-    def trouble():
+    def failure():
         return "log lines do not get through" in installed.machine.journal(SHIPPER)
 
-    wait_until("log lines do not get through", trouble, 60)
+    wait_until("log lines do not get through", failure, 60)
     Visitor(installed, "huong").send("Shipped though log lines are not")
     wait_until("the row is shipped", lambda: installed.has_shipped("MESSAGE_CREATE"), 60)
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support import fake_cloudwatch as cloud
-from support.database_program import loud_lines, seed
+from support.database_program import error_lines, seed
 from support.fake_cloudwatch import LONGEST_EVENT, OVERHEAD, FakeCloudWatch, refuse
 from support.moto_server import MotoServer
 from support.shipper import Shipper
@@ -98,7 +98,7 @@ def test_the_group_is_made_with_90_days_and_lines_stand_in_it_as_they_were(journ
     assert "--output=json" in asked and "--after-cursor" not in asked
 
 
-TROUBLES = [
+FAILURES = [
     [refuse(400, "ThrottlingException", "Rate exceeded"), cloud.rejecting(old=2)],
     [cloud.rejecting(new=1), cloud.cut_off_afterwards],
     [cloud.rejecting(old=1, expired=3, new=5), refuse(503, "ServiceUnavailableException"), cloud.half_a_reply],
@@ -110,7 +110,7 @@ def test_every_line_arrives_whatever_its_age_and_whatever_goes_wrong(journal, sh
     program = shipper(endpoint.settings())
     service = program.start()
     try:
-        for round_, plan in enumerate(TROUBLES):
+        for round_, plan in enumerate(FAILURES):
             endpoint.plan.extend(plan)
             lines = {f"{name} {round_} {number}" for number in range(300)}
             for number, line in enumerate(sorted(lines)):
@@ -122,7 +122,7 @@ def test_every_line_arrives_whatever_its_age_and_whatever_goes_wrong(journal, sh
             assert not endpoint.plan
     finally:
         assert service.stop() == 0
-    assert len(loud_lines(service.log_text())) == 1, "once a minute, however often something is wrong"
+    assert len(error_lines(service.log_text())) == 1, "once a minute, however often something is wrong"
     assert all(len(line.encode()) + OVERHEAD <= LONGEST_EVENT for line in endpoint.lines_there())
     # It reads on from where it was.
     service = program.start()

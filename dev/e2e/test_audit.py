@@ -226,7 +226,7 @@ def chain_hash(row):
     return hashlib.sha256(hashed).hexdigest()
 
 
-def test_the_chain_of_an_export_can_be_checked_by_whoever_has_it(visitor):
+def test_the_chain_of_an_export_can_be_checked_by_anyone_who_has_it(visitor):
     rows = visitor("tomas").audit()
     assert [row["id"] for row in rows] == list(range(1, len(rows) + 1))
     assert rows[0]["action"] == "DATABASE_CREATED"

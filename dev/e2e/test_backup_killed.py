@@ -23,7 +23,7 @@ MARKER = b"Please read this before your round."
 
 def no_clear_text(folder):
     for path in folder.rglob("*"):
-        assert not path.is_file() or MARKER not in path.read_bytes(), f"{path} holds a message in clear"
+        assert not path.is_file() or MARKER not in path.read_bytes(), f"{path} holds a message in plaintext"
 
 
 def killed_at_random(worker, *arguments, longest):

@@ -127,19 +127,19 @@ PASSING = {
 # How often four parts are sent.
 PARTS = {"a storm of 503": 7, "cut in the middle of each part": 8}
 # The pauses between attempts are seconds long; a slow link is slow by a clock of its own.
-HURRIED = {trouble: hurried(20) for trouble in PASSING if trouble != "a slow link"}
+HURRIED = {failure: hurried(20) for failure in PASSING if failure != "a slow link"}
 
 
-@pytest.mark.parametrize("trouble", PASSING)
-def test_what_passes_is_waited_for(trouble, large, endpoint, tmp_path):
-    server = endpoint(**PASSING[trouble])
+@pytest.mark.parametrize("failure", PASSING)
+def test_what_passes_is_waited_for(failure, large, endpoint, tmp_path):
+    server = endpoint(**PASSING[failure])
     worker = worker_of(large, tmp_path, server)
-    manifest = worker.now(**HURRIED.get(trouble, {}))
-    assert server.calls.count("part") == PARTS.get(trouble, 4)
+    manifest = worker.now(**HURRIED.get(failure, {}))
+    assert server.calls.count("part") == PARTS.get(failure, 4)
     assert len(server.objects[f"wardpost/{manifest['name']}"][0]) == manifest["archive_bytes"]
     assert server.uploads == {}
     worker.run("verify").expect(0)
-    assert not any(server.plans.values()), "the trouble never came"
+    assert not any(server.plans.values()), "the failure never came"
 
 
 def test_a_lost_answer_to_a_small_archive_is_no_failure(small, endpoint, tmp_path):
@@ -169,14 +169,14 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize("trouble", FAILING)
-def test_what_does_not_pass_keeps_nothing_and_is_told(trouble, request, endpoint, tmp_path):
-    size, plans, code, words = FAILING[trouble]
+@pytest.mark.parametrize("failure", FAILING)
+def test_what_does_not_pass_keeps_nothing_and_is_told(failure, request, endpoint, tmp_path):
+    size, plans, code, words = FAILING[failure]
     server = endpoint(**plans)
     worker = worker_of(request.getfixturevalue(size), tmp_path, server)
     # Its pauses between attempts are seconds long.
     worker.run("now", **(hurried(20) if code == 69 else {})).expect(code, words)
-    assert not any(server.plans.values()), "the trouble never came"
+    assert not any(server.plans.values()), "the failure never came"
     assert worker.list()["backups"] == []
     assert server.uploads == {}, "parts were left behind"
     assert "delete" not in server.calls
@@ -275,7 +275,7 @@ NEVER = {"WARDPOST_BACKUP_SCHEDULE": "0 0 0 1 1 *", "WARDPOST_DRILL_SCHEDULE": "
 
 
 def asked_until_it_ends(service):
-    """As somebody who loses patience asks."""
+    """As somebody asks who does not wait."""
 
     def ask():
         if service.running():

@@ -58,7 +58,7 @@ def test_a_run_that_was_missed_is_made_up_for(worker, tmp_path):
         assert ("made up for now" in service.log_text()) == (days > 0)
 
 
-def test_two_days_without_a_proof_are_said_loudly(worker, tmp_path):
+def test_two_days_without_a_proof_are_told_in_the_log(worker, tmp_path):
     worker.now()
     worker.run("verify").expect(0)
     clock = Clock(tmp_path)

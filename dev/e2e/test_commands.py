@@ -39,7 +39,7 @@ def test_check_config_tells_every_setting_and_no_secret(site):
     assert "WARDPOST_PUBLIC_URL" in json.dumps(as_json)
 
 
-def test_every_fault_of_the_settings_is_told_at_once_and_nothing_starts(site):
+def test_every_error_of_the_settings_is_told_at_once_and_nothing_starts(site):
     result = web(
         WARDPOST_ENV_FILE=str(site.data / "env"),
         WARDPOST_LISTEN="80800",

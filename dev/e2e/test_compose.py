@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,21 @@ def test_each_program_is_compiled_by_itself():
     builds = re.findall(r"cargo build (.*?)[ \\]*\n", (COMPOSE / "Dockerfile").read_text())
     programs = ("web", "secrets-init", "log-shipper", "backup-worker")
     assert builds == [f"--release --locked -p wardpost-{program}" for program in programs]
+
+
+def test_a_build_in_a_container_sees_every_source_of_the_workspace():
+    """Docker's rules, as far as they are used: the last pattern that fits decides, `*` stops at a slash, `**` does not."""
+    patterns = [line for line in (ROOT / "compose" / "Dockerfile.dockerignore").read_text().splitlines() if line and line[0] != "#"]
+
+    def fits(pattern, path):
+        rule = re.escape(pattern.lstrip("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+        return re.fullmatch(f"{rule}(/.*)?", path)
+
+    def is_seen(path):
+        return next(pattern.startswith("!") for pattern in reversed(patterns) if fits(pattern, path))
+
+    members = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"]
+    sources = [str(path.relative_to(ROOT)) for member in members for path in (ROOT / member).rglob("*.rs")]
+    assert len(sources) > 200
+    assert [path for path in [*sources, "Cargo.lock", ".cargo/config.toml"] if not is_seen(path)] == []
+    assert not is_seen("target/release/web") and not is_seen("dev/e2e/conftest.py") and not is_seen(".git/config")

@@ -52,7 +52,7 @@ def test_no_secret_is_in_what_the_engine_keeps_or_says(composed):
         logs = composed.host.docker("logs", f"wardpost-{service}-1")
         places[f"the log of {service}"] = logs.stdout + logs.stderr
     for service in RUNNING:
-        # Whoever runs for an hour is looked at from outside; environ and cmdline hold NULs.
+        # A service that runs for an hour is looked at from outside; environ and cmdline hold NULs.
         for file in ("environ", "cmdline"):
             read = composed.host.run_beside("cat", f"{process(composed, service)}/{file}")
             places[f"{file} of {service}"] = read.stdout

@@ -34,7 +34,7 @@ def test_http_is_sent_to_https_with_its_path(composed):
     assert reply.startswith("HTTP/1.1 301 ")
     assert "\r\nLocation: https://messages.clinic.example/messages?page=2\r\n" in reply
     assert "Server: nginx\r\n" in reply, "no version"
-    assert "\r\nCache-Control: no-store\r\n" in reply, "whoever asked by a false name is the only one led there"
+    assert "\r\nCache-Control: no-store\r\n" in reply, "only a request by a false name is led there"
 
 
 def test_only_the_machine_itself_may_ask_the_edge_how_it_is(composed):
@@ -50,7 +50,7 @@ def test_a_renewal_of_the_certificate_is_answered_over_http(composed):
     assert reply.startswith("HTTP/1.1 200 ") and reply.endswith("answer")
 
 
-def test_every_reply_has_each_header_once_whoever_wrote_it(composed):
+def test_every_reply_has_each_header_once_from_edge_and_site(composed):
     stranger = composed.stranger()
     from_the_site = stranger.get("/")
     from_the_edge = stranger.request("POST", "/", data=b"x" * (400 * 1024))

@@ -118,7 +118,7 @@ def said(composed, service):
     return logs.stdout + logs.stderr
 
 
-def test_a_machine_that_is_lost_is_made_anew_from_a_backup(composed, tmp_path):
+def test_a_machine_that_is_lost_is_made_again_from_a_backup(composed, tmp_path):
     number = composed.member("amina").send("Outlives the machine")
     name = back_up(composed)
     safe = tmp_path / "identity"

@@ -32,12 +32,14 @@ SOURCES = {".rs", ".py", ".md", ".toml", ".conf", ".yaml", ".js", ".html", ".css
 @cache
 def files():
     """Every file here that somebody wrote, by its path."""
-    left_out = {".git", "target", ".venv", "node_modules", "__pycache__", ".demo"}
+    within = {".git", ".venv", "node_modules", "__pycache__", ".demo"}
+    # Built files; further down, a folder of this name is one of ours.
+    left_out = within | {"target"}
     return {
         str(path.relative_to(ROOT)): path
         for folder in [ROOT, *(entry for entry in ROOT.iterdir() if entry.is_dir() and entry.name not in left_out)]
         for path in (folder.rglob("*") if folder != ROOT else ROOT.glob("*"))
-        if path.is_file() and not left_out & set(path.relative_to(ROOT).parts) and path.suffix in SOURCES
+        if path.is_file() and not within & set(path.relative_to(ROOT).parts) and path.suffix in SOURCES
     }
 
 

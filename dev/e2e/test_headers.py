@@ -210,7 +210,7 @@ def test_what_is_not_http_gets_no_page_and_does_no_harm(request_bytes, site):
     assert site.get("/healthz").status_code == 200
 
 
-def test_static_files_are_kept_for_ever_and_sent_compressed(site):
+def test_static_files_are_kept_forever_and_sent_compressed(site):
     page = site.get("/").text
     addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
     assert len(addresses) >= 3

@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_stops_the_start_and_says_which_setting(told, tmp_p
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:9464", "[::]:9464", "192.0.2.1:9464", "9464"])
-def test_an_address_that_others_can_reach_is_refused_with_the_other_faults(told, tmp_path, address):
+def test_an_address_that_others_can_reach_is_refused_with_the_other_errors(told, tmp_path, address):
     site, _ = told
     code, log = ended(start_web(site, tmp_path, WARDPOST_METRICS_LISTEN=address, WARDPOST_SESSION_IDLE_MINUTES="31"))
     assert code == 78

@@ -156,7 +156,7 @@ def test_killed_at_any_moment_one_of_the_keys_opens_it_and_nothing_is_lost(seede
         after, kept = rekeying.rows(key)
         assert after[: len(rows)] == rows and kept == messages
         for path in rekeying.folder.iterdir():
-            assert MARKER not in path.read_bytes(), f"{path} holds a message in clear"
+            assert MARKER not in path.read_bytes(), f"{path} holds a message in plaintext"
         rekeying.rekey().expect(0)
         assert rekeying.left_over() == [] and rekeying.opens_with() == NEW_KEY
         assert len(rekeying.rows(NEW_KEY)[0]) == len(rows) + 1

@@ -18,7 +18,7 @@ CAN_FAIL = {"openat", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "ftr
 
 
 class Scene:
-    """A database of a killed program, with a log, which is made anew for each run."""
+    """A database of a killed program, with a log, which is made again for each run."""
 
     def __init__(self, folder):
         self.database = folder / "data" / "wardpost.db"
@@ -89,8 +89,8 @@ def test_killed_before_any_system_call_one_of_the_keys_opens_it(scene):
             assert len(got_to) == call.number, "it took another way"
             assert scene.check() == (NEW_KEY if index > rename else KEY)
             scene.next_run_succeeds()
-        except AssertionError as fault:
-            raise AssertionError(f"killed before {call}: {fault}") from fault
+        except AssertionError as failed:
+            raise AssertionError(f"killed before {call}: {failed}") from failed
 
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
@@ -112,5 +112,5 @@ def test_a_system_call_that_fails_leaves_it_under_the_key_that_is_told(scene, er
                 left = [name for name in scene.rekeying.left_over() if "rekeying" in name]
                 assert left == [] or call.name == "unlink", left
             scene.next_run_succeeds()
-        except AssertionError as fault:
-            raise AssertionError(f"{error} at {call}: {fault}") from fault
+        except AssertionError as failed:
+            raise AssertionError(f"{error} at {call}: {failed}") from failed

@@ -45,7 +45,7 @@ def arguments(text, macro):
         yield text[call.end() : end]
 
 
-def loud_lines():
+def error_lines():
     """What every line at the level ERROR says that has no alarm's name, as far as it is the same each time."""
     for path, text in sources():
         for inside in arguments(text, "error"):
@@ -63,7 +63,7 @@ def plain(text):
 
 def test_there_is_something_to_look_for():
     assert {"BACKUP_FAILED", "DRILL_FAILED", "SECURITY_ALERT", "DATABASE_KEY_CHANGED"} <= set(alarms())
-    assert len(list(loud_lines())) > 30
+    assert len(list(error_lines())) > 30
 
 
 @pytest.mark.parametrize("alarm", alarms())
@@ -79,7 +79,7 @@ def test_the_way_to_restore_a_backup_comes_first():
 
 
 def test_every_line_at_error_is_in_the_runbook():
-    assert [line for line in loud_lines() if plain(line.split(": ", 1)[1]) not in plain(RUNBOOK)] == []
+    assert [line for line in error_lines() if plain(line.split(": ", 1)[1]) not in plain(RUNBOOK)] == []
 
 
 @pytest.mark.parametrize("page", [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))], ids=lambda page: str(page.relative_to(ROOT)))

@@ -14,11 +14,11 @@ from support.outside_checkers import INFORMATIONAL, Scan, judge_headers
 from support.site import Site
 from support.visitor import Visitor
 
-# What wapiti may say of this site, by (kind, path, parameter), and why it is no fault: docs/SECURITY.md says the same.
+# What wapiti may say of this site, by (kind, path, parameter), and why it is no error: docs/SECURITY.md says the same.
 EXPLAINED = {
     ("Secure Flag cookie", "/", ""): "at http on loopback no cookie asks for TLS, since WebKit would keep none; behind TLS: test_headers.py",
 }
-# What drHEADer may say of a reply, by its rule, and why that is no fault: docs/SECURITY.md says the same.
+# What drHEADer may say of a reply, by its rule, and why that is no error: docs/SECURITY.md says the same.
 EXPLAINED_HEADERS = {
     "Cache-Control": "it wants max-age=0 beside no-store, which keeps nothing that could have an age; static files are kept on purpose",
     "Referrer-Policy": "same-origin tells nobody else anything, and `no-referrer` would make forms come from the origin null",
@@ -33,7 +33,7 @@ EXPLAINED_HEADERS = {
 
 def unexplained(scan, explained=EXPLAINED):
     return sorted(
-        f"{found.kind} {found.path} {found.parameter}: {found.words}"
+        f"{found.kind} {found.path} {found.parameter}: {found.text}"
         for found in scan.findings()
         if found.level > INFORMATIONAL and (found.kind, found.path, found.parameter) not in explained
     )
@@ -108,7 +108,7 @@ def test_a_scanner_finds_holes_where_there_are_some(tmp_path):
         "Reflected Cross Site Scripting", "Open Redirect", "CRLF Injection", "Cross Site Request Forgery",
         "Content Security Policy Configuration", "Secure Flag cookie", "HttpOnly Flag cookie",
     }, kinds
-    # What is explained of our site is a fault of this one.
+    # What is explained of our site is a finding about this one.
     assert len(unexplained(scan, explained={})) >= len(kinds)
 
 

@@ -1,4 +1,4 @@
-"""What is in the secret is checked before anything is written: every fault at once, by its key and never by its value."""
+"""What is in the secret is checked before anything is written: every error at once, by its key and never by its value."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_every_fault_is_named_at_once(program):
     )
     run = program.run().expect(CONFIGURATION, "MORE", "NOT LEGAL", *REQUIRED)
     assert not program.env_file.exists()
-    assert len([line for line in run.err.splitlines() if '"ERROR"' in line]) >= 6, "each fault in a line of its own"
+    assert len([line for line in run.err.splitlines() if '"ERROR"' in line]) >= 6, "each error in a line of its own"
 
 
 def test_a_secret_that_is_not_utf8_is_refused(program):

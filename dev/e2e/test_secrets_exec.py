@@ -124,7 +124,7 @@ def test_the_help_shows_an_example(program):
 
 @pytest.mark.parametrize("level", ["trace", "trace,aws_config=trace,aws_smithy_runtime=trace,aws_sigv4=trace"])
 @pytest.mark.parametrize("arguments", [[], ["--check"], ["--exec", "true"]], ids=["write", "check", "exec"])
-def test_at_the_loudest_no_secret_and_no_credential_is_said(tmp_path, arguments, level):
+def test_at_the_most_verbose_no_secret_and_no_credential_is_said(tmp_path, arguments, level):
     metadata = FakeMetadata()
     secret = good_secret(EXTRA_KEY=NASTY)
     secrets_manager = FakeSecretsManager(
@@ -144,7 +144,7 @@ def test_at_the_loudest_no_secret_and_no_credential_is_said(tmp_path, arguments,
     try:
         run = program.run(*arguments)
         assert run.code == (FAILED if "--check" in arguments else DONE), run.said
-        assert any(line["level"] == "DEBUG" or line["level"] == "TRACE" for line in log_lines(run.err)), "not that loud"
+        assert any(line["level"] == "DEBUG" or line["level"] == "TRACE" for line in log_lines(run.err)), "not that verbose"
     finally:
         metadata.stop()
         secrets_manager.stop()

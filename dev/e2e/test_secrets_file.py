@@ -60,12 +60,12 @@ def test_a_new_owner_is_a_change_though_the_secret_is_none(program):
 
 
 @AS_ROOT
-def test_whoever_is_not_root_cannot_give_it_away_and_is_told(program):
+def test_a_user_who_is_not_root_cannot_give_it_away_and_is_told(program):
     folder = program.env_file.parent
     user = pwd.getpwnam(OTHER_USER)
     for path in (program.source, folder):
         os.chown(path, user.pw_uid, user.pw_gid)
-    # Whoever runs it must get there: pytest's folders are root's alone.
+    # The user who runs it must get there: pytest's folders are root's alone.
     for parent in folder.parents:
         if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
             parent.chmod(0o711)

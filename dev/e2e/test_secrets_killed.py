@@ -89,8 +89,8 @@ def test_killed_before_any_system_call_there_is_the_old_file_or_the_new_one(scen
             assert [done.name for done in got_to] == [done.name for done in planned[: index + 1]], "it took another way"
             assert scene.state() == ("new" if index > rename else "old")
             scene.next_run_succeeds()
-        except AssertionError as fault:
-            raise AssertionError(f"killed before {call}: {fault}") from fault
+        except AssertionError as failed:
+            raise AssertionError(f"killed before {call}: {failed}") from failed
 
 
 # What no kernel ever fails for a file that is open; the libraries take it for a bug of ours, and panic.
@@ -121,5 +121,5 @@ def test_a_system_call_that_fails_leaves_the_old_file_or_the_new_one_and_nothing
             left = [name for name in scene.program.left_beside() if name != STALE]
             assert left == [], "a temporary file stayed"
             scene.next_run_succeeds()
-        except AssertionError as fault:
-            raise AssertionError(f"{error} at {call}: {fault}") from fault
+        except AssertionError as failed:
+            raise AssertionError(f"{error} at {call}: {failed}") from failed

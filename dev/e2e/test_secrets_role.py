@@ -75,7 +75,7 @@ def test_a_metadata_service_that_appears_after_five_seconds_is_waited_for(instan
 
 @pytest.mark.parametrize("status", [500, 503, 401, 429])
 def test_a_metadata_service_in_trouble_is_asked_again(instance, status):
-    machine = instance(troubles=[status] * 4)
+    machine = instance(failures=[status] * 4)
     machine.program.run().expect(DONE)
     assert machine.program.written() == machine.secret
 
@@ -99,8 +99,8 @@ def test_a_role_that_is_attached_late_is_waited_for(instance):
     ("metadata", "words"),
     [
         ({"role": None}, ["the instance has no role", "instance profile", "secretsmanager:GetSecretValue"]),
-        ({"troubles": [403] * 1000}, ["IMDS is disabled", "the metadata service"]),
-        ({"troubles": [500] * 1000}, ["metadata service"]),
+        ({"failures": [403] * 1000}, ["IMDS is disabled", "the metadata service"]),
+        ({"failures": [500] * 1000}, ["metadata service"]),
         ({"slow": 30}, ["metadata service"]),
         ({"open_after": 3600}, ["no metadata service answers", "AWS_PROFILE", "file:///"]),
     ],

@@ -163,7 +163,7 @@ def test_keys_that_are_wrong_are_not_tried_again(from_endpoint):
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         aws.THROTTLED,
         aws.refuse(429, "TooManyRequestsException", "Slow down"),
@@ -176,9 +176,9 @@ def test_keys_that_are_wrong_are_not_tried_again(from_endpoint):
     ],
     ids=["throttled", "429", "500", "503", "a captive portal", "reset", "the clock is behind", "token expired"],
 )
-def test_what_passes_is_waited_for(from_endpoint, trouble):
+def test_what_passes_is_waited_for(from_endpoint, failure):
     secret = good_secret()
-    endpoint, program = from_endpoint(trouble, trouble, serve(secret))
+    endpoint, program = from_endpoint(failure, failure, serve(secret))
     program.hide_secret(secret)
     run = program.run().expect(DONE, aws.VERSION)
     assert program.written() == secret
@@ -187,7 +187,7 @@ def test_what_passes_is_waited_for(from_endpoint, trouble):
 
 
 @pytest.mark.parametrize(
-    ("trouble", "words"),
+    ("failure", "words"),
     [
         (aws.THROTTLED, ["ThrottlingException"]),
         (aws.BROKEN, ["status 500", "InternalServiceError"]),
@@ -197,9 +197,9 @@ def test_what_passes_is_waited_for(from_endpoint, trouble):
     ],
     ids=["throttled", "500", "reset", "the clock is behind", "a captive portal"],
 )
-def test_what_does_not_pass_in_time_keeps_the_last_good_file(from_endpoint, trouble, words):
+def test_what_does_not_pass_in_time_keeps_the_last_good_file(from_endpoint, failure, words):
     secret = good_secret()
-    endpoint, program = from_endpoint(serve(secret), trouble)
+    endpoint, program = from_endpoint(serve(secret), failure)
     program.hide_secret(secret)
     program.run().expect(DONE)
     before = program.env_file.stat()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.audit_chain import check_copy
-from support.database_program import DatabaseProgram, database_id, loud_lines, seed, select
+from support.database_program import DatabaseProgram, database_id, error_lines, seed, select
 from support.moto_server import MotoServer
 from support.shipper import Shipper, lines_of
 from support.site import Site
@@ -199,13 +199,13 @@ def test_an_alarm_that_stands_in_the_log_is_raised_again_also_while_the_copy_is_
     web.run("emergency-access", "grant", member, "--reason", "the provider is down", "--minutes", "30", "--json").expect(0)
     service = Shipper(path, f"file://{tmp_path}/not/there/audit.jsonl").start()
     try:
-        alarms = lambda: [line for line in loud_lines(service.log_text()) if "alarm" in line]
+        alarms = lambda: [line for line in error_lines(service.log_text()) if "alarm" in line]
         (alarm,) = wait_until("the alarm is raised", alarms)
         ((row,),) = select(path, "SELECT id FROM audit_log WHERE action = 'SECURITY_ALERT'")
         assert row > 5000
         assert (alarm["alarm"], alarm["kind"], alarm["rows"]) == ("SECURITY_ALERT", "emergency_access_granted", 1)
         assert int(alarm["row"]) == row and member not in json.dumps(alarm)
-        wait_until("it has tried again", lambda: len(loud_lines(service.log_text())) > 1)
+        wait_until("it has tried again", lambda: len(error_lines(service.log_text())) > 1)
         (tmp_path / "not" / "there").mkdir(parents=True)
         wait_until("every row is there", lambda: len(lines_of(tmp_path / "not" / "there" / "audit.jsonl")) >= row, 60)
         assert len(alarms()) == 1, "each row once"

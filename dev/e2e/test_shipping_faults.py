@@ -10,7 +10,7 @@ import pytest
 from support import fake_cloudwatch as cloud
 from support.audit_chain import check_copy
 from support.clock import Clock
-from support.database_program import loud_lines, open_database, seed
+from support.database_program import error_lines, open_database, seed
 from support.fake_cloudwatch import FakeCloudWatch, refuse
 from support.shipper import Shipper, lines_of
 from support.small_disk import fill, small_disk
@@ -46,7 +46,7 @@ def all_arrive(shipper, server, seconds=90):
 
 
 THROTTLED = refuse(400, "ThrottlingException", "Rate exceeded")
-TROUBLES = {
+FAILURES = {
     "throttled": [THROTTLED] * 2,
     "unavailable": [refuse(503, "ServiceUnavailableException"), refuse(500, "InternalFailure")],
     "cut off before": [cloud.cut_off] * 2,
@@ -67,12 +67,12 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_every_row_is_there_after(trouble, database, endpoint):
-    server = endpoint(*TROUBLES[trouble])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_every_row_is_there_after(failure, database, endpoint):
+    server = endpoint(*FAILURES[failure])
     shipper = Shipper(database, GROUP, **server.settings())
     log = all_arrive(shipper, server)
-    assert not server.plan, "the trouble never came"
+    assert not server.plan, "the failure never came"
     assert shipper.status()["quarantined"] == 0
     assert "panic" not in log
 
@@ -181,7 +181,7 @@ def test_an_outage_is_told_and_written_down(settings, words, database, endpoint)
 def test_an_outage_is_told_once_a_minute_and_its_end_too(database, endpoint):
     server = endpoint(*[THROTTLED] * 4)
     log = all_arrive(Shipper(database, GROUP, **server.settings()), server)
-    assert len(loud_lines(log)) == 1, log
+    assert len(error_lines(log)) == 1, log
     assert "ThrottlingException" in log and "rows get through again" in log
     # Pauses grow: half a second at most, then one, two, four.
     gaps = [after - before for before, after in zip(server.put_times[:5], server.put_times[1:5])]
@@ -220,7 +220,7 @@ def test_asked_to_stop_it_finishes_what_is_in_hand(database, endpoint):
     assert cursor == len(server.lines()) > 0
 
 
-def test_asked_to_stop_it_does_not_wait_for_ever(database, endpoint):
+def test_asked_to_stop_it_does_not_wait_forever(database, endpoint):
     server = endpoint(cloud.slow(60), cloud.slow(60))
     shipper = Shipper(database, GROUP, **server.settings())
     service = shipper.start()

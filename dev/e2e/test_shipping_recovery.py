@@ -1,4 +1,4 @@
-"""What log-shipper says of trouble, and that it needs nobody to start it again once the trouble is mended."""
+"""What log-shipper says of an outage, and that it needs nobody to start it again once that is over."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from support import fake_cloudwatch as cloud
 from support.audit_chain import check_copy
-from support.database_program import loud_lines, seed
+from support.database_program import error_lines, seed
 from support.fake_cloudwatch import KEY_ID, SECRET_KEY, FakeCloudWatch, refuse
 from support.shipper import Shipper
 from support.waiting import wait_until
@@ -37,7 +37,7 @@ def test_trouble_that_comes_and_goes_is_told_once_a_minute_too(database, endpoin
     finally:
         assert service.stop() == 0
     assert not endpoint.plan, "it was throttled less often than planned"
-    assert len(loud_lines(service.log_text())) == 1, service.log_text()
+    assert len(error_lines(service.log_text())) == 1, service.log_text()
     assert service.log_text().count("rows get through again") == 1
     check_copy(endpoint.lines(), ROWS)
 
@@ -74,8 +74,8 @@ def test_with_a_clock_that_the_service_does_not_share_nothing_is_given_up_and_al
     service = shipper.start()
     try:
         wait_until("it says what is wrong", lambda: "see that this machine's clock is right" in service.log_text())
-        # The log hears of it before the books do.
-        wait_until("the books have it", lambda: shipper.status()["last_error"])
+        # The log tells it before the shipping state does.
+        wait_until("the shipping state has it", lambda: shipper.status()["last_error"])
         status = shipper.status()
         assert (status["cursor"], status["quarantined"], len(endpoint.lines())) == (0, 0, 0)
         assert "clock" in status["last_error"]["error"]
@@ -87,7 +87,7 @@ def test_with_a_clock_that_the_service_does_not_share_nothing_is_given_up_and_al
 
 
 @pytest.mark.parametrize(
-    "days, words", [(30, "for too short a time"), (None, "for ever"), (365, None), (731, None)]
+    "days, words", [(30, "for too short a time"), (None, "forever"), (365, None), (731, None)]
 )
 def test_a_group_that_keeps_rows_for_another_time_is_told(days, words, database, endpoint):
     endpoint.groups["wardpost/audit"]["retention"] = days

@@ -61,7 +61,7 @@ def test_a_forged_restore_does_not_lead_verify_to_another_copy(shipper):
 
 def test_a_forged_restore_is_named_with_what_it_would_hide(shipper):
     row = forge(shipper)
-    # The head that it names is that of the changed log. Nothing of the old rows' own faults is hidden by it.
+    # The head that it names is that of the changed log. Nothing of the old rows' own differences is hidden by it.
     assert found(shipper) == [*[("changed", number) for number in range(20, NEWEST + 1)], ("head_unknown", row)]
     shipper.run("verify").expect(1, "row 20 is not the row that was shipped", "never had", "NOT PROVED")
 

@@ -1,4 +1,4 @@
-"""What `log-shipper verify` is for: whoever changes the log here or the copy there is found, and the row is named."""
+"""What `log-shipper verify` is for: anyone who changes the log here or the copy there is found, and the row is named."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def shipped(tmp_path_factory):
 
 @pytest.fixture
 def shipper(shipped, tmp_path):
-    """The same to spoil. The books know a copy by its address, so both go where the first ones were."""
+    """The same to spoil. The shipping state knows a copy by its address, so both go where the first ones were."""
     database = copy_database(shipped / "wardpost.db", tmp_path / "wardpost.db")
     shutil.copyfile(shipped / "audit.jsonl", tmp_path / "audit.jsonl")
     connection = open_database(database)

@@ -142,7 +142,7 @@ def test_backups_go_to_another_disk_where_the_runbook_lets_them(installed):
 
 
 def test_a_backup_tells_under_which_version_of_the_secret_it_was_made(installed):
-    """Whoever opens it in a year has to know which key to look for. No program may read the env file itself."""
+    """Anyone who opens it in a year has to know which key to look for. No program may read the env file itself."""
     machine = installed.machine
     wait_for_the_first_drill(installed)
     machine.run("wardpost", "backup-worker", "now")

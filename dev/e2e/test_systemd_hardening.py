@@ -45,7 +45,7 @@ def test_a_service_is_hardly_exposed(installed, unit):
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_a_service_has_limits_and_is_tried_again_for_ever(installed, unit):
+def test_a_service_has_limits_and_is_tried_again_forever(installed, unit):
     names = ("MemoryMax", "MemorySwapMax", "TasksMax", "LimitNOFILE", "LogRateLimitIntervalUSec", "LogRateLimitBurst")
     more = ("LimitCORE", "StartLimitIntervalUSec", "Restart", "RestartUSec", "WatchdogUSec", "Type")
     asked = [f"--property={name}" for name in (*names, *more)]

@@ -26,7 +26,7 @@ def wait_for_others(machine, before, seconds=UNIT_SECONDS):
         changed = all(now[unit] not in (None, before[unit]) for unit in before)
         return changed and all(machine.show(unit, "ActiveState") == "active" for unit in before)
 
-    wait_until(f"{', '.join(before)} run anew", all_changed, seconds)
+    wait_until(f"{', '.join(before)} run again", all_changed, seconds)
 
 
 @pytest.mark.parametrize("unit", PROGRAMS)
@@ -56,7 +56,7 @@ def test_programs_that_hang_are_started_again(installed):
     assert "watchdog" in machine.journal(*PROGRAMS).casefold()
 
 
-def test_whoever_asks_while_the_site_cannot_start_is_answered_once_it_can(installed):
+def test_a_request_while_the_site_cannot_start_is_answered_once_it_can(installed):
     """The socket stays, however often the service behind it fails."""
     machine, unit = installed.machine, "wardpost-web.service"
     with SteadyAskers(f"{installed.address}/healthz") as askers:
@@ -95,7 +95,7 @@ def test_a_changed_secret_is_taken_over_and_no_request_is_lost(installed):
     # Not in the assertion itself, which would say the value when it fails.
     taken_over = f"APP_SECRET={changed['APP_SECRET']}" in environment
     assert taken_over, "web runs with another APP_SECRET than the new one"
-    assert visitor.get("/messages").status_code == 200, "whoever was signed in still is"
+    assert visitor.get("/messages").status_code == 200, "who was signed in still is"
     installed.secret = changed
 
     # Nothing has changed since: nothing is started again.
@@ -120,7 +120,7 @@ def test_another_database_key_is_not_taken_over(installed):
 
 
 def test_the_database_gets_another_key_while_people_keep_asking(installed):
-    """docs/KEY-ROTATION.md, DB_ENCRYPTION_KEY, from step 3 on: nobody starts a program meanwhile, whoever knocks."""
+    """docs/KEY-ROTATION.md, DB_ENCRYPTION_KEY, from step 3 on: nobody starts a program meanwhile, and no connection does."""
     machine = installed.machine
     number = Visitor(installed, "amina").send("Sent under the old key")
     old, new = installed.secret, secrets.token_hex(32)

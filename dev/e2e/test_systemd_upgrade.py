@@ -57,7 +57,7 @@ def test_the_data_and_the_settings_of_the_version_before_are_taken_over(installe
     rows = len(amina.audit())
     machine.systemctl("stop", "wardpost.target", "wardpost-*")
     leave_it_as_the_first_version_did(machine.root / DATABASE, installed.secret["DB_ENCRYPTION_KEY"])
-    # SQLite makes its companions anew, and whoever opens the file next is another user.
+    # SQLite makes its companion files again, and the next one to open the file is another user.
     machine.run("sh", "-c", f"rm -f /{DATABASE}-wal /{DATABASE}-shm")
     own = {path: (machine.root / path).read_text() for path in ("etc/wardpost/wardpost.env", "etc/wardpost/aws.env")}
 

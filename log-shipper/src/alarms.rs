@@ -37,7 +37,7 @@ impl Alarms {
 
     /// Raises a line for each kind of row among these, which come in their order, however many there are of it.
     pub(crate) fn read(&mut self, rows: &[AuditEvent]) {
-        for Alarm { action, kind, rows, newest } in self.news(rows) {
+        for Alarm { action, kind, rows, newest } in self.due(rows) {
             let (row, written) = (newest.id, newest.at.to_rfc3339());
             if action == Action::BackupFailed {
                 let alarm = Action::BackupFailed.as_str();
@@ -60,7 +60,7 @@ impl Alarms {
         }
     }
 
-    fn news<'r>(&mut self, rows: &'r [AuditEvent]) -> Vec<Alarm<'r>> {
+    fn due<'r>(&mut self, rows: &'r [AuditEvent]) -> Vec<Alarm<'r>> {
         let mut alarms: Vec<Alarm<'r>> = Vec::new();
         for row in rows.iter().filter(|row| row.id > self.told_to) {
             let Some(action) = TOLD.into_iter().find(|action| row.action == action.as_str()) else { continue };
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn told(alarms: &mut Alarms, rows: &[AuditEvent]) -> Vec<(Action, String, usize, i64)> {
-        let told = alarms.news(rows).into_iter();
+        let told = alarms.due(rows).into_iter();
         told.map(|alarm| (alarm.action, alarm.kind, alarm.rows, alarm.newest.id.get())).collect()
     }
 

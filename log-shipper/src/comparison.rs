@@ -8,9 +8,9 @@ use store::{AuditId, Hash, Timestamp};
 use crate::config::AUDIT_RETENTION_DAYS;
 use crate::event::{Assembly, Parsed, ShippedEvent, parse};
 use crate::lineage::{self, JudgedStream, Role, StreamFacts, Wanted};
+use crate::report::{Difference, Kind, Report, StreamReport};
 use crate::scope::Scope;
 use crate::stream_rows::StreamRows;
-use crate::verify::{Difference, Kind, Report, StreamReport};
 
 /// Differences that are listed; more are only counted.
 pub const LISTED: usize = 1_000;
@@ -143,7 +143,7 @@ impl Comparison {
             Role::Current | Role::Before | Role::GivenUp => rows.report(report, judged, &self.scope),
             Role::Unexplained | Role::PastRetention | Role::NotAsked => (0, None),
         };
-        if judged.role == Role::Unexplained && !judged.is_faulty() {
+        if judged.role == Role::Unexplained && !judged.fails_verification() {
             report.differences.push(Difference::unexplained(&judged.name));
         }
         if judged.role == Role::Current {
@@ -152,7 +152,7 @@ impl Comparison {
         }
         report.given_up_by_restores += given_up.map_or(0, |rows| rows.rows);
         // A restore that is not in the copy is told by its difference; the local log's own stream is always told.
-        if rows.facts.is_there || judged.role == Role::Current || judged.is_faulty() {
+        if rows.facts.is_there || judged.role == Role::Current || judged.fails_verification() {
             report.streams.push(StreamReport::of(judged, checked, given_up));
         }
     }

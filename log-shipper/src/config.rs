@@ -20,7 +20,7 @@ pub struct Config {
     pub application_sink: Option<SinkAddress>,
 }
 
-/// The settings and where each came from, or every fault at once.
+/// The settings and where each came from, or every error at once.
 pub fn read(mut settings: Settings) -> Read<Config> {
     let database_path = database::path(&mut settings);
     let database = DatabaseSettings::read(&mut settings);
@@ -29,7 +29,7 @@ pub fn read(mut settings: Settings) -> Read<Config> {
     if let (Some(audit), Some(Some(application))) = (&audit_sink, &application_sink)
         && audit.to_string() == application.to_string()
     {
-        settings.fault("WARDPOST_APPLICATION_SINK", "must be another place than WARDPOST_AUDIT_SINK");
+        settings.add_error("WARDPOST_APPLICATION_SINK", "must be another place than WARDPOST_AUDIT_SINK");
     }
     for (name, sink) in [
         ("WARDPOST_AUDIT_SINK", audit_sink.as_ref()),
@@ -38,7 +38,7 @@ pub fn read(mut settings: Settings) -> Read<Config> {
         if let (Some(SinkAddress::File { path, .. }), Some(database)) = (sink, &database_path)
             && path == database
         {
-            settings.fault(name, "must be another file than WARDPOST_DB");
+            settings.add_error(name, "must be another file than WARDPOST_DB");
         }
     }
     settings.finish(move || {

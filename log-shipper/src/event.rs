@@ -1,16 +1,15 @@
 //! An audit row as it is shipped: one line of JSON with exactly the fields that its hash covers, and the hash.
 //!
-//! Whoever has a copy of the lines and the description of the hash (`store`'s `chain_hash`) can recompute the chain
+//! Anyone who has a copy of the lines and the description of the hash (`store`'s `chain_hash`) can recompute the chain
 //! with nothing else at hand. The details stand in the line byte for byte as they are stored. What stands beside the row of
 //! somebody by name is in the line as well, with its salt, as long as it is there: the details carry its hash.
 
-use std::collections::BTreeMap;
+mod read;
 
-use serde::{Deserialize, Serialize};
+pub use read::{Assembly, EventPart, Parsed, ShippedEvent, parse};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use store::{AuditEvent, AuditId, Hash, HashedFields, PersonId, Personal, Timestamp, chain_hash};
-
-use crate::about::About;
+use store::{AuditEvent, AuditId, PersonId, Personal, Timestamp};
 
 /// The version of this format.
 const SCHEMA: u32 = 1;
@@ -32,7 +31,7 @@ pub struct LogIdentity {
 
 /// Why an event carries another time than its row's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restamp {
+pub enum TimestampOverride {
     /// The row is older than the service takes.
     Late(Timestamp),
     /// The row's clock ran ahead of the service's.
@@ -79,7 +78,7 @@ impl<'a> Details<'a> {
 }
 
 /// The line of a row.
-pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> String {
+pub fn render(row: &AuditEvent, log: &LogIdentity, time_override: Option<TimestampOverride>) -> String {
     let personal = row.personal.as_ref();
     to_text(&Line {
         timestamp: &row.at.to_rfc3339(),
@@ -93,17 +92,17 @@ pub fn render(row: &AuditEvent, log: &LogIdentity, restamp: Option<Restamp>) -> 
         database_id: &log.database_id,
         stream: &log.stream,
         schema: SCHEMA,
-        late: matches!(restamp, Some(Restamp::Late(_))),
-        ahead: matches!(restamp, Some(Restamp::Ahead(_))),
-        shipped_at: shipped_at(restamp),
+        late: matches!(time_override, Some(TimestampOverride::Late(_))),
+        ahead: matches!(time_override, Some(TimestampOverride::Ahead(_))),
+        shipped_at: shipped_at(time_override),
         personal: personal.map(|personal| Details::of(&personal.details)),
         personal_salt: personal.map(Personal::salt_hex),
     })
 }
 
-fn shipped_at(restamp: Option<Restamp>) -> Option<String> {
-    restamp.map(|restamp| match restamp {
-        Restamp::Late(at) | Restamp::Ahead(at) => at.to_rfc3339(),
+fn shipped_at(time_override: Option<TimestampOverride>) -> Option<String> {
+    time_override.map(|time_override| match time_override {
+        TimestampOverride::Late(at) | TimestampOverride::Ahead(at) => at.to_rfc3339(),
     })
 }
 
@@ -132,7 +131,7 @@ pub fn split(
     line: String,
     row: &AuditEvent,
     log: &LogIdentity,
-    restamp: Option<Restamp>,
+    time_override: Option<TimestampOverride>,
     longest: usize,
 ) -> Vec<String> {
     if line.len() <= longest {
@@ -146,7 +145,7 @@ pub fn split(
         schema: SCHEMA,
         part,
         parts,
-        shipped_at: shipped_at(restamp),
+        shipped_at: shipped_at(time_override),
         text,
     };
     // As if there were as many parts as can be: no number is then longer than was counted.
@@ -176,163 +175,6 @@ fn escaped_len(character: char) -> usize {
         '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
         '\0'..='\u{1f}' => LONGEST_ESCAPE,
         other => other.len_utf8(),
-    }
-}
-
-/// A line that was read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parsed {
-    /// A whole event.
-    Whole(Box<ShippedEvent>),
-    /// A part of one.
-    Part(EventPart),
-}
-
-impl Parsed {
-    /// The stream that the line names.
-    pub fn stream(&self) -> &str {
-        match self {
-            Parsed::Whole(event) => &event.stream,
-            Parsed::Part(part) => &part.stream,
-        }
-    }
-}
-
-/// An event that was read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShippedEvent {
-    /// The row's number.
-    pub id: AuditId,
-    /// The log that it belongs to.
-    pub stream: String,
-    /// The hash that the event claims.
-    pub hash: Hash,
-    /// What its own fields hash to.
-    pub recomputed: Hash,
-    /// What it says that `verify` needs to know.
-    pub about: Option<Box<About>>,
-    /// Whether what it says of somebody by name is what its details carry the hash of. Where it says nothing, it was erased
-    /// before the row was shipped.
-    pub personal_holds: bool,
-}
-
-/// A part of an event that was read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventPart {
-    /// The row's number.
-    pub id: AuditId,
-    /// The log that it belongs to.
-    pub stream: String,
-    /// The row's hash.
-    pub hash: Hash,
-    /// 1, 2, 3, ...
-    pub part: usize,
-    /// How many there are.
-    pub parts: usize,
-    /// When the row was sent under another time than its own, if it was.
-    pub shipped_at: Option<String>,
-    /// The piece of the event's line.
-    pub text: String,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    id: i64,
-    hash: String,
-    stream: String,
-    schema: u32,
-    part: Option<usize>,
-    parts: Option<usize>,
-    text: Option<String>,
-    shipped_at: Option<String>,
-    #[serde(default)]
-    timestamp: String,
-    user_id: Option<i64>,
-    #[serde(default)]
-    action: String,
-    #[serde(borrow)]
-    details: Option<&'a RawValue>,
-    ip_address: Option<String>,
-    previous_hash: Option<String>,
-    #[serde(borrow)]
-    personal: Option<&'a RawValue>,
-    personal_salt: Option<String>,
-}
-
-/// Reads a line back. `None` where it is not one of this format.
-pub fn parse(line: &str) -> Option<Parsed> {
-    let read: Envelope<'_> = serde_json::from_str(line).ok()?;
-    let (id, hash) = (AuditId::new(read.id)?, Hash::parse(&read.hash)?);
-    if read.schema != SCHEMA {
-        return None;
-    }
-    if let (Some(part), Some(parts), Some(text)) = (read.part, read.parts, read.text) {
-        let in_range = (1..=parts).contains(&part);
-        let (stream, shipped_at) = (read.stream, read.shipped_at);
-        return in_range.then_some(Parsed::Part(EventPart { id, stream, hash, part, parts, shipped_at, text }));
-    }
-    let person = match read.user_id {
-        Some(number) => Some(PersonId::new(number)?),
-        None => None,
-    };
-    let fields = HashedFields {
-        id,
-        at: &read.timestamp,
-        person,
-        action: &read.action,
-        details: read.details?.get(),
-        ip: read.ip_address.as_deref(),
-    };
-    let previous_hash = Hash::parse(&read.previous_hash?)?;
-    let recomputed = chain_hash(&previous_hash, &fields);
-    let about = About::of(&fields, previous_hash, recomputed).map(Box::new);
-    let personal_holds = match (read.personal, read.personal_salt) {
-        (None, None) => true,
-        (Some(personal), Some(salt)) => {
-            Personal::from_hex(&salt, personal.get()).is_some_and(|it| it.is_of(fields.details))
-        }
-        _ => false,
-    };
-    Some(Parsed::Whole(Box::new(ShippedEvent { id, stream: read.stream, hash, recomputed, about, personal_holds })))
-}
-
-/// Puts the parts of oversize events together again, in whatever order and however often they come.
-#[derive(Default)]
-pub struct Assembly {
-    waiting: BTreeMap<Cut, BTreeMap<usize, String>>,
-}
-
-/// One way in which a row was cut: sent again under another time, its parts are others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Cut {
-    stream: String,
-    row: AuditId,
-    hash: String,
-    parts: usize,
-    shipped_at: Option<String>,
-}
-
-impl Assembly {
-    /// Takes a part; gives the event once its last part is there. Parts that make no event give an error.
-    pub fn add(&mut self, part: EventPart) -> Result<Option<ShippedEvent>, (String, AuditId)> {
-        let (id, parts) = (part.id, part.parts);
-        let key = Cut { stream: part.stream, row: id, hash: part.hash.to_string(), parts, shipped_at: part.shipped_at };
-        let collected = self.waiting.entry(key.clone()).or_default();
-        collected.insert(part.part, part.text);
-        if collected.len() < parts {
-            return Ok(None);
-        }
-        let line: String = collected.values().map(String::as_str).collect();
-        self.waiting.remove(&key);
-        match parse(&line) {
-            Some(Parsed::Whole(event)) if event.id == id && event.stream == key.stream => Ok(Some(*event)),
-            _ => Err((key.stream, id)),
-        }
-    }
-
-    /// The streams and rows of which parts are left that make no whole; the row may have come whole beside them.
-    pub fn incomplete(&self) -> impl Iterator<Item = (&str, AuditId)> + '_ {
-        self.waiting.keys().map(|cut| (cut.stream.as_str(), cut.row))
     }
 }
 

@@ -74,7 +74,7 @@ pub enum Proof {
 
 impl Proof {
     /// Whether verification fails for it.
-    pub fn is_fault(self) -> bool {
+    pub fn fails_verification(self) -> bool {
         matches!(self, Proof::StreamMissing | Proof::HeadUnknown | Proof::BackupUnknown)
     }
 }
@@ -111,9 +111,9 @@ pub struct JudgedStream {
 }
 
 impl JudgedStream {
-    /// Whether its restore is a fault.
-    pub fn is_faulty(&self) -> bool {
-        self.restore.as_ref().is_some_and(|(_, proof)| proof.is_fault())
+    /// Whether its restore is a difference.
+    pub fn fails_verification(&self) -> bool {
+        self.restore.as_ref().is_some_and(|(_, proof)| proof.fails_verification())
     }
 }
 
@@ -159,7 +159,7 @@ pub fn judge(scope: &Scope, streams: &BTreeMap<String, StreamFacts>) -> Vec<Judg
         let restore = proved.iter().find(|(restore, _)| restore.stream == *name).cloned();
         let own = restore.as_ref().map(|(restore, _)| restore.record.id);
         let newest = facts.last.max(own);
-        let role = if restore.as_ref().is_some_and(|(_, proof)| proof.is_fault()) {
+        let role = if restore.as_ref().is_some_and(|(_, proof)| proof.fails_verification()) {
             Role::Unexplained
         } else if given_up.contains(name) {
             Role::GivenUp
@@ -258,7 +258,9 @@ fn given_up(proved: &[(Restore, Proof)], others: &[&String]) -> BTreeSet<String>
     loop {
         let known: Vec<&RestoreRecord> = proved
             .iter()
-            .filter(|(restore, proof)| !proof.is_fault() && (restore.is_local || found.contains(&restore.stream)))
+            .filter(|(restore, proof)| {
+                !proof.fails_verification() && (restore.is_local || found.contains(&restore.stream))
+            })
             .map(|(restore, _)| &restore.record)
             .collect();
         let is_given_up = |stream: &str| {

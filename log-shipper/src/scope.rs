@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use store::{AuditCopy, AuditId, RestoreRecord, Store, StoreError, Timestamp};
 
+use crate::bound::Bound;
 use crate::sink::Retention;
-use crate::verify::Bound;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -10,7 +10,7 @@ use store::{Action, AuditCopy, AuditEvent, AuditId, Quarantined, Store, StoreErr
 
 use crate::alarms::Alarms;
 use crate::batch::{Age, OutgoingEvent, plan};
-use crate::event::{LONGEST_TEXT, LogIdentity, Restamp, render, split};
+use crate::event::{LONGEST_TEXT, LogIdentity, TimestampOverride, render, split};
 use crate::sink::{Retention, SendError, Sink, Verdict};
 
 /// Rows that are read at once, and bytes of their details: somewhat more than one call takes.
@@ -66,7 +66,7 @@ pub struct Shipper {
 }
 
 impl Shipper {
-    /// A shipper that goes on where the books say the copy ends.
+    /// A shipper that goes on where the shipping state says the copy ends.
     pub async fn new(store: Store, sink: Sink, copy: AuditCopy) -> Result<Shipper, StoreError> {
         let cursor = store.shipping_state(&copy).await?.cursor;
         let log = LogIdentity { database_id: store.database_id().to_owned(), stream: copy.stream.clone() };
@@ -137,7 +137,7 @@ impl Shipper {
         Ok(Step::Moved)
     }
 
-    /// Reads on from the cursor as the books have it.
+    /// Reads on from the cursor of the stored shipping state.
     async fn begin_again(&mut self) {
         self.queue.clear();
         if let Ok(state) = self.store.shipping_state(&self.copy).await {
@@ -149,22 +149,26 @@ impl Shipper {
     fn pending(&self, rows: &[AuditEvent], now: Timestamp) -> VecDeque<Pending> {
         let mut queue = VecDeque::with_capacity(rows.len());
         for row in rows {
-            let restamp = match Age::of(row.at, now) {
+            let time_override = match Age::of(row.at, now) {
                 Age::Fresh => None,
-                Age::Late => Some(Restamp::Late(now)),
-                Age::Ahead => Some(Restamp::Ahead(now)),
+                Age::Late => Some(TimestampOverride::Late(now)),
+                Age::Ahead => Some(TimestampOverride::Ahead(now)),
             };
-            queue.extend(self.pending_row(row, restamp));
+            queue.extend(self.pending_row(row, time_override));
         }
         queue
     }
 
-    fn pending_row(&self, row: &AuditEvent, restamp: Option<Restamp>) -> impl Iterator<Item = Pending> + use<> {
-        let stamp = match restamp {
+    fn pending_row(
+        &self,
+        row: &AuditEvent,
+        time_override: Option<TimestampOverride>,
+    ) -> impl Iterator<Item = Pending> + use<> {
+        let stamp = match time_override {
             None => row.at,
-            Some(Restamp::Late(now) | Restamp::Ahead(now)) => now,
+            Some(TimestampOverride::Late(now) | TimestampOverride::Ahead(now)) => now,
         };
-        let texts = split(render(row, &self.log, restamp), row, &self.log, restamp, LONGEST_TEXT);
+        let texts = split(render(row, &self.log, time_override), row, &self.log, time_override, LONGEST_TEXT);
         let (row, last) = (row.id, texts.len());
         (1..).zip(texts).map(move |(number, text)| Pending {
             event: OutgoingEvent { stamp, text },
@@ -184,9 +188,10 @@ impl Shipper {
         let mut again = VecDeque::new();
         for (row, verdict) in refused {
             let now = Timestamp::now();
-            let restamp = if verdict == Verdict::TooOld { Restamp::Late(now) } else { Restamp::Ahead(now) };
+            let time_override =
+                if verdict == Verdict::TooOld { TimestampOverride::Late(now) } else { TimestampOverride::Ahead(now) };
             if let Some(row) = self.row(row).await? {
-                again.extend(self.pending_row(&row, Some(restamp)));
+                again.extend(self.pending_row(&row, Some(time_override)));
             }
         }
         while !again.is_empty() {

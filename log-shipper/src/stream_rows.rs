@@ -9,9 +9,9 @@ use crate::about::About;
 use crate::comparison::LISTED;
 use crate::event::ShippedEvent;
 use crate::lineage::{JudgedStream, Role, StreamFacts, Wanted};
+use crate::report::{Difference, GivenUpRows, Kind, Report};
 use crate::rows::Rows;
 use crate::scope::Scope;
-use crate::verify::{Difference, GivenUpRows, Kind, Report};
 
 /// What is known of one stream. Rows may stand in several sets: the copy may hold them twice, and differently.
 #[derive(Default)]
@@ -102,23 +102,23 @@ impl StreamRows {
 
     /// Adds what differs; gives how many rows agree, and those that a restore gave up.
     pub fn report(&self, report: &mut Report, judged: &JudgedStream, scope: &Scope) -> (u64, Option<GivenUpRows>) {
-        let mut faults = Faults::default();
+        let mut findings = Findings::default();
         let is_shared = |id: &AuditId| judged.shared_to.is_none_or(|shared| *id <= shared);
         for id in self.altered.iter() {
-            faults.add(Kind::Altered, id, id);
+            findings.add(Kind::Altered, id, id);
         }
         for id in self.different.iter().filter(is_shared) {
-            faults.add(if self.agreed.has(id) { Kind::Conflicting } else { Kind::Changed }, id, id);
+            findings.add(if self.agreed.has(id) { Kind::Conflicting } else { Kind::Changed }, id, id);
         }
         for id in self.gone.iter().filter(is_shared) {
-            faults.add_to_run(Kind::GoneHere, id, id);
+            findings.add_to_run(Kind::GoneHere, id, id);
         }
         let quarantined = self.all_quarantined(judged, scope);
-        let checked = self.report_shared(report, &mut faults, judged, scope, &quarantined);
-        let given_up = self.report_given_up(report, &mut faults, judged, scope, &quarantined);
-        report.more_differences += faults.more;
+        let checked = self.report_shared(report, &mut findings, judged, scope, &quarantined);
+        let given_up = self.report_given_up(report, &mut findings, judged, scope, &quarantined);
+        report.more_differences += findings.more;
         let name = (judged.role != Role::Current).then_some(judged.name.as_str());
-        let listed = faults.listed.iter();
+        let listed = findings.listed.iter();
         report.differences.extend(listed.map(|(kind, id, to)| Difference::of(*kind, Some(*id), Some(*to), name)));
         (checked, given_up)
     }
@@ -137,7 +137,7 @@ impl StreamRows {
     fn report_shared(
         &self,
         report: &mut Report,
-        faults: &mut Faults,
+        findings: &mut Findings,
         judged: &JudgedStream,
         scope: &Scope,
         quarantined: &BTreeSet<AuditId>,
@@ -161,7 +161,7 @@ impl StreamRows {
             } else if id < scope.kept_from {
                 report.older_than_retention += 1;
             } else if !self.seen.has(id) && !quarantined.contains(&id) {
-                faults.add_to_run(Kind::Missing, id, id);
+                findings.add_to_run(Kind::Missing, id, id);
             }
         }
         checked
@@ -172,7 +172,7 @@ impl StreamRows {
     fn report_given_up(
         &self,
         report: &mut Report,
-        faults: &mut Faults,
+        findings: &mut Findings,
         judged: &JudgedStream,
         scope: &Scope,
         quarantined: &BTreeSet<AuditId>,
@@ -189,7 +189,7 @@ impl StreamRows {
                 report.older_than_retention += before.next().get().abs_diff(id.get());
             } else {
                 for (from, to) in gaps(before, id, quarantined) {
-                    faults.add_to_run(Kind::Missing, from, to);
+                    findings.add_to_run(Kind::Missing, from, to);
                 }
             }
             before = id;
@@ -210,15 +210,15 @@ fn gaps(before: AuditId, id: AuditId, quarantined: &BTreeSet<AuditId>) -> Vec<(A
     runs
 }
 
-/// Rows with a fault, single ones or runs of them: as many as are listed of each kind, and how many more.
+/// Rows that differ, single ones or runs of them: as many as are listed of each kind, and how many more.
 #[derive(Default)]
-struct Faults {
+struct Findings {
     listed: Vec<(Kind, AuditId, AuditId)>,
     counts: BTreeMap<Kind, usize>,
     more: u64,
 }
 
-impl Faults {
+impl Findings {
     fn add(&mut self, kind: Kind, from: AuditId, to: AuditId) {
         let count = self.counts.entry(kind).or_default();
         if *count < LISTED {

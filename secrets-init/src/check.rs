@@ -33,7 +33,7 @@ pub(crate) fn run(config: &Config, secret: &Secret, as_json: bool) -> Exit {
     let file = match EnvFile::read(&config.env_file) {
         Ok(file) => file,
         Err(error) => {
-            tracing::warn!(%error, "the env file has to be written anew");
+            tracing::warn!(%error, "the env file has to be written again");
             if as_json {
                 print_out(&json!({ "same": false, "version": secret.version(), "differences": null, "env_file": config.env_file }).to_string());
             }

@@ -14,7 +14,7 @@ pub(crate) struct Config {
     pub(crate) source: Address,
     /// The file to write.
     pub(crate) env_file: PathBuf,
-    /// Whose it shall be; without it, whoever runs this program.
+    /// Whose it shall be; without it, the user who runs this program.
     pub(crate) owner: Option<Owner>,
     /// The names that are taken from the secret; without them, all.
     pub(crate) keys: Option<Vec<String>>,
@@ -29,7 +29,7 @@ pub(crate) struct Owner {
     pub(crate) group: Gid,
 }
 
-/// The settings and where each came from, or every fault at once.
+/// The settings and where each came from, or every error at once.
 pub(crate) fn read(mut settings: Settings) -> Read<Config> {
     let source = settings.or_default("WARDPOST_SECRET", "aws-secretsmanager://wardpost/app-secrets", Address::parse);
     let env_file = settings.or_default("WARDPOST_ENV_FILE", "/run/wardpost/env", parse_path);
@@ -91,8 +91,8 @@ mod tests {
             ("no-such-user:root", "no user no-such-user"),
             ("root:no-such-group", "no group no-such-group"),
         ] {
-            let fault = parse_owner(wrong).unwrap_err();
-            assert!(fault.contains(because), "{wrong}: {fault}");
+            let error = parse_owner(wrong).unwrap_err();
+            assert!(error.contains(because), "{wrong}: {error}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use process::env_file::is_unwritable;
 use zeroize::Zeroizing;
 
-/// What a reader makes of a file: values by name, or `None` where it would complain.
+/// What a reader makes of a file: values by name, or `None` where it would give an error.
 pub(crate) type Reading = Option<BTreeMap<String, Zeroizing<String>>>;
 
 /// As `EnvironmentFile=` of systemd reads it (systemd.exec(5)): in double quotes a backslash escapes `"`, `\`, `` ` `` and

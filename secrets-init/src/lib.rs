@@ -6,11 +6,11 @@
 //! What held a secret is wiped when it is dropped, no core dump is written and no other process may read this one's memory.
 //! The buffers of the TLS, HTTP and JSON libraries are not ours to wipe; the process ends within moments of filling them.
 
-mod advice;
 mod arguments;
 mod check;
 mod config;
 mod dialects;
+mod error;
 mod exec;
 mod retry;
 mod secret;
@@ -58,19 +58,19 @@ async fn obtain(config: &Config) -> Result<Secret, Exit> {
         Some(keys) => secret.only(keys),
         None => Ok(secret),
     });
-    secret.map_err(|faults| {
-        tracing::error!(source = %config.source, faults = faults.len(), "the secret cannot be used; nothing was written");
-        for fault in faults {
-            tracing::error!("{fault}");
+    secret.map_err(|errors| {
+        tracing::error!(source = %config.source, faults = errors.len(), "the secret cannot be used; nothing was written");
+        for error in errors {
+            tracing::error!("{error}");
         }
         Exit::Configuration
     })
 }
 
 fn write(config: &Config, secret: &Secret, json: bool) -> Result<Exit, Exit> {
-    let written = writer::write(&config.env_file, config.owner.as_ref(), secret).map_err(|fault| {
-        tracing::error!("{fault}");
-        fault.exit()
+    let written = writer::write(&config.env_file, config.owner.as_ref(), secret).map_err(|error| {
+        tracing::error!("{error}");
+        error.exit()
     })?;
     let (env_file, version) = (config.env_file.display(), secret.version().unwrap_or("none"));
     let keys = secret.names().count();

@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// Reads and checks. Every fault is a sentence that names the key and no value.
+    /// Reads and checks. Every error is a sentence that names the key and no value.
     pub(crate) fn parse(text: &str, version: Option<String>) -> Result<Secret, Vec<String>> {
         let members = match serde_json::from_str(text) {
             Ok(Json::Object(members)) => members,
@@ -56,46 +56,46 @@ impl Secret {
                 )]);
             }
         };
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         let mut values = BTreeMap::new();
         let mut seen = Vec::new();
         for (index, (name, value)) in members.into_iter().enumerate() {
             let shown = show_name(&name, index + 1);
             if seen.contains(&name) {
-                faults.push(format!("{shown} is there twice"));
+                errors.push(format!("{shown} is there twice"));
                 continue;
             }
             seen.push(name.clone());
-            faults.extend(check_name(&name).map(|fault| format!("{shown} {fault}")));
+            errors.extend(check_name(&name).map(|error| format!("{shown} {error}")));
             match value {
                 Json::Text(value) => {
-                    faults.extend(check_value(&name, value.expose_secret()).map(|fault| format!("{shown} {fault}")));
+                    errors.extend(check_value(&name, value.expose_secret()).map(|error| format!("{shown} {error}")));
                     if let Entry::Vacant(place) = values.entry(name) {
                         place.insert(value);
                     }
                 }
                 other => {
-                    faults.push(format!("{shown} is {}, and must be a string: put it in double quotes", other.kind()))
+                    errors.push(format!("{shown} is {}, and must be a string: put it in double quotes", other.kind()))
                 }
             }
         }
-        faults.extend(
+        errors.extend(
             REQUIRED
                 .iter()
                 .filter(|name| !seen.iter().any(|seen| seen == *name))
                 .map(|name| format!("{name} is missing")),
         );
         let version = version.filter(|version| is_version(version));
-        if faults.is_empty() { Ok(Secret { values, version }) } else { Err(faults) }
+        if errors.is_empty() { Ok(Secret { values, version }) } else { Err(errors) }
     }
 
-    /// The same with these names alone: a reader is given no more than it needs. Every fault names a key that is not there.
+    /// The same with these names alone: a reader is given no more than it needs. Every error names a key that is not there.
     pub(crate) fn only(mut self, keys: &[String]) -> Result<Secret, Vec<String>> {
         let missing: Vec<_> = keys.iter().filter(|key| !self.values.contains_key(*key)).collect();
         if !missing.is_empty() {
-            let fault =
+            let error =
                 |key: &&String| format!("WARDPOST_ENV_KEYS asks for {}, which it does not have", key.escape_debug());
-            return Err(missing.iter().map(fault).collect());
+            return Err(missing.iter().map(error).collect());
         }
         self.values.retain(|name, _| keys.contains(name));
         Ok(self)

@@ -1,6 +1,6 @@
 //! Putting the env file in place: whole or not at all, private from its first byte, and not at all when nothing changed.
 //!
-//! Whoever is killed here, between any two calls, leaves the old file or the new one, and at worst a temporary file beside
+//! A run that is killed here, between any two calls, leaves the old file or the new one, and at worst a temporary file beside
 //! it that is as private and that the next run removes. A lock on the folder keeps two runs from removing each other's.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
-use process::env_file::{self, EnvFileFault};
+use process::env_file::{self, EnvFileError};
 use process::{EnvFile, Exit};
 use zeroize::Zeroizing;
 
@@ -41,7 +41,7 @@ pub(crate) enum Written {
 
 /// Why the file is as it was.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum WriteError {
     #[error("cannot {what} {}: {source}{}", path.display(), hint(source))]
     System { what: &'static str, path: PathBuf, source: io::Error },
     #[error("another secrets-init is at work in {}", .0.display())]
@@ -49,9 +49,9 @@ pub(crate) enum Fault {
     #[error("{} cannot be given to the owner in WARDPOST_ENV_OWNER: {source}; only root gives files away", path.display())]
     Owner { path: PathBuf, source: io::Error },
     #[error("the secret cannot be put into an env file: {0}")]
-    Unwritable(EnvFileFault),
-    #[error("the new env file {}: {fault}; it was not put in place", path.display())]
-    NotReadBack { path: PathBuf, fault: EnvFileFault },
+    Unwritable(EnvFileError),
+    #[error("the new env file {}: {error}; it was not put in place", path.display())]
+    NotReadBack { path: PathBuf, error: EnvFileError },
     #[error("{reader} would read the new env file otherwise than it was meant; it was not put in place")]
     ReadOtherwise { reader: &'static str },
 }
@@ -68,59 +68,59 @@ fn hint(source: &io::Error) -> &'static str {
     }
 }
 
-impl Fault {
-    fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fault {
+impl WriteError {
+    fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteError {
         let path = path.to_owned();
-        move |source| Fault::System { what, path, source }
+        move |source| WriteError::System { what, path, source }
     }
 
     /// What another try can mend is 1 or 69; what a person must mend is 78.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Fault::Busy(_) => Exit::Unavailable,
-            Fault::Owner { .. } | Fault::Unwritable(_) => Exit::Configuration,
-            Fault::System { source, .. } => match source.raw_os_error().map(Errno::from_raw) {
+            WriteError::Busy(_) => Exit::Unavailable,
+            WriteError::Owner { .. } | WriteError::Unwritable(_) => Exit::Configuration,
+            WriteError::System { source, .. } => match source.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR) => {
                     Exit::Configuration
                 }
                 _ => Exit::Failed,
             },
-            Fault::NotReadBack { .. } | Fault::ReadOtherwise { .. } => Exit::Failed,
+            WriteError::NotReadBack { .. } | WriteError::ReadOtherwise { .. } => Exit::Failed,
         }
     }
 }
 
 /// Writes the file, unless it holds the same already.
-pub(crate) fn write(path: &Path, owner: Option<&Owner>, secret: &Secret) -> Result<Written, Fault> {
+pub(crate) fn write(path: &Path, owner: Option<&Owner>, secret: &Secret) -> Result<Written, WriteError> {
     let text = render(secret)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let directory = File::open(folder).map_err(Fault::system("open the folder", folder))?;
+    let directory = File::open(folder).map_err(WriteError::system("open the folder", folder))?;
     let directory = Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
-        Errno::EWOULDBLOCK => Fault::Busy(folder.to_owned()),
-        error => Fault::system("lock the folder", folder)(error.into()),
+        Errno::EWOULDBLOCK => WriteError::Busy(folder.to_owned()),
+        error => WriteError::system("lock the folder", folder)(error.into()),
     })?;
     remove_unfinished(path, folder);
     if is_current(path, owner, secret) {
         return Ok(Written::Unchanged);
     }
     if fstatfs(&*directory).is_ok_and(|status| status.filesystem_type() != TMPFS_MAGIC) {
-        tracing::warn!(folder = %folder.display(), "the folder is not in memory (tmpfs): the secrets will be on a disk, in clear");
+        tracing::warn!(folder = %folder.display(), "the folder is not in memory (tmpfs): the secrets will be on a disk, in plaintext");
     }
     replace(path, folder, &text, owner, secret)?;
-    directory.sync_all().map_err(Fault::system("sync the folder", folder))?;
+    directory.sync_all().map_err(WriteError::system("sync the folder", folder))?;
     Ok(Written::New)
 }
 
 /// Puts this text in the place of the file, if every reader finds the secret in it.
-fn replace(path: &Path, folder: &Path, text: &str, owner: Option<&Owner>, secret: &Secret) -> Result<(), Fault> {
+fn replace(path: &Path, folder: &Path, text: &str, owner: Option<&Owner>, secret: &Secret) -> Result<(), WriteError> {
     let unfinished = Unfinished::new(path, folder)?;
     unfinished.fill(text, owner)?;
     unfinished.read_back(secret)?;
     unfinished.put_in_place(path)
 }
 
-fn render(secret: &Secret) -> Result<Zeroizing<String>, Fault> {
-    let settings = env_file::render(secret.variables()).map_err(Fault::Unwritable)?;
+fn render(secret: &Secret) -> Result<Zeroizing<String>, WriteError> {
+    let settings = env_file::render(secret.variables()).map_err(WriteError::Unwritable)?;
     // Room for both at once: a string that grows leaves a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(HEAD.len() + settings.len()));
     text.push_str(HEAD);
@@ -180,9 +180,9 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn new(path: &Path, folder: &Path) -> Result<Unfinished, Fault> {
+    fn new(path: &Path, folder: &Path) -> Result<Unfinished, WriteError> {
         let random =
-            getrandom::u64().map_err(|error| Fault::system("name a file in", folder)(io::Error::other(error)))?;
+            getrandom::u64().map_err(|error| WriteError::system("name a file in", folder)(io::Error::other(error)))?;
         let path = folder.join(unfinished_name(path, random));
         // O_EXCL: nobody can have put a file or a link of this name there before.
         let file = OpenOptions::new()
@@ -190,27 +190,27 @@ impl Unfinished {
             .create_new(true)
             .mode(MODE)
             .open(&path)
-            .map_err(Fault::system("create", &path))?;
+            .map_err(WriteError::system("create", &path))?;
         Ok(Unfinished { path, file, in_place: false })
     }
 
     /// Its owner first, so that no byte of the secret is ever there for another.
-    fn fill(&self, text: &str, owner: Option<&Owner>) -> Result<(), Fault> {
+    fn fill(&self, text: &str, owner: Option<&Owner>) -> Result<(), WriteError> {
         // The umask may have taken away more than it should.
         self.file
             .set_permissions(fs::Permissions::from_mode(MODE))
-            .map_err(Fault::system("set the mode of", &self.path))?;
+            .map_err(WriteError::system("set the mode of", &self.path))?;
         if let Some(owner) = owner {
             std::os::unix::fs::fchown(&self.file, Some(owner.user.as_raw()), Some(owner.group.as_raw()))
-                .map_err(|source| Fault::Owner { path: self.path.clone(), source })?;
+                .map_err(|source| WriteError::Owner { path: self.path.clone(), source })?;
         }
-        (&self.file).write_all(text.as_bytes()).map_err(Fault::system("write", &self.path))?;
-        self.file.sync_all().map_err(Fault::system("sync", &self.path))
+        (&self.file).write_all(text.as_bytes()).map_err(WriteError::system("write", &self.path))?;
+        self.file.sync_all().map_err(WriteError::system("sync", &self.path))
     }
 
     /// Reads it from the disk as every reader would.
-    fn read_back(&self, secret: &Secret) -> Result<(), Fault> {
-        let not_read_back = |fault| Fault::NotReadBack { path: self.path.clone(), fault };
+    fn read_back(&self, secret: &Secret) -> Result<(), WriteError> {
+        let not_read_back = |error| WriteError::NotReadBack { path: self.path.clone(), error };
         let text = env_file::read_private_text(&self.path).map_err(not_read_back)?;
         let ours = EnvFile::parse(&text).map_err(not_read_back)?;
         let meant: BTreeMap<_, _> = secret.variables().collect();
@@ -225,13 +225,13 @@ impl Unfinished {
             ("compose", same(dialects::compose(&text))),
         ];
         match readers.into_iter().find(|(_, same)| !same) {
-            Some((reader, _)) => Err(Fault::ReadOtherwise { reader }),
+            Some((reader, _)) => Err(WriteError::ReadOtherwise { reader }),
             None => Ok(()),
         }
     }
 
-    fn put_in_place(mut self, path: &Path) -> Result<(), Fault> {
-        fs::rename(&self.path, path).map_err(Fault::system("put in place", path))?;
+    fn put_in_place(mut self, path: &Path) -> Result<(), WriteError> {
+        fs::rename(&self.path, path).map_err(WriteError::system("put in place", path))?;
         self.in_place = true;
         Ok(())
     }

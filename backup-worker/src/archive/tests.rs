@@ -50,7 +50,7 @@ impl Packed {
         read(bytes, identities, &self.to(name), &key("0d"), limits, |_| ())
     }
 
-    /// The archive with its inside changed and sealed again by whoever knows the public key.
+    /// The archive with its inside changed and sealed again by anyone who knows the public key.
     fn sealed(&self, inside: &[u8]) -> Vec<u8> {
         let recipient = self.identity.recipient();
         let encryptor = Encryptor::with_recipients(std::iter::once(recipient.as_age())).unwrap();

@@ -7,12 +7,12 @@ use process::console::{print_err, print_out};
 use store::Timestamp;
 
 use super::open_if_there;
+use crate::age_keys::{BackupIdentity, identity_file};
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::identity::{BackupIdentity, identity_file};
+use crate::error::WorkerError;
 
 /// Who has seen the key stands in the audit log, where there is one.
-pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, Failure> {
+pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, WorkerError> {
     if !print && !stdout().is_terminal() {
         print_err(
             "backup-worker: this prints a key that opens every backup, and standard output is no terminal; say --print if that is meant",

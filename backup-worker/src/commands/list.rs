@@ -8,11 +8,11 @@ use store::Timestamp;
 use super::open_if_possible;
 use crate::catalogue::{self, Entry, Log, is_alarming, is_of_the_future, newest_verified};
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::WorkerError;
 use crate::target::Target;
 
 /// Exit 0 also where nothing was proved for long; the list says so first.
-pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure> {
+pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, WorkerError> {
     let log = log(config).await;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
     let knows_proofs = log.is_some();

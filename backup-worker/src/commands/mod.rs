@@ -17,9 +17,9 @@ use store::{IfMissing, Store, Timestamp};
 
 use crate::catalogue::Wanted;
 use crate::config::{self, Config};
-use crate::failure::Failure;
+use crate::error::WorkerError;
 use crate::priority;
-use crate::run;
+use crate::service;
 use crate::vouch::{Request, read_answer};
 
 const EXAMPLES: &str = "\
@@ -119,7 +119,7 @@ struct Origin {
 }
 
 impl Origin {
-    fn of(self, wanted: Wanted) -> Result<Request, Failure> {
+    fn of(self, wanted: Wanted) -> Result<Request, WorkerError> {
         let recorded = self.recorded.as_deref().map(read_answer).transpose()?;
         Ok(Request { wanted, recorded, accept_unrecorded: self.accept_unrecorded })
     }
@@ -143,37 +143,37 @@ async fn carry_out(command: Command, config: Config, json: bool) -> Exit {
         priority::let_the_site_go_first();
     }
     let done = match command {
-        Command::Run => return run::run(config).await,
+        Command::Run => return service::run(config).await,
         Command::Now => now::run(&config, json).await,
         Command::List => list::run(&config, json).await,
         Command::Verify { backup, identity, origin } => match origin.of(backup) {
             Ok(request) => verify::run(&config, &request, identity.as_deref(), json).await,
-            Err(failure) => Err(failure),
+            Err(error) => Err(error),
         },
         Command::Restore { backup, to, at, replace, identity, origin } => {
             match origin.of(at.map(Wanted::NotAfter).or(backup).unwrap_or(Wanted::Latest)) {
                 Ok(request) => restore::run(&config, &request, &to, replace, identity.as_deref(), json).await,
-                Err(failure) => Err(failure),
+                Err(error) => Err(error),
             }
         }
         Command::Identity { print } => identity::run(&config, print).await,
     };
     match done {
         Ok(exit) => exit,
-        Err(failure) => {
-            print_err(&format!("backup-worker: {failure}"));
-            failure.exit()
+        Err(error) => {
+            print_err(&format!("backup-worker: {error}"));
+            error.exit()
         }
     }
 }
 
 /// The database of this machine, which must be there.
-async fn open(config: &Config) -> Result<Store, Failure> {
+async fn open(config: &Config) -> Result<Store, WorkerError> {
     Ok(config.database.open(IfMissing::Refuse).await?)
 }
 
 /// The same where there may be none: another machine than the one that made the backups.
-async fn open_if_there(config: &Config) -> Result<Option<Store>, Failure> {
+async fn open_if_there(config: &Config) -> Result<Option<Store>, WorkerError> {
     match config.database.path.try_exists() {
         Ok(false) => Ok(None),
         _ => open(config).await.map(Some),
@@ -185,8 +185,8 @@ async fn open_if_there(config: &Config) -> Result<Option<Store>, Failure> {
 async fn open_if_possible(config: &Config) -> Option<Store> {
     match open_if_there(config).await {
         Ok(store) => store,
-        Err(failure) => {
-            print_err(&format!("backup-worker: the database here cannot be asked, nor written into: {failure}"));
+        Err(error) => {
+            print_err(&format!("backup-worker: the database here cannot be asked, nor written into: {error}"));
             None
         }
     }

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::{open, stop_on_signal};
 use crate::backup;
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::WorkerError;
 use crate::manifest::Manifest;
 use crate::progress::Watcher;
 
 /// Exit 0 once the backup counts. Ctrl-C breaks it off, and nothing of it is kept.
-pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, Failure> {
+pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, WorkerError> {
     let store = open(config).await?;
     let made = backup::make(config, &store, &stop_on_signal(), &Watcher::of_command()).await;
     store.close().await;

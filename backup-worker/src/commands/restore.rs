@@ -11,10 +11,10 @@ use store::Timestamp;
 use super::{open_if_possible, stop_on_signal};
 use crate::config::Config;
 use crate::drill::{self, until_stopped};
-use crate::failure::Failure;
+use crate::error::WorkerError;
 use crate::progress::Watcher;
 use crate::provenance::Source;
-use crate::restore::{Restored, restore};
+use crate::replace::{Restored, restore};
 use crate::target::Target;
 use crate::vouch::Request;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(
     replace: bool,
     identity: Option<&Path>,
     as_json: bool,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, WorkerError> {
     let identities = drill::identities(config, identity)?;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
     let name = request.wanted.find(&target, Timestamp::now()).await?;
@@ -44,9 +44,10 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
-/// Asks whoever is at the terminal; without one, the flag is needed.
-fn may_replace(to: &Path, name: &str) -> Result<(), Failure> {
-    let refusal = |words: &str| Failure::NotPossible(format!("{} is there already, and stays: {words}", to.display()));
+/// Asks the person at the terminal; without one, the flag is needed.
+fn may_replace(to: &Path, name: &str) -> Result<(), WorkerError> {
+    let refusal =
+        |words: &str| WorkerError::NotPossible(format!("{} is there already, and stays: {words}", to.display()));
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(refusal("say --replace to put the backup in its place"));
     }
@@ -70,7 +71,7 @@ fn to_json(restored: &Restored, to: &Path) -> String {
         "restore_seconds": restored.proof.seconds,
         "authenticated": restored.proof.provenance.authenticated,
         "known_from": restored.proof.provenance.known_from.map(Source::as_str),
-        "accepted": restored.proof.provenance.accepted_words(),
+        "accepted": restored.proof.provenance.accepted_labels(),
         "ended_sessions": restored.ended_sessions,
     })
     .to_string()

@@ -11,7 +11,7 @@ use store::Timestamp;
 use super::{open_if_possible, stop_on_signal};
 use crate::config::Config;
 use crate::drill::{self, Proof};
-use crate::failure::Failure;
+use crate::error::WorkerError;
 use crate::progress::Watcher;
 use crate::provenance::Source;
 use crate::target::TargetError;
@@ -23,7 +23,7 @@ pub(super) async fn run(
     request: &Request,
     identity: Option<&Path>,
     as_json: bool,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, WorkerError> {
     let identities = drill::identities(config, identity)?;
     let store = open_if_possible(config).await;
     let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
@@ -37,8 +37,8 @@ pub(super) async fn run(
     }
     let exit = match &drill.proof {
         Ok(_) => Exit::Done,
-        Err(failure) if proves_nothing(failure) => Exit::Unavailable,
-        Err(failure) => failure.exit(),
+        Err(error) if proves_nothing(error) => Exit::Unavailable,
+        Err(error) => error.exit(),
     };
     let age = |proof: &Proof| Timestamp::now().since(proof.manifest.data_until()).as_secs();
     if as_json {
@@ -48,9 +48,9 @@ pub(super) async fn run(
                     "restore_seconds": proof.seconds, "rows": proof.manifest.rows, "recorded": written,
                     "authenticated": proof.provenance.authenticated,
                     "known_from": proof.provenance.known_from.map(Source::as_str),
-                    "accepted": proof.provenance.accepted_words() }),
-                Err(failure) => json!({ "name": drill.name, "sound": (!proves_nothing(failure)).then_some(false),
-                    "reason": failure.to_string(), "recorded": written }),
+                    "accepted": proof.provenance.accepted_labels() }),
+                Err(error) => json!({ "name": drill.name, "sound": (!proves_nothing(error)).then_some(false),
+                    "reason": error.to_string(), "recorded": written }),
             }
             .to_string(),
         );
@@ -58,13 +58,13 @@ pub(super) async fn run(
     let name = drill.name.map_or("latest".to_owned(), |name| name.to_string());
     match drill.proof {
         Ok(proof) if !as_json => print_out(&to_text(&proof, age(&proof))),
-        Err(failure) if proves_nothing(&failure) => {
-            print_err(&format!("backup-worker: {name} could not be tried: {failure}"));
+        Err(error) if proves_nothing(&error) => {
+            print_err(&format!("backup-worker: {name} could not be tried: {error}"));
         }
-        Err(failure @ Failure::Untrusted(_)) if !as_json => {
-            print_err(&format!("backup-worker: {failure}"));
+        Err(error @ WorkerError::Untrusted(_)) if !as_json => {
+            print_err(&format!("backup-worker: {error}"));
         }
-        Err(failure) if !as_json => print_err(&format!("backup-worker: {name} DOES NOT RESTORE: {failure}")),
+        Err(error) if !as_json => print_err(&format!("backup-worker: {name} DOES NOT RESTORE: {error}")),
         _ => {}
     }
     if exit == Exit::Done && !written {
@@ -76,8 +76,8 @@ pub(super) async fn run(
 }
 
 /// Whether nothing was proved either way.
-fn proves_nothing(failure: &Failure) -> bool {
-    matches!(failure, Failure::Work(_) | Failure::Stopped | Failure::Target(TargetError::Unavailable(_)))
+fn proves_nothing(error: &WorkerError) -> bool {
+    matches!(error, WorkerError::Work(_) | WorkerError::Stopped | WorkerError::Target(TargetError::Unavailable(_)))
 }
 
 fn to_text(proof: &Proof, age: u64) -> String {

@@ -35,7 +35,7 @@ fn judged(manifest: &Manifest, code: Code, wanted: Wanted, known: &Known) -> Res
 
 /// What had to be accepted, with the operator's word.
 fn accepted(manifest: &Manifest, code: Code, known: &Known) -> Vec<String> {
-    judge(manifest, code, &Wanted::Latest, known, true, now()).unwrap().accepted_words()
+    judge(manifest, code, &Wanted::Latest, known, true, now()).unwrap().accepted_labels()
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn with_its_code_alone_it_has_to_be_asked_for_by_name() {
             assert!(refused.contains(words) && refused.contains("ask for it by its name"), "{refused}");
         }
         let found = judged(&sample(), Code::Fits, by_name(), &known).unwrap();
-        assert_eq!((found.authenticated, found.accepted_words()), (true, vec![word.to_owned()]));
+        assert_eq!((found.authenticated, found.accepted_labels()), (true, vec![word.to_owned()]));
     }
     let refused = judged(&sample(), Code::Fits, Wanted::Latest, &local(vec![made(-60)])).unwrap_err();
     assert!(refused.contains(&made(-60).name), "the newest that is known: {refused}");
@@ -109,6 +109,11 @@ fn a_run_that_was_killed_before_it_wrote_the_row_is_known_by_the_end_of_its_log(
     assert!(judged(&sample(), Code::None, by_name(), &known).is_err());
     let other = Manifest { database_id: "11".into(), ..sample() };
     assert!(judged(&other, Code::Fits, Wanted::Latest, &known).is_err());
+    assert_eq!(
+        accepted(&other, Code::Fits, &known),
+        ["not_recorded", "other_database"],
+        "rows of another database end so too"
+    );
 }
 
 #[test]
@@ -128,6 +133,8 @@ fn what_nobody_vouches_for_takes_the_operators_word() {
     assert!(refused.contains(&made(-60).name), "which one is ours: {refused}");
     let copied = Known { local: None, copy: Some(vec![made(-60)]) };
     assert_eq!(accepted(&other, Code::Fits, &copied), ["not_recorded", "other_database"]);
+    let refused = judged(&other, Code::None, Wanted::Latest, &copied).unwrap_err();
+    assert!(refused.contains(&made(-60).name), "which one the copy has: {refused}");
 }
 
 #[test]
@@ -136,8 +143,8 @@ fn format_1_that_the_log_knows_is_taken_by_name() {
     let refused = judged(&sample(), Code::None, Wanted::Latest, &known).unwrap_err();
     assert!(refused.contains("format 1") && refused.contains("ask for it by its name"), "{refused}");
     let found = judged(&sample(), Code::None, by_name(), &known).unwrap();
-    assert_eq!((found.known_from, found.accepted_words()), (Some(Source::Log), vec!["no_code".to_owned()]));
-    assert!(found.accepted_words().iter().all(|word| Doubt::leaves_a_proof(word)));
+    assert_eq!((found.known_from, found.accepted_labels()), (Some(Source::Log), vec!["no_code".to_owned()]));
+    assert!(found.accepted_labels().iter().all(|word| Doubt::leaves_a_proof(word)));
 }
 
 #[test]
@@ -154,6 +161,8 @@ fn heads_grow_within_one_log() {
     let mut elsewhere = more.clone();
     elsewhere.content.as_mut().unwrap().stream = "00".into();
     assert!(judged(&sample(), Code::Fits, by_name(), &local(vec![elsewhere])).is_ok());
+    // A newer one holds more by nature.
+    assert!(judged(&sample(), Code::Fits, by_name(), &local(vec![made(60)])).is_ok());
     // A row of its own says when it was made; a clock that was set back makes names go back.
     assert!(judged(&sample(), Code::Fits, Wanted::Latest, &local(vec![more, sample().to_record()])).is_ok());
 }

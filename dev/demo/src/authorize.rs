@@ -1,7 +1,7 @@
 //! The authorization endpoint: checks the request, lets a person be chosen, and sends the browser back with a code.
 //!
 //! A request that names a client or an address we do not know is answered here and never redirected (RFC 6749 section
-//! 4.1.2.1); every other fault goes back to the site with the state it sent.
+//! 4.1.2.1); every other error goes back to the site with the state it sent.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -39,7 +39,7 @@ struct Back {
 
 /// Why a sign-in may not go on.
 #[derive(Debug)]
-enum Fault {
+enum AuthorizeError {
     /// Nobody to send the browser back to.
     Page(String),
     /// For the site: an error code of RFC 6749 or OpenID Connect Core, and what is wrong in words.
@@ -57,8 +57,8 @@ pub(crate) fn answer(state: &State, method: &Method, encoded: &[u8]) -> Reply {
     };
     match check(state, &parameters) {
         Ok(sign_in) => proceed(state, method, &parameters, sign_in),
-        Err(Fault::Page(why)) => reply::page(StatusCode::BAD_REQUEST, page::refused(&why)),
-        Err(Fault::Redirect(back, code, why)) => back.with_error(code, why),
+        Err(AuthorizeError::Page(why)) => reply::page(StatusCode::BAD_REQUEST, page::refused(&why)),
+        Err(AuthorizeError::Redirect(back, code, why)) => back.with_error(code, why),
     }
 }
 
@@ -101,26 +101,26 @@ fn give_code(state: &State, person: &DemoPerson, sign_in: &SignIn) -> Result<Str
     Ok(code)
 }
 
-fn check(state: &State, parameters: &Parameters) -> Result<SignIn, Fault> {
+fn check(state: &State, parameters: &Parameters) -> Result<SignIn, AuthorizeError> {
     match parameters.get("client_id") {
         Some(id) if id == state.client.id => {}
         Some(id) => {
-            return Err(Fault::Page(format!("The client_id {id} is not known here.")));
+            return Err(AuthorizeError::Page(format!("The client_id {id} is not known here.")));
         }
-        None => return Err(Fault::Page("The client_id is missing.".to_owned())),
+        None => return Err(AuthorizeError::Page("The client_id is missing.".to_owned())),
     }
     let Some(uri) = parameters.get("redirect_uri") else {
-        return Err(Fault::Page("The redirect_uri is missing.".to_owned()));
+        return Err(AuthorizeError::Page("The redirect_uri is missing.".to_owned()));
     };
     if !state.changeable().redirect_uris.contains(uri) {
-        return Err(Fault::Page(format!("The redirect_uri {uri} is not registered for this client.")));
+        return Err(AuthorizeError::Page(format!("The redirect_uri {uri} is not registered for this client.")));
     }
     let Ok(url) = Url::parse(uri) else {
-        return Err(Fault::Page(format!("The redirect_uri {uri} is not an absolute URL.")));
+        return Err(AuthorizeError::Page(format!("The redirect_uri {uri} is not an absolute URL.")));
     };
     let back = Back { uri: uri.to_owned(), url, state: parameters.get("state").map(str::to_owned) };
     match fault_for_the_site(parameters) {
-        Some((code, why)) => Err(Fault::Redirect(Box::new(back), code, why)),
+        Some((code, why)) => Err(AuthorizeError::Redirect(Box::new(back), code, why)),
         None => Ok(SignIn {
             back,
             nonce: parameters.get("nonce").map(str::to_owned),

@@ -70,5 +70,5 @@ fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json".to_owned());
     }
-    serde_json::from_slice(body).or_else(|fault| refuse(StatusCode::BAD_REQUEST, fault.to_string()))
+    serde_json::from_slice(body).or_else(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))
 }

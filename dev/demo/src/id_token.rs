@@ -16,7 +16,7 @@ use crate::state::State;
 /// How long an ID token is good for; Google's are good for an hour.
 const LIFETIME: TimeDelta = TimeDelta::hours(1);
 
-/// A signed ID token for `grant`, with all the faults that were asked for.
+/// A signed ID token for `grant`, with all the misbehaviour that was asked for.
 pub(crate) async fn mint(state: &State, grant: &Grant, access_token: &str) -> io::Result<String> {
     let misbehaviour = state.misbehaviour();
     let claims = claims(&state.issuer, &state.client.id, grant, access_token, Utc::now(), misbehaviour);

@@ -1,7 +1,7 @@
 //! A small OpenID provider over real HTTP, for `make demo` and for tests. It is never part of a release.
 //!
 //! It stands where Google stands in production and keeps the same rules (authorization code, PKCE, RS256, rotating
-//! keys), so that the site under it runs unchanged. It has no passwords: whoever reaches it picks a person. That is why it
+//! keys), so that the site under it runs unchanged. It has no passwords: anyone who reaches it picks a person. That is why it
 //! listens on loopback only. What a real provider must never do, a test can make it do: see [`Misbehaviour`].
 //!
 //! Where to look: `provider.rs` has the table of endpoints, `authorize.rs` and `token_endpoint.rs` the two halves of a

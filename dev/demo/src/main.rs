@@ -13,8 +13,8 @@ fn main() -> Exit {
     };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(runner::run(&arguments)),
-        Err(fault) => {
-            runner::print_err(&format!("cannot start: {fault}"));
+        Err(error) => {
+            runner::print_err(&format!("cannot start: {error}"));
             Exit::Failed
         }
     }

@@ -1,4 +1,4 @@
-//! The ways in which the provider can be told to do wrong. Each is one fault a relying party must survive, so that a
+//! The ways in which the provider can be told to do wrong. Each is one deviation a relying party must survive, so that a
 //! test which scripts it has one cause to look for.
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum Misbehaviour {
     WrongIssuer,
     /// The ID token is signed by a key that is not published, under the id of one that is.
     WrongKey,
-    /// The next token is signed by a new key, published from then on: no fault, but a client must fetch the keys again.
+    /// The next token is signed by a new key, published from then on: no error, but a client must fetch the keys again.
     UnknownKeyThenRotated,
     /// The ID token ran out an hour ago.
     ExpiredToken,

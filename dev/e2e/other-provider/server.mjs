@@ -22,7 +22,7 @@ const server = createServer();
 await new Promise((listening) => server.listen(client.port ?? 0, '127.0.0.1', listening));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
-// Google has `prompt=select_account`, which the standard names too and oidc-provider leaves to whoever runs it.
+// Google has `prompt=select_account`, which the standard names too and oidc-provider leaves to its operator.
 const prompts = interactionPolicy.base();
 prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0);
 

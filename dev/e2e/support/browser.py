@@ -61,7 +61,7 @@ class Desk:
         page.on("console", lambda message: self._check_console(page, message))
 
     def _check_console(self, page, message):
-        # The provider's page is not ours; everything ours says on the console about its policy is a fault.
+        # The provider's page is not ours; everything ours says on the console about its policy is an error.
         if re.search(r"Content Security Policy|Refused to", message.text):
             self.complaints.append(f"{page.url}: {message.text}")
 

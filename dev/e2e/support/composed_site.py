@@ -165,7 +165,7 @@ class ComposedSite:
         (self.project / "tests.yaml").write_text(json.dumps({"services": self._overlay(credentials)}))
 
     def _overlay(self, credentials):
-        """What a machine of the tests has otherwise than one of a clinic: no role, names without DNS, less patience."""
+        """What a machine of the tests has otherwise than one of a clinic: no role, names without DNS, shorter timeouts."""
         aws = {
             "environment": {"AWS_SHARED_CREDENTIALS_FILE": "/aws/credentials"},
             "volumes": [f"{credentials}:/aws/credentials:ro"],

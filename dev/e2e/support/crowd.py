@@ -93,7 +93,7 @@ class Crowd:
         self._thread.start()
         return self
 
-    def __exit__(self, *fault):
+    def __exit__(self, *error):
         async def leave():
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:

@@ -111,7 +111,7 @@ class DatabaseProgram:
         return Run(ended.returncode, ended.stdout, ended.stderr)
 
     def start(self, *arguments, **settings):
-        """The service; whoever starts it stops it."""
+        """The service; the caller stops it."""
         self._count += 1
         log = self.folder / f"{self.name}-{self._count}.log"
         return Process([binary(self.name), *arguments], log=log, env=self.environment(**settings))
@@ -123,7 +123,7 @@ def check_silence(text):
     assert "\x1b" not in text, "it commands a terminal where there is none"
 
 
-def loud_lines(log):
+def error_lines(log):
     """The lines of a log at the level ERROR."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return [line for line in lines if line["level"] == "ERROR"]

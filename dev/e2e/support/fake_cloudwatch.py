@@ -35,7 +35,7 @@ class FakeCloudWatch(FakeServer):
         self.calls = []
         self.put_times = []
         self.poison = lambda message: False
-        # What is taken as the present by whoever decides about too old and too new.
+        # What is taken as the present when too old and too new are decided.
         self.now = lambda: int(time.time() * 1000)
         self._lock = threading.Lock()
         super().__init__(**options)

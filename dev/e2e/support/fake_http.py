@@ -23,7 +23,7 @@ class FakeServer:
                     if body is not None:
                         outer.answer(self, body)
                 except (BrokenPipeError, ConnectionResetError):
-                    # The program may lose its patience before we answer; that is what some tests are about.
+                    # The program may time out before we answer; that is what some tests are about.
                     self.close_connection = True
 
             do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = handle_any

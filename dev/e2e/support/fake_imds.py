@@ -13,12 +13,12 @@ REGION_PATH = "/latest/meta-data/placement/region"
 
 
 class FakeMetadata(FakeServer):
-    """A machine's metadata. `role` None: none is attached. `troubles` are statuses that the next requests get instead
+    """A machine's metadata. `role` None: none is attached. `failures` are statuses that the next requests get instead
     of an answer; `slow` is how many seconds each answer takes."""
 
-    def __init__(self, *, role="wardpost", troubles=(), slow=0, extended=True, **options):
+    def __init__(self, *, role="wardpost", failures=(), slow=0, extended=True, **options):
         self.role = role
-        self.troubles = list(troubles)
+        self.failures = list(failures)
         self.slow = slow
         self.extended = extended
         self.key_id = f"ASIA{secrets.token_hex(8).upper()}"
@@ -32,8 +32,8 @@ class FakeMetadata(FakeServer):
         path = request.path.rstrip("/")
         self.requests.append(f"{request.command} {path}")
         self.hold(self.slow)
-        if self.troubles:
-            return reply(request, self.troubles.pop(0))
+        if self.failures:
+            return reply(request, self.failures.pop(0))
         if path == "/latest/api/token":
             if request.command != "PUT" or not request.headers.get("X-aws-ec2-metadata-token-ttl-seconds"):
                 return reply(request, 400)

@@ -11,7 +11,7 @@ from .secrets_init import REGION
 STATIC_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATESTS", "AWS_SECRET_ACCESS_KEY": "not-checked-by-moto"}
 
 
-# It ends with whoever started it, however that ends.
+# It ends with the process that started it, however that ends.
 SERVE = """
 import sys
 from moto.server import ThreadedMotoServer

@@ -28,11 +28,11 @@ class Finding:
     level: int
     path: str
     parameter: str
-    words: str
+    text: str
 
 
 class Scan:
-    """One run of wapiti over a site, as whoever the cookie says."""
+    """One run of wapiti over a site, as the person of the cookie."""
 
     def __init__(self, address, folder: Path, *, cookies=None, start=(), exclude=(), modules=MODULES, seconds=60, attack_seconds=15):
         report = folder / "report.json"

@@ -56,11 +56,11 @@ class Process:
             while (line := self._lines.get(timeout=START_SECONDS)) is not None:
                 if line.startswith("{"):
                     return json.loads(line)
-            problem = "ended before it served"
+            outcome = "ended before it served"
         except queue.Empty:
-            problem = f"did not serve within {START_SECONDS} s"
+            outcome = f"did not serve within {START_SECONDS} s"
         self.stop()
-        raise AssertionError(f"`{self}` {problem}; it said:\n{self.log_text()[-4000:]}")
+        raise AssertionError(f"`{self}` {outcome}; it said:\n{self.log_text()[-4000:]}")
 
     def __str__(self):
         return " ".join(self._command)

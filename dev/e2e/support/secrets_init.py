@@ -111,7 +111,7 @@ class SecretsInit:
         return {name: value for name, value in (self._settings | settings).items() if value is not None}
 
     def start(self, *arguments, wrapper=(), **settings):
-        """Starts it under `wrapper`; whoever starts it hands it to `finish`."""
+        """Starts it under `wrapper`; the caller hands it to `finish`."""
         return subprocess.Popen(
             [*map(str, wrapper), str(binary("secrets-init")), *map(str, arguments)],
             env=self.environment(**settings),

@@ -24,8 +24,8 @@ class SteadyAskers:
                 # A connection of its own each time: one that is kept may be closed by the drain, and says so.
                 reply = requests.get(self._address, headers={"Connection": "close"}, timeout=60)
                 self.answers.append(reply.status_code)
-            except requests.RequestException as fault:
-                self.answers.append(repr(fault))
+            except requests.RequestException as error:
+                self.answers.append(repr(error))
 
     def wait_for_more(self, count=50):
         """Waits until so many more answers have come."""
@@ -40,7 +40,7 @@ class SteadyAskers:
             thread.start()
         return self
 
-    def __exit__(self, *fault):
+    def __exit__(self, *error):
         self._stop.set()
         for thread in self._threads:
             thread.join()

@@ -38,7 +38,7 @@ def need_strace():
 
 def record(log: Path, paths=()):
     """What to start a program under so that its calls are written down; `calls` reads them. With `paths`, only calls on
-    these are seen and counted: the way to look at a program of several threads, whose numbers start anew in each."""
+    these are seen and counted: the way to look at a program of several threads, whose numbers start again in each."""
     return ("strace", "-f", "-y", "-s", "64", "-o", log, *(word for path in paths for word in ("-P", path)))
 
 

@@ -32,7 +32,7 @@ impl Http {
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            // Tests stay on loopback, in clear: without this, each client reads the machine's certificates.
+            // Tests stay on loopback, in plaintext: without this, each client reads the machine's certificates.
             .tls_certs_only([])
             .build()
             .expect("an HTTP client");

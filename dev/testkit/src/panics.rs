@@ -20,29 +20,29 @@ const VALUES: [&str; 4] = ["1", "latest", "2026-11-20T12:00:00Z", "amina@clinic.
 ///
 /// `launch` has the settings that all of its commands need, and `commands` is the program's command line as clap has it.
 pub async fn assert_every_command_panics_in_one_line(launch: Launch, commands: clap::Command) {
-    let fault = Fault::compile();
+    let injector = PanicInjector::compile();
     let lines = command_lines(commands);
     for line in &lines {
-        fault.panic_in(line, &launch).await;
+        injector.panic_in(line, &launch).await;
     }
     assert!(lines.len() > 2, "the command line was read: {lines:?}");
 }
 
 /// A library that is loaded into a program: see `faulty_clock.c`.
-struct Fault {
+struct PanicInjector {
     folder: TempDir,
 }
 
-impl Fault {
-    fn compile() -> Fault {
+impl PanicInjector {
+    fn compile() -> PanicInjector {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/faulty_clock.c");
-        let fault = Fault { folder };
+        let injector = PanicInjector { folder };
         let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(fault.library()).arg(source).output();
+            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(injector.library()).arg(source).output();
         let compiled = compiled.expect("a C compiler, which SQLCipher needs too");
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        fault
+        injector
     }
 
     fn library(&self) -> PathBuf {
@@ -96,10 +96,10 @@ fn add_lines(root: &clap::Command, command: &clap::Command, path: &[String], lin
             let others = needed.iter().filter(|needed| !needed.is_positional());
             others.fold(said(arg), |line, needed| [line, words_of(root, path, needed)].concat())
         }];
-        let way = ways.into_iter().find(|way| fault_of(root, way).is_none());
+        let way = ways.into_iter().find(|way| error_of(root, way).is_none());
         lines.push(way.unwrap_or_else(|| panic!("no way to say {arg} to {path:?}")));
     }
-    assert!(fault_of(root, &least).is_none(), "{least:?}: {:?}", fault_of(root, &least));
+    assert!(error_of(root, &least).is_none(), "{least:?}: {:?}", error_of(root, &least));
     lines.push(least);
 }
 
@@ -111,13 +111,13 @@ fn words_of(root: &clap::Command, path: &[String], arg: &clap::Arg) -> Vec<Strin
     }
     let said = VALUES.iter().map(|value| name.iter().cloned().chain([(*value).to_owned()]).collect::<Vec<_>>());
     let understood = |words: &Vec<String>| {
-        let fault = fault_of(root, &[path, words].concat());
-        !matches!(fault, Some(ErrorKind::InvalidValue | ErrorKind::ValueValidation))
+        let error = error_of(root, &[path, words].concat());
+        !matches!(error, Some(ErrorKind::InvalidValue | ErrorKind::ValueValidation))
     };
     said.into_iter().find(understood).unwrap_or_else(|| panic!("none of {VALUES:?} is a value for {arg}"))
 }
 
-fn fault_of(root: &clap::Command, line: &[String]) -> Option<ErrorKind> {
+fn error_of(root: &clap::Command, line: &[String]) -> Option<ErrorKind> {
     let line = [root.get_name()].into_iter().chain(line.iter().map(String::as_str));
     root.clone().try_get_matches_from(line).err().map(|error| error.kind())
 }

@@ -22,7 +22,7 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// WARDPOST_DB and DB_ENCRYPTION_KEY; `None` means that a fault was recorded.
+    /// WARDPOST_DB and DB_ENCRYPTION_KEY; `None` means that an error was recorded.
     pub fn read(settings: &mut Settings) -> Option<DatabaseSettings> {
         let path = path(settings);
         let key =
@@ -56,7 +56,7 @@ impl DatabaseSettings {
     }
 }
 
-/// WARDPOST_DB alone, for a rule over several settings; `None` means that a fault was recorded.
+/// WARDPOST_DB alone, for a rule over several settings; `None` means that an error was recorded.
 pub fn path(settings: &mut Settings) -> Option<PathBuf> {
     settings.or_default("WARDPOST_DB", "/var/lib/wardpost/wardpost.db", |text| Ok(PathBuf::from(text)))
 }

@@ -1,4 +1,4 @@
-//! What a command says to whoever called it: results on standard output, trouble on standard error. The log is for services.
+//! What a command tells its caller: results on standard output, errors on standard error. The log is for services.
 //!
 //! Much of it was written by others: names, what a service answered, what a file says. None of it can command a terminal.
 

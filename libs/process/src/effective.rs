@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::faults::one_line;
+use crate::error::one_line;
 
 /// What stands in the place of a secret.
 pub(crate) const MASK: &str = "***";

@@ -3,19 +3,23 @@
 //! The same file is read by us, by systemd (`EnvironmentFile=`) and by compose (`env_file:`), and each has its own idea of
 //! quotes, `$` and backslashes. Accepted here is only what all three read alike: `KEY="value"` with `\\`, `\"` and `\$` as
 //! the only escapes and line breaks as they are, `KEY=value` of plain characters, `#` comment lines, and blank lines.
-//! Everything else is refused rather than guessed. A fault names the line and the key, never a value: the file holds the
+//! Everything else is refused rather than guessed. An error names the line and the key, never a value: the file holds the
 //! keys of the clinic.
+
+mod error;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::OpenOptions;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::OFlag;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
+
+pub use error::{EnvFileError, EnvFileReadError, ValueError};
 
 /// No env file comes near this; something that does is the wrong file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -37,10 +41,10 @@ impl fmt::Debug for EnvFile {
 
 impl EnvFile {
     /// Reads text in the grammar above.
-    pub fn parse(text: &str) -> Result<EnvFile, EnvFileFault> {
+    pub fn parse(text: &str) -> Result<EnvFile, EnvFileError> {
         if let Some(at) = text.find(is_unwritable) {
             let line = 1 + text[..at].matches('\n').count();
-            return Err(EnvFileFault::Control { line });
+            return Err(EnvFileError::Control { line });
         }
         let mut values = BTreeMap::new();
         let mut lines_of: BTreeMap<&str, usize> = BTreeMap::new();
@@ -55,26 +59,26 @@ impl EnvFile {
                 continue;
             }
             let Some((key, _)) = first_line.split_once('=').filter(|(key, _)| is_key(key)) else {
-                return Err(EnvFileFault::NoKey { line });
+                return Err(EnvFileError::NoKey { line });
             };
             let value_text = &rest[key.len() + 1..];
             let (value, used) = if let Some(quoted) = value_text.strip_prefix('"') {
-                let (value, used) = read_quoted(quoted).map_err(|fault| fault.at(line, key))?;
+                let (value, used) = read_quoted(quoted).map_err(|error| error.at(line, key))?;
                 (value, used + 1)
             } else {
                 let value = &first_line[key.len() + 1..];
                 if !value.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.contains(c)) {
-                    return Err(ValueFault::NeedsQuotes.at(line, key));
+                    return Err(ValueError::NeedsQuotes.at(line, key));
                 }
                 (SecretString::from(value), value.len())
             };
             let tail = &value_text[used..];
             let tail_end = tail.find('\n').unwrap_or(tail.len());
             if !tail[..tail_end].trim_matches([' ', '\t']).is_empty() {
-                return Err(ValueFault::TextAfterQuote.at(line + value_text[..used].matches('\n').count(), key));
+                return Err(ValueError::TextAfterQuote.at(line + value_text[..used].matches('\n').count(), key));
             }
             if let Some(first) = lines_of.insert(key, line) {
-                return Err(ValueFault::Twice { first }.at(line, key));
+                return Err(ValueError::Twice { first }.at(line, key));
             }
             values.insert(key.to_owned(), value);
             line += value_text[..used].matches('\n').count() + 1;
@@ -84,10 +88,10 @@ impl EnvFile {
     }
 
     /// Reads a file that only its owner may read.
-    pub fn read(path: &Path) -> Result<EnvFile, EnvFileError> {
-        let fault = |fault| EnvFileError { path: path.to_owned(), fault };
-        let text = read_private_text(path).map_err(fault)?;
-        EnvFile::parse(&text).map_err(fault)
+    pub fn read(path: &Path) -> Result<EnvFile, EnvFileReadError> {
+        let in_file = |error| EnvFileReadError { path: path.to_owned(), error };
+        let text = read_private_text(path).map_err(in_file)?;
+        EnvFile::parse(&text).map_err(in_file)
     }
 
     /// The value of a key; `None` when the file does not have it.
@@ -108,9 +112,9 @@ pub const fn is_unwritable(c: char) -> bool {
 }
 
 /// A value in quotes, as the text behind `KEY=`, or why no dialect can hold it.
-pub fn quote(value: &str) -> Result<Zeroizing<String>, EnvFileFault> {
+pub fn quote(value: &str) -> Result<Zeroizing<String>, EnvFileError> {
     if value.contains(is_unwritable) {
-        return Err(EnvFileFault::Unwritable);
+        return Err(EnvFileError::Unwritable);
     }
     // Every character could need a backslash: a string that never grows leaves no copy behind.
     let mut quoted = Zeroizing::new(String::with_capacity(2 * value.len() + 2));
@@ -126,12 +130,12 @@ pub fn quote(value: &str) -> Result<Zeroizing<String>, EnvFileFault> {
 }
 
 /// The text of an env file with these settings, in the order given. [`EnvFile::parse`] reads the same back.
-pub fn render<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Zeroizing<String>, EnvFileFault> {
+pub fn render<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Zeroizing<String>, EnvFileError> {
     let mut lines = Vec::new();
     let mut keys = std::collections::BTreeSet::new();
     for (key, value) in settings {
         if !is_key(key) || !keys.insert(key) {
-            return Err(EnvFileFault::UnwritableKey);
+            return Err(EnvFileError::UnwritableKey);
         }
         lines.push((key, quote(value)?));
     }
@@ -146,111 +150,6 @@ pub fn render<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Res
     Ok(text)
 }
 
-/// An env file that cannot be used: which, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("the env file {}: {fault}", path.display())]
-pub struct EnvFileError {
-    path: PathBuf,
-    fault: EnvFileFault,
-}
-
-impl EnvFileError {
-    /// Whether there simply is no such file.
-    pub fn is_missing(&self) -> bool {
-        matches!(&self.fault, EnvFileFault::Io(error) if error.kind() == io::ErrorKind::NotFound)
-    }
-}
-
-/// What is wrong with an env file. Never holds a value.
-#[derive(Debug, thiserror::Error)]
-pub enum EnvFileFault {
-    /// The file could not be opened or read.
-    #[error("cannot be read: {0}")]
-    Io(io::Error),
-    /// A directory, a socket, a device.
-    #[error("is not a regular file")]
-    NotAFile,
-    /// Group or others may read or write it.
-    #[error("has mode {mode:03o}, so that others could get at its secrets; run chmod 600 on it")]
-    Exposed {
-        /// The permission bits found.
-        mode: u32,
-    },
-    /// Larger than any env file.
-    #[error("is larger than {MAX_BYTES} bytes; is this the right file?")]
-    TooLarge,
-    /// Bytes that are no text.
-    #[error("is not UTF-8 text")]
-    NotUtf8,
-    /// A character of [`is_unwritable`].
-    #[error(
-        "line {line} has a NUL, a carriage return or a Unicode noncharacter; write the file with plain line breaks"
-    )]
-    Control {
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A line that does not begin with `KEY=`.
-    #[error(
-        "line {line} does not begin with KEY=, where KEY is of letters, digits and _; a value of several lines needs double quotes"
-    )]
-    NoKey {
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A value that does not follow the grammar.
-    #[error("line {line}{}: {fault}", .key.as_ref().map(|key| format!(", {key}")).unwrap_or_default())]
-    Value {
-        /// Counted from 1.
-        line: usize,
-        /// The key, where it is surely one: see [`ValueFault::at`].
-        key: Option<String>,
-        /// What is wrong.
-        fault: ValueFault,
-    },
-    /// A value to be written that no dialect can hold.
-    #[error("a value has a NUL, a carriage return or a Unicode noncharacter, which an env file cannot hold")]
-    Unwritable,
-    /// A key to be written that is none, or comes twice.
-    #[error("a key is not of letters, digits and _, or comes twice")]
-    UnwritableKey,
-}
-
-/// What is wrong with the value of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ValueFault {
-    /// Characters that the dialects read differently when they stand bare.
-    #[error("the value has characters that need double quotes around it")]
-    NeedsQuotes,
-    /// The file ends inside the quotes.
-    #[error("the closing double quote is missing")]
-    Unclosed,
-    /// A backslash before something else.
-    #[error("a backslash may stand only before a backslash, a double quote or a dollar sign")]
-    BadEscape,
-    /// A dollar sign that some readers would take for a variable.
-    #[error("a dollar sign needs a backslash before it")]
-    BareDollar,
-    /// Something follows the closing quote.
-    #[error("there is text after the closing double quote")]
-    TextAfterQuote,
-    /// The key was set before.
-    #[error("this key was set before, in line {first}; remove one of them")]
-    Twice {
-        /// The line of the first one.
-        first: usize,
-    },
-}
-
-impl ValueFault {
-    /// The fault with its place. The key is named only when it is in capitals, as all of ours are: the second line of a
-    /// broken value, base64 with a `=` at its end, may look like a key too.
-    fn at(self, line: usize, key: &str) -> EnvFileFault {
-        let key = key.chars().all(|c| c == '_' || c.is_ascii_uppercase() || c.is_ascii_digit()).then(|| key.to_owned());
-        EnvFileFault::Value { line, key, fault: self }
-    }
-}
-
 /// What comes after a line that ends at `end`.
 fn after_line(text: &str, end: usize) -> &str {
     text.get(end + 1..).unwrap_or("")
@@ -262,17 +161,17 @@ fn is_key(key: &str) -> bool {
 }
 
 /// Reads up to the closing quote; gives the value and how many bytes it took, the quote included.
-fn read_quoted(text: &str) -> Result<(SecretString, usize), ValueFault> {
-    let end = closing_quote(text).ok_or(ValueFault::Unclosed)?;
+fn read_quoted(text: &str) -> Result<(SecretString, usize), ValueError> {
+    let end = closing_quote(text).ok_or(ValueError::Unclosed)?;
     // Room for all of it at once: a string that grows leaves copies of a secret behind.
     let mut value = Zeroizing::new(String::with_capacity(end));
     let mut characters = text[..end].chars();
     while let Some(c) = characters.next() {
         match c {
-            '$' => return Err(ValueFault::BareDollar),
+            '$' => return Err(ValueError::BareDollar),
             '\\' => match characters.next() {
                 Some(escaped @ ('\\' | '"' | '$')) => value.push(escaped),
-                _ => return Err(ValueFault::BadEscape),
+                _ => return Err(ValueError::BadEscape),
             },
             plain => value.push(plain),
         }
@@ -292,25 +191,25 @@ fn closing_quote(text: &str) -> Option<usize> {
 
 /// The text of a file that only its owner may read, for everything that holds secrets. Checked and read through one
 /// handle, so that the file checked is the file read.
-pub fn read_private_text(path: &Path) -> Result<Zeroizing<String>, EnvFileFault> {
-    // Without O_NONBLOCK, opening a named pipe would wait for ever for its writer.
+pub fn read_private_text(path: &Path) -> Result<Zeroizing<String>, EnvFileError> {
+    // Without O_NONBLOCK, opening a named pipe would wait forever for its writer.
     let mut file =
-        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(EnvFileFault::Io)?;
-    let metadata = file.metadata().map_err(EnvFileFault::Io)?;
+        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(EnvFileError::Io)?;
+    let metadata = file.metadata().map_err(EnvFileError::Io)?;
     if !metadata.is_file() {
-        return Err(EnvFileFault::NotAFile);
+        return Err(EnvFileError::NotAFile);
     }
     let mode = metadata.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(EnvFileFault::Exposed { mode });
+        return Err(EnvFileError::Exposed { mode });
     }
     if metadata.len() > MAX_BYTES {
-        return Err(EnvFileFault::TooLarge);
+        return Err(EnvFileError::TooLarge);
     }
     // Room for all of it at once: a buffer that grows leaves copies of secrets behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
-    file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes).map_err(EnvFileFault::Io)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| EnvFileFault::NotUtf8)?;
+    file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes).map_err(EnvFileError::Io)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| EnvFileError::NotUtf8)?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 

@@ -21,7 +21,7 @@ pub use crate::exit::Exit;
 use crate::hardening;
 use crate::logs::{self, Log};
 use crate::names;
-use crate::settings::{ConfigFaults, Effective, Read, Settings, print_effective};
+use crate::settings::{ConfigErrors, Effective, Read, Settings, print_effective};
 
 /// What is logged where nothing else is said.
 const DEFAULT_FILTER: &str = "info";
@@ -29,7 +29,7 @@ const DEFAULT_FILTER: &str = "info";
 /// What sets one program's life apart from another's.
 #[derive(Clone, Copy)]
 pub struct Program {
-    /// Its name, which begins its complaints and stands in its log.
+    /// Its name, which begins its error messages and stands in its log.
     pub name: &'static str,
     /// Where its settings come from.
     pub settings: Origin,
@@ -100,7 +100,7 @@ fn start<A: Parser>(program: Program, hardened: io::Result<()>, command: impl Fn
     command(arguments, Started { program, log })
 }
 
-/// WARDPOST_LOG as the environment sets it; the default where it is not set, or wrong: the settings tell that fault with all
+/// WARDPOST_LOG as the environment sets it; the default where it is not set, or wrong: the settings tell that error with all
 /// others.
 fn filter_of_environment() -> String {
     let set = std::env::var(names::LOG).ok();
@@ -108,7 +108,7 @@ fn filter_of_environment() -> String {
 }
 
 impl Started {
-    /// Reads the settings that a command needs, and does its work. Wrong settings are told on stderr, all faults at once,
+    /// Reads the settings that a command needs, and does its work. Wrong settings are told on stderr, all errors at once,
     /// and no work is done.
     pub fn run<T>(self, read: impl FnOnce(Settings) -> Read<T>, work: impl AsyncFnOnce(T) -> Exit) -> Exit {
         self.run_with(read, async |(settings, _)| work(settings).await)
@@ -130,8 +130,8 @@ impl Started {
         let name = self.program.name;
         let settings = match self.settings().and_then(read) {
             Ok(settings) => settings,
-            Err(faults) => {
-                print_err(&format!("{name}: the settings are wrong:\n{faults}"));
+            Err(errors) => {
+                print_err(&format!("{name}: the settings are wrong:\n{errors}"));
                 return Exit::Configuration;
             }
         };
@@ -150,7 +150,7 @@ impl Started {
     }
 
     /// The settings, not read but for what is logged.
-    fn settings(&self) -> Result<Settings, ConfigFaults> {
+    fn settings(&self) -> Result<Settings, ConfigErrors> {
         let mut settings = match self.program.settings {
             Origin::EnvFile => Settings::load()?,
             Origin::Environment => Settings::from_parts(std::env::vars_os(), None),
@@ -158,7 +158,7 @@ impl Started {
         if let Some(filter) = settings.or_default(names::LOG, DEFAULT_FILTER, logs::check_filter)
             && let Err(error) = self.log.follow(&(self.program.log_filter)(&filter))
         {
-            settings.fault(names::LOG, error.to_string());
+            settings.add_error(names::LOG, error.to_string());
         }
         Ok(settings)
     }

@@ -38,7 +38,7 @@ pub fn watchdog_interval() -> Option<Duration> {
 }
 
 /// Tells the supervisor twice in every interval that the program works, as long as `check` finds that it does. When it
-/// stops doing so, the supervisor ends the program and starts it anew. Never returns, also where nobody watches.
+/// stops doing so, the supervisor ends the program and starts it again. Never returns, also where nobody watches.
 pub async fn keep_watchdog_fed<C, F>(check: C)
 where
     C: FnMut() -> F,

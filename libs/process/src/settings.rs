@@ -1,8 +1,8 @@
 //! A program's settings: found in the environment and the env file, read one by one, and refused all at once.
 //!
 //! The environment wins over the file, name by name. An empty value counts as "not set": that lets an operator switch off
-//! in the environment what the file sets, and makes a required setting that is empty a fault. A program reads everything
-//! it knows before it looks at the outcome, so that an operator sees every fault in one go:
+//! in the environment what the file sets, and makes a required setting that is empty an error. A program reads everything
+//! it knows before it looks at the outcome, so that an operator sees every error in one go:
 //!
 //! ```
 //! # use std::net::SocketAddr;
@@ -26,8 +26,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::effective::MASK;
 pub use crate::effective::{Effective, Source, print_effective};
 use crate::env_file::EnvFile;
-pub use crate::faults::ConfigFaults;
-use crate::faults::Fault;
+use crate::error::ConfigError;
+pub use crate::error::ConfigErrors;
 use crate::names::{self, ENV_FILE, PREFIX, SECRET_NAMES};
 
 /// Where the env file is when nobody says otherwise.
@@ -36,32 +36,32 @@ const DEFAULT_ENV_FILE: &str = "/run/wardpost/env";
 /// A shorter secret may be part of an honest message by chance ("a", "64").
 const SHORTEST_ECHO: usize = 4;
 
-/// What a program's settings are read into: the settings and where each came from, or every fault.
-pub type Read<T> = Result<(T, Vec<Effective>), ConfigFaults>;
+/// What a program's settings are read into: the settings and where each came from, or every error.
+pub type Read<T> = Result<(T, Vec<Effective>), ConfigErrors>;
 
-/// The settings of this process, not read yet, and the faults found so far.
+/// The settings of this process, not read yet, and the errors found so far.
 pub struct Settings {
     values: BTreeMap<String, (SecretString, Source)>,
     effective: Vec<Effective>,
-    faults: Vec<Fault>,
+    errors: Vec<ConfigError>,
 }
 
 impl Settings {
     /// Reads this process's environment, and the env file that WARDPOST_ENV_FILE names. A default file that does not
     /// exist is fine, since everything may come from the environment; one that was named must exist. Secrets come into
     /// memory here, so that [`crate::program`] alone calls it, when everything stands that keeps them from getting out.
-    pub(crate) fn load() -> Result<Settings, ConfigFaults> {
+    pub(crate) fn load() -> Result<Settings, ConfigErrors> {
         Settings::load_from(std::env::vars_os().collect(), Path::new(DEFAULT_ENV_FILE))
     }
 
-    fn load_from(environment: Vec<(OsString, OsString)>, default_file: &Path) -> Result<Settings, ConfigFaults> {
+    fn load_from(environment: Vec<(OsString, OsString)>, default_file: &Path) -> Result<Settings, ConfigErrors> {
         let named = environment.iter().find(|(name, value)| name == ENV_FILE && !value.is_empty());
         let (path, source) = match named {
             Some((_, value)) => (Path::new(value).to_owned(), Source::Environment),
             None => (default_file.to_owned(), Source::Default),
         };
         let refuse = |message: String| {
-            ConfigFaults::new(vec![Fault { name: ENV_FILE.to_owned(), message, source: Some(source) }])
+            ConfigErrors::new(vec![ConfigError { name: ENV_FILE.to_owned(), message, source: Some(source) }])
         };
         let file = match EnvFile::read(&path) {
             Ok(file) => Some(file),
@@ -79,9 +79,9 @@ impl Settings {
     }
 
     /// Settings of the given environment over the given file. Names that begin with `WARDPOST_` and are not known, and
-    /// values that are not UTF-8, are faults; other names are none of our business.
+    /// values that are not UTF-8, are errors; other names are none of our business.
     pub fn from_parts(environment: impl IntoIterator<Item = (OsString, OsString)>, file: Option<EnvFile>) -> Settings {
-        let mut settings = Settings { values: BTreeMap::new(), effective: Vec::new(), faults: Vec::new() };
+        let mut settings = Settings { values: BTreeMap::new(), effective: Vec::new(), errors: Vec::new() };
         if let Some(file) = &file {
             for name in file.keys() {
                 if let Some(value) = file.get(name) {
@@ -111,12 +111,12 @@ impl Settings {
     }
 
     /// A setting that must be set. `parse` gives the value, or a sentence for the operator that may quote what was
-    /// written; `None` means that a fault was recorded.
+    /// written; `None` means that an error was recorded.
     pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.read(name, is_secret(name), parse).unwrap_or_else(|| self.missing(name))
     }
 
-    /// A setting that need not be set: `Some(None)` when it is not; `None` means that a fault was recorded.
+    /// A setting that need not be set: `Some(None)` when it is not; `None` means that an error was recorded.
     pub fn optional<T>(
         &mut self,
         name: &'static str,
@@ -131,7 +131,7 @@ impl Settings {
         }
     }
 
-    /// A setting with a default, which is read by the same `parse`; `None` means that a fault was recorded.
+    /// A setting with a default, which is read by the same `parse`; `None` means that an error was recorded.
     pub fn or_default<T>(
         &mut self,
         name: &'static str,
@@ -151,15 +151,15 @@ impl Settings {
         self.read(name, true, parse).unwrap_or_else(|| self.missing(name))
     }
 
-    /// Records a fault that no single reading can find: a rule over several settings.
-    pub fn fault(&mut self, name: &'static str, message: impl Into<String>) {
+    /// Records an error that no single reading can find: a rule over several settings.
+    pub fn add_error(&mut self, name: &'static str, message: impl Into<String>) {
         self.push_fault(name.to_owned(), message.into(), None);
     }
 
-    /// Every fault at once, or the value and what is in force. `build` is called only when there is no fault; it may give
+    /// Every error at once, or the value and what is in force. `build` is called only when there is no error; it may give
     /// `None` only where one was recorded, so that `?` can be used in it.
     pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Read<T> {
-        if self.faults.is_empty() {
+        if self.errors.is_empty() {
             if let Some(value) = build() {
                 return Ok((value, self.effective));
             }
@@ -169,7 +169,7 @@ impl Settings {
                 None,
             );
         }
-        Err(ConfigFaults::new(self.faults))
+        Err(ConfigErrors::new(self.errors))
     }
 
     /// The value of a setting and its source; an empty one is not set.
@@ -200,8 +200,8 @@ impl Settings {
     }
 
     fn missing<T>(&mut self, name: &'static str) -> Option<T> {
-        // A value that could not even be read has its fault already.
-        if self.faults.iter().all(|fault| fault.name != name) {
+        // A value that could not even be read has its error already.
+        if self.errors.iter().all(|error| error.name != name) {
             let (what, source) = match self.values.get(name) {
                 Some((_, source)) => ("is empty", Some(*source)),
                 None => ("is not set", None),
@@ -219,7 +219,7 @@ impl Settings {
     }
 
     fn push_fault(&mut self, name: String, message: String, source: Option<Source>) {
-        self.faults.push(Fault { name, message, source });
+        self.errors.push(ConfigError { name, message, source });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Being asked to stop: SIGTERM from a supervisor, SIGINT from a terminal. Whoever has work to finish holds a clone and
+//! Being asked to stop: SIGTERM from a supervisor, SIGINT from a terminal. Code that has work to finish holds a clone and
 //! waits on it; what to finish, and how long that may take, is the program's own affair.
 
 use std::io;
@@ -68,7 +68,7 @@ impl Shutdown {
         self.wait(|requests| requests.first).await
     }
 
-    /// Waits until it is asked a second time: somebody is losing patience with the draining.
+    /// Waits until it is asked a second time: somebody does not want to wait for the draining.
     pub async fn requested_again(&self) -> Signal {
         self.wait(|requests| requests.second).await
     }

@@ -10,9 +10,9 @@ use process::console::print_err;
 use process::{Exit, Started};
 use store::{AuditCopy, IfMissing, Store};
 
+use crate::bound::Bound;
 use crate::config::{self, Config};
-use crate::run;
-use crate::verify::Bound;
+use crate::service;
 
 const EXAMPLES: &str = "\
 Settings are read from the environment and from the file WARDPOST_ENV_FILE names (/run/wardpost/env).
@@ -72,7 +72,7 @@ pub fn run(arguments: Arguments, started: Started) -> Exit {
         return started.check_config(config::read, json);
     }
     started.run(config::read, async |config| match arguments.command.unwrap_or(Command::Run) {
-        Command::Run => run::run(config).await,
+        Command::Run => service::run(config).await,
         Command::Once => once::run(&config, json).await,
         Command::Status => status::run(&config, json).await,
         Command::Backups => backups::run(&config, json).await,

@@ -17,7 +17,7 @@ struct Status {
     quarantined: Vec<Quarantined>,
 }
 
-/// Exit 0 whenever the books can be read.
+/// Exit 0 whenever the shipping state can be read.
 pub(super) async fn run(config: &Config, as_json: bool) -> Exit {
     let (store, copy) = match open(config).await {
         Ok(opened) => opened,
@@ -38,7 +38,7 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Exit {
 }
 
 async fn read(store: &Store, copy: AuditCopy) -> Result<Status, StoreError> {
-    // The books first: rows that come in between count as waiting, and never the other way round.
+    // The shipping state first: rows that come in between count as waiting, and never the other way round.
     let state = store.shipping_state(&copy).await?;
     let newest = store.audit_head().await?.id.get().unsigned_abs();
     let waiting = store.audit_events(state.cursor, 1, 0).await?;
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn in_words_it_has_the_sum_the_lag_the_last_success_and_the_last_error() {
+    fn its_text_has_the_sum_the_lag_the_last_success_and_the_last_error() {
         assert_eq!(
             status().to_text(),
             "Copy           cloudwatch://g, as s\n\

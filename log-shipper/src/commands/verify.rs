@@ -8,13 +8,14 @@ use process::console::{Progress, print_err, print_out};
 use store::{AuditCopy, AuditId, Hash, Store, StoreError, chain_hash};
 
 use super::open;
+use crate::bound::Bound;
 use crate::comparison::Comparison;
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::event::ShippedEvent;
 use crate::lineage::{Proof, Role};
+use crate::report::{Report, StreamReport};
 use crate::scope::Scope;
 use crate::sink::{SendError, Sink};
-use crate::verify::{Bound, Report, StreamReport};
 
 /// Local rows that are read at once, and bytes of their details.
 const ROWS: u32 = 5_000;
@@ -167,7 +168,7 @@ fn to_text(report: &Report, copy: &AuditCopy) -> String {
     } else {
         text.push_str("THE COPY AND THE LOCAL LOG DIFFER:\n");
         for difference in &report.differences {
-            text.push_str(&format!("  {}\n", difference.words));
+            text.push_str(&format!("  {}\n", difference.text));
         }
         if report.more_differences > 0 {
             text.push_str(&format!("  and {} more\n", report.more_differences));
@@ -186,13 +187,13 @@ fn to_text(report: &Report, copy: &AuditCopy) -> String {
     if report.streams.len() > 1 {
         text.push_str("Streams of the copy, from the oldest on:\n");
         for stream in &report.streams {
-            text.push_str(&format!("  {}\n", stream_in_words(stream)));
+            text.push_str(&format!("  {}\n", stream_line(stream)));
         }
     }
     text
 }
 
-fn stream_in_words(stream: &StreamReport) -> String {
+fn stream_line(stream: &StreamReport) -> String {
     let role = match stream.role {
         Role::Current => "the local log",
         Role::Before => "the local log before a restore",
@@ -201,9 +202,9 @@ fn stream_in_words(stream: &StreamReport) -> String {
         Role::Unexplained => "NOT EXPLAINED",
         Role::NotAsked => "not asked for",
     };
-    let mut words = format!("{}: {role}; {} rows agree", stream.name, stream.checked);
+    let mut line = format!("{}: {role}; {} rows agree", stream.name, stream.checked);
     if let Some(rows) = &stream.given_up {
-        words.push_str(&format!("; given up: {} rows, {} to {}", rows.rows, rows.from, rows.to));
+        line.push_str(&format!("; given up: {} rows, {} to {}", rows.rows, rows.from, rows.to));
     }
     if let Some(restore) = &stream.restore {
         let proof = match restore.proof {
@@ -215,7 +216,7 @@ fn stream_in_words(stream: &StreamReport) -> String {
             Proof::NotAsked => "not asked for",
             Proof::StreamMissing | Proof::HeadUnknown | Proof::BackupUnknown => "NOT PROVED",
         };
-        words.push_str(&format!("; begun by row {}, from backup {}: {proof}", restore.row, restore.backup));
+        line.push_str(&format!("; begun by row {}, from backup {}: {proof}", restore.row, restore.backup));
     }
-    words
+    line
 }

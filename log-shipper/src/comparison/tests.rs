@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::event::{LogIdentity, Restamp, render, split};
+use crate::event::{LogIdentity, TimestampOverride, render, split};
 use crate::lineage::Proof;
+use crate::report::GivenUpRows;
 use crate::scope::LocalRestore;
-use crate::verify::GivenUpRows;
 
 const STREAM: &str = "log";
 
@@ -107,7 +107,7 @@ fn rows_that_are_missing_are_named_as_ranges_unless_there_is_a_reason() {
     );
     assert_eq!((report.older_than_retention, report.not_yet_shipped, report.checked), (2, 3, 8));
     assert_eq!(report.quarantined, [id(16)]);
-    assert!(report.differences[0].words.starts_with("rows 3 to 5: each was shipped"), "{report:?}");
+    assert!(report.differences[0].text.starts_with("rows 3 to 5: each was shipped"), "{report:?}");
 }
 
 #[test]
@@ -171,8 +171,8 @@ fn parts_that_come_twice_in_whatever_order_are_no_difference() {
     let one_by_one: Vec<_> = parts.iter().flat_map(|part| [part.clone(), part.clone()]).collect();
     let after_a_kill = [&parts[..parts.len() - 1], &parts].concat();
     let cut_otherwise = [&split(lines(&rows)[1].clone(), &rows[1], &log, None, 420)[..1], &parts].concat();
-    let restamp = Some(Restamp::Late(Timestamp::from_millis(1_800_000_000_000)));
-    let late = split(render(&rows[1], &log, restamp), &rows[1], &log, restamp, 450);
+    let time_override = Some(TimestampOverride::Late(Timestamp::from_millis(1_800_000_000_000)));
+    let late = split(render(&rows[1], &log, time_override), &rows[1], &log, time_override, 450);
     assert_eq!(late.len(), parts.len(), "cut at other places into as many parts");
     let sent_again_late = [&parts[1..], &late].concat();
     for copy in [one_by_one, after_a_kill, cut_otherwise, sent_again_late] {
@@ -204,14 +204,14 @@ fn what_was_not_asked_for_is_no_difference() {
     }
     let left = local(&rows[..9]);
     let whole = scope(1, 9, 10);
-    let faults = [(Kind::Altered, Some(2), None), (Kind::Altered, Some(9), None), (Kind::GoneHere, Some(10), None)];
-    assert_eq!(found(&compared(whole.clone(), &copy, &left)), faults);
-    assert_eq!(found(&compared(Scope { first: id(3), ..whole.clone() }, &copy, &left)), faults[1..]);
+    let expected = [(Kind::Altered, Some(2), None), (Kind::Altered, Some(9), None), (Kind::GoneHere, Some(10), None)];
+    assert_eq!(found(&compared(whole.clone(), &copy, &left)), expected);
+    assert_eq!(found(&compared(Scope { first: id(3), ..whole.clone() }, &copy, &left)), expected[1..]);
     let middle = Scope { first: id(3), last: id(8), until: Some(id(8)), ..whole.clone() };
     assert!(compared(middle, &copy, &left).agrees);
     // The end of the log was cut off within what was asked for.
     let to_the_end = Scope { first: id(10), until: Some(id(10)), ..whole };
-    assert_eq!(found(&compared(to_the_end, &copy, &left)), faults[2..]);
+    assert_eq!(found(&compared(to_the_end, &copy, &left)), expected[2..]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use store::genesis_hash;
+use store::{chain_hash, genesis_hash};
 
 use super::*;
 
@@ -82,11 +82,11 @@ fn details_keep_every_byte() {
 }
 
 #[test]
-fn a_row_that_was_restamped_says_so_and_keeps_its_own_time() {
+fn a_row_under_another_timestamp_says_so_and_keeps_its_own_time() {
     let now = Timestamp::from_millis(1_800_000_000_000);
-    for (restamp, mark) in [(Restamp::Late(now), "late"), (Restamp::Ahead(now), "ahead")] {
+    for (time_override, mark) in [(TimestampOverride::Late(now), "late"), (TimestampOverride::Ahead(now), "ahead")] {
         let line: serde_json::Value =
-            serde_json::from_str(&render(&row(3, "{}", None), &log(), Some(restamp))).unwrap();
+            serde_json::from_str(&render(&row(3, "{}", None), &log(), Some(time_override))).unwrap();
         assert_eq!(line[mark], true);
         assert_eq!(line["timestamp"], "2026-11-22T21:10:05.123Z");
         assert_eq!(line["shipped_at"], now.to_rfc3339());
@@ -231,9 +231,9 @@ proptest! {
         text in "[a-z\"\\\\\u{0}-\u{1f}é€😀]{0,600}", longest in 450..900_usize, shift in 0..10_usize, late in any::<bool>(),
     ) {
         let row = row(3, &serde_json::json!({ "text": text }).to_string(), Some("192.0.2.7"));
-        let restamp = late.then(|| Restamp::Late(Timestamp::from_millis(1_800_000_000_000)));
-        let line = render(&row, &log(), restamp);
-        let mut parts = split(line.clone(), &row, &log(), restamp, longest);
+        let time_override = late.then(|| TimestampOverride::Late(Timestamp::from_millis(1_800_000_000_000)));
+        let line = render(&row, &log(), time_override);
+        let mut parts = split(line.clone(), &row, &log(), time_override, longest);
         prop_assert!(parts.iter().all(|part| part.len() <= longest), "{:?}", parts);
         prop_assert_eq!(parts.len() == 1, line.len() <= longest);
         if parts.len() > 1 {

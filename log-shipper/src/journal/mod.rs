@@ -18,8 +18,8 @@ pub use entry::{Entry, parse};
 
 use crate::batch::{Age, OutgoingEvent, plan};
 use crate::config::APPLICATION_RETENTION_DAYS;
+use crate::outage::Outage;
 use crate::sink::{SendError, Sink, SinkAddress, Verdict};
-use crate::trouble::Trouble;
 
 /// The units whose lines are ours, as `systemd/units` has them. By name, since a pattern matches only what the journal knows
 /// when it is asked.
@@ -52,12 +52,12 @@ enum JournalError {
     Store(#[from] StoreError),
 }
 
-/// Ships log lines until the program is asked to stop. Trouble is told and tried again, for ever.
+/// Ships log lines until the program is asked to stop. An outage is told and tried again, forever.
 pub async fn ship(store: Store, address: SinkAddress, shutdown: Shutdown) {
     let stream =
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
     let sink = Sink::open(&address, stream.as_deref().unwrap_or("unnamed"), APPLICATION_RETENTION_DAYS).await;
-    let mut journal = Journal { store, address: address.to_string(), sink, trouble: Trouble::default() };
+    let mut journal = Journal { store, address: address.to_string(), sink, outage: Outage::default() };
     while !shutdown.is_requested() {
         let Err(error) = journal.follow(&shutdown).await else { return };
         if matches!(&error, JournalError::Start(error) if error.kind() == std::io::ErrorKind::NotFound) {
@@ -75,7 +75,7 @@ struct Journal {
     store: Store,
     address: String,
     sink: Sink,
-    trouble: Trouble,
+    outage: Outage,
 }
 
 impl Journal {
@@ -165,20 +165,20 @@ impl Journal {
     }
 
     fn recovered(&mut self) {
-        if let Some(failures) = self.trouble.ended() {
+        if let Some(failures) = self.outage.ended() {
             tracing::info!(failures, "log lines get through again");
         }
     }
 
     fn failed(&mut self, reason: &str) {
-        if self.trouble.failed(Instant::now()) {
-            tracing::error!(reason, failures = self.trouble.failures(), "log lines do not get through; trying again");
+        if self.outage.failed(Instant::now()) {
+            tracing::error!(reason, failures = self.outage.failures(), "log lines do not get through; trying again");
         }
     }
 
     async fn pause(&self, shutdown: &Shutdown) {
         tokio::select! {
-            () = tokio::time::sleep(self.trouble.pause()) => {}
+            () = tokio::time::sleep(self.outage.pause()) => {}
             _ = shutdown.requested() => {}
         }
     }
@@ -229,13 +229,13 @@ async fn next_entry(lines: &mut BufReader<ChildStdout>, line: &mut Vec<u8>) -> O
 }
 
 async fn ended(journalctl: &mut Child) -> JournalError {
-    let mut words = String::new();
+    let mut message = String::new();
     if let Some(errors) = journalctl.stderr.take() {
         // One line says what is wrong; it is a child that has ended.
-        let _ = BufReader::new(errors).read_line(&mut words).await;
+        let _ = BufReader::new(errors).read_line(&mut message).await;
     }
     let status = journalctl.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
-    JournalError::Ended(format!("{status} {}", words.trim()))
+    JournalError::Ended(format!("{status} {}", message.trim()))
 }
 
 #[cfg(test)]

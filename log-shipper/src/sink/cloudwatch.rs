@@ -67,7 +67,7 @@ impl CloudWatchSink {
             Err(error) if code(&error) == Some("DataAlreadyAcceptedException") => Ok(vec![Verdict::Accepted; count]),
             Err(error) => {
                 if code(&error).is_none_or(is_about_credentials) {
-                    // The SDK keeps the credentials that it has read. Whoever mends them should not have to restart this.
+                    // The SDK keeps the credentials that it has read. An operator who mends them should not have to restart this.
                     self.client = None;
                 }
                 Err(self.explain("logs:PutLogEvents", &error))

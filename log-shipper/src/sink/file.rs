@@ -75,7 +75,7 @@ fn append(path: &Path, rotate_bytes: u64, events: &[OutgoingEvent]) -> io::Resul
     written
 }
 
-/// The file under its lock. Whoever held the lock before may have put the file aside meanwhile.
+/// The file under its lock. The process that held the lock before may have put the file aside meanwhile.
 fn open_locked(path: &Path) -> io::Result<Flock<File>> {
     loop {
         let is_new = !path.exists();

@@ -19,7 +19,7 @@ pub(crate) fn whole(more: &[(&str, &str)]) -> String {
     serde_json::Value::Object(members).to_string()
 }
 
-fn faults(text: &str) -> Vec<String> {
+fn errors(text: &str) -> Vec<String> {
     Secret::parse(text, None).err().unwrap_or_else(|| panic!("accepted: {text}"))
 }
 
@@ -37,9 +37,9 @@ fn a_whole_secret_is_accepted_with_further_names() {
 fn every_fault_is_named_at_once() {
     let text =
         r#"{"APP_SECRET": "short", "DB_ENCRYPTION_KEY": "xyz", "GOOGLE_CLIENT_ID": "  ", "a b": "x", "PORT": 8080}"#;
-    let found = faults(text);
+    let found = errors(text);
     assert_eq!(
-        found.iter().map(|fault| fault.split(' ').next().unwrap()).collect::<Vec<_>>(),
+        found.iter().map(|error| error.split(' ').next().unwrap()).collect::<Vec<_>>(),
         ["APP_SECRET", "DB_ENCRYPTION_KEY", "GOOGLE_CLIENT_ID", "a", "PORT", "GOOGLE_CLIENT_SECRET"],
         "{found:#?}"
     );
@@ -63,7 +63,7 @@ fn each_rule_has_its_sentence() {
         (("WARDPOST_ENV_FILE", "/x"), "WARDPOST_ENV_FILE cannot be set in the env file itself"),
         (("WARDPOST_SECRET_VERSION", "1"), "WARDPOST_SECRET_VERSION cannot be set in the secret"),
     ] {
-        let found = faults(&whole(&[more]));
+        let found = errors(&whole(&[more]));
         assert!(found.len() == 1 && found[0].starts_with(expected), "{more:?} gave {found:?}");
     }
 }
@@ -81,7 +81,7 @@ fn a_value_that_is_no_string_is_named_with_its_kind() {
     ] {
         let text = whole(&[]).replace(r#""hush-client""#, value);
         assert_eq!(
-            faults(&text),
+            errors(&text),
             [format!("GOOGLE_CLIENT_SECRET is {kind}, and must be a string: put it in double quotes")]
         );
     }
@@ -92,10 +92,10 @@ fn what_is_no_object_is_refused_whatever_it_is() {
     for (text, kind) in
         [("[]", "an array"), ("\"hush\"", "a string"), ("1", "a number"), ("null", "null"), ("true", "a boolean")]
     {
-        assert_eq!(faults(text), [format!("it is {kind}, and must be a JSON object of names and strings")]);
+        assert_eq!(errors(text), [format!("it is {kind}, and must be a JSON object of names and strings")]);
     }
     for text in ["", "hush", "{\"A\": \"hush", "{} hush", "{'A': 'hush'}", "\u{feff}{}", &"[".repeat(100_000)] {
-        let found = faults(text);
+        let found = errors(text);
         assert!(found.len() == 1 && found[0].starts_with("it is not JSON"), "{found:?}");
     }
 }
@@ -103,12 +103,12 @@ fn what_is_no_object_is_refused_whatever_it_is() {
 #[test]
 fn a_name_that_comes_twice_is_refused() {
     let text = whole(&[]).replace('}', r#", "APP_SECRET": "another app secret of thirty-two bytes"}"#);
-    assert_eq!(faults(&text), ["APP_SECRET is there twice"]);
+    assert_eq!(errors(&text), ["APP_SECRET is there twice"]);
 }
 
 #[test]
 fn a_secret_in_the_place_of_a_name_is_not_shown() {
-    let found = faults(&whole(&[("hush-hush-hush-hush-hush-hush-hush", "SMTP_PASSWORD")]));
+    let found = errors(&whole(&[("hush-hush-hush-hush-hush-hush-hush", "SMTP_PASSWORD")]));
     assert_eq!(
         found,
         ["the name of entry 5 (34 characters long) is no name for a variable: letters, digits and _ make one"]
@@ -138,25 +138,25 @@ proptest! {
 
     #[test]
     fn no_text_makes_it_panic_or_leak(text in r#"([{}\[\]",:]|"[A-C]"|"hush"|hush|\\u00|[^\x00]){0,40}"#) {
-        if let Err(faults) = Secret::parse(&text.replace("\"hush\":", "\"A\":"), None) {
+        if let Err(errors) = Secret::parse(&text.replace("\"hush\":", "\"A\":"), None) {
             // A name is shown, a value never; "hush" may be a name only by the replacement not having seen a space.
             let named = text.contains("\"hush\"");
-            prop_assert!(named || !faults.iter().any(|fault| fault.contains("hush")), "{faults:?}");
+            prop_assert!(named || !errors.iter().any(|error| error.contains("hush")), "{errors:?}");
         }
     }
 }
 
-/// Secrets as people make them: `corpus/secrets/OUTCOME/NAME`. A value is never repeated, and a fault is one line.
+/// Secrets as people make them: `corpus/secrets/OUTCOME/NAME`. A value is never repeated, and an error is one line.
 #[test]
 fn secrets_that_others_wrote_are_taken_or_refused_as_they_should_be() {
     for input in testkit::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/secrets")) {
         let read = Secret::parse(&input.text().replace("$KEY", KEY), None);
         match (input.outcome.as_str(), read) {
             ("taken", Ok(_)) => {}
-            ("refused", Err(faults)) => {
-                for fault in faults {
-                    assert!(!fault.contains("hush") && !fault.contains(KEY), "{}: {fault}", input.name);
-                    assert!(!fault.contains(char::is_control), "{}: {fault:?}", input.name);
+            ("refused", Err(errors)) => {
+                for error in errors {
+                    assert!(!error.contains("hush") && !error.contains(KEY), "{}: {error}", input.name);
+                    assert!(!error.contains(char::is_control), "{}: {error:?}", input.name);
                 }
             }
             (_, read) => panic!("{}/{}: {:?}", input.outcome, input.name, read.err()),

@@ -5,14 +5,14 @@ use std::path::Path;
 use process::env_file::read_private_text;
 
 use super::Fetched;
-use crate::advice::Trouble;
+use crate::error::FetchError;
 
-pub(super) fn read(path: &Path) -> Result<Fetched, Trouble> {
+pub(super) fn read(path: &Path) -> Result<Fetched, FetchError> {
     match read_private_text(path) {
         Ok(text) => Ok(Fetched { text, version: None }),
-        Err(fault) => Err(Trouble::permanent(
-            format!("the secret's file {} {fault}", path.display()),
-            "WARDPOST_SECRET names the file; it must be there when this program starts, belong to whoever runs it, and have mode 600",
+        Err(error) => Err(FetchError::permanent(
+            format!("the secret's file {} {error}", path.display()),
+            "WARDPOST_SECRET names the file; it must be there when this program starts, belong to the user who runs it, and have mode 600",
         )),
     }
 }

@@ -11,7 +11,7 @@ use process::{backoff, ready};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::advice::Trouble;
+use crate::error::FetchError;
 use crate::retry;
 pub(crate) use secrets_manager::SecretId;
 
@@ -63,40 +63,40 @@ impl fmt::Display for Address {
 
 /// Fetches the secret, trying again until the deadline as long as what stands in the way may pass. What it gives up with
 /// says how long it tried.
-pub(crate) async fn fetch(address: &Address, deadline: Duration) -> Result<Fetched, Trouble> {
+pub(crate) async fn fetch(address: &Address, deadline: Duration) -> Result<Fetched, FetchError> {
     let start = Instant::now();
     let mut last_met = None;
     for failures in 1.. {
         let limit = TRY_LIMIT.min(deadline.saturating_sub(start.elapsed()));
-        let trouble = match timeout(limit, try_once(address)).await {
+        let error = match timeout(limit, try_once(address)).await {
             Ok(Ok(fetched)) => return Ok(fetched),
-            Ok(Err(trouble)) => trouble,
+            Ok(Err(error)) => error,
             // What an earlier try met says more than that this one was cut off.
-            Err(_) => last_met.unwrap_or_else(|| Trouble::no_answer(address, limit)),
+            Err(_) => last_met.unwrap_or_else(|| FetchError::no_answer(address, limit)),
         };
-        if !trouble.passing {
-            return Err(trouble);
+        if !error.passing {
+            return Err(error);
         }
         let elapsed = start.elapsed();
         let Some(pause) = retry::pause(failures, elapsed, deadline, backoff::chance()) else {
-            return Err(trouble.after(failures, elapsed));
+            return Err(error.after(failures, elapsed));
         };
-        tracing::warn!(tries = failures, next_in_ms = pause.as_millis() as u64, "not yet: {}", trouble.happened);
-        ready::notify_status(&format!("waiting for {address}: {}", trouble.happened));
+        tracing::warn!(tries = failures, next_in_ms = pause.as_millis() as u64, "not yet: {}", error.happened);
+        ready::notify_status(&format!("waiting for {address}: {}", error.happened));
         tokio::time::sleep(pause).await;
-        last_met = Some(trouble);
+        last_met = Some(error);
     }
     // Four thousand million tries do not fit into an hour.
-    Err(Trouble::no_answer(address, deadline))
+    Err(FetchError::no_answer(address, deadline))
 }
 
-async fn try_once(address: &Address) -> Result<Fetched, Trouble> {
+async fn try_once(address: &Address) -> Result<Fetched, FetchError> {
     let fetched = match address {
         Address::SecretsManager(id) => secrets_manager::fetch(id).await?,
         Address::File(path) => file::read(path)?,
     };
     if fetched.text.len() > MOST_BYTES {
-        return Err(Trouble::too_large(address, fetched.text.len(), MOST_BYTES));
+        return Err(FetchError::too_large(address, fetched.text.len(), MOST_BYTES));
     }
     Ok(fetched)
 }
@@ -120,15 +120,15 @@ mod tests {
     #[test]
     fn an_address_of_another_kind_is_refused_with_an_example() {
         for text in ["wardpost/app-secrets", "file://secret.json", "file://", "file:///", "https://example.org/x", ""] {
-            let fault = Address::parse(text).unwrap_err();
-            assert!(fault.contains("file:///"), "{text}: {fault}");
+            let error = Address::parse(text).unwrap_err();
+            assert!(error.contains("file:///"), "{text}: {error}");
         }
     }
 
     #[tokio::test]
     async fn a_file_that_is_not_there_is_not_waited_for() {
         let address = Address::File("/nonexistent/secret.json".into());
-        let trouble = fetch(&address, Duration::from_secs(3600)).await.err().unwrap();
-        assert!(!trouble.passing && trouble.happened.contains("/nonexistent/secret.json"), "{trouble:?}");
+        let error = fetch(&address, Duration::from_secs(3600)).await.err().unwrap();
+        assert!(!error.passing && error.happened.contains("/nonexistent/secret.json"), "{error:?}");
     }
 }

@@ -13,7 +13,7 @@ use process::aws;
 use zeroize::Zeroizing;
 
 use super::Fetched;
-use crate::advice::{Call, Failure, Trouble};
+use crate::error::{Call, Cause, FetchError};
 
 /// The version label that everybody means when they name none.
 const CURRENT: &str = "AWSCURRENT";
@@ -68,8 +68,8 @@ impl fmt::Display for SecretId {
     }
 }
 
-/// One try. Everything is looked up anew, since a region, a role and an address that are missing now may be there next time.
-pub(super) async fn fetch(id: &SecretId) -> Result<Fetched, Trouble> {
+/// One try. Everything is looked up again, since a region, a role and an address that are missing now may be there next time.
+pub(super) async fn fetch(id: &SecretId) -> Result<Fetched, FetchError> {
     let config = aws::load(id.region().map(str::to_owned)).await;
     let call = Call {
         secret: id.to_string(),
@@ -80,55 +80,55 @@ pub(super) async fn fetch(id: &SecretId) -> Result<Fetched, Trouble> {
             .map(str::to_owned)
             .or_else(|| std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok()),
     };
-    let tell = |failure: Failure| failure.explain(&call);
+    let tell = |cause: Cause| cause.explain(&call);
     if call.region.is_none() {
-        return Err(tell(Failure::NoRegion(aws::instance_role().await)));
+        return Err(tell(Cause::NoRegion(aws::instance_role().await)));
     }
     // Asked for here and not by the client on its way, so that a role that is missing is not taken for a call that failed.
     let Some(provider) = config.credentials_provider() else {
-        return Err(tell(Failure::NoCredentials(aws::InstanceRole::Disabled)));
+        return Err(tell(Cause::NoCredentials(aws::InstanceRole::Disabled)));
     };
     let credentials = match provider.provide_credentials().await {
         Ok(credentials) => credentials,
-        Err(error) => return Err(tell(credentials_failure(error).await)),
+        Err(error) => return Err(tell(credentials_cause(error).await)),
     };
     let client = Client::from_conf(Builder::from(&config).credentials_provider(credentials).build());
     let sent = client.get_secret_value().secret_id(&id.name).version_stage(&id.stage).send().await;
-    let mut output = sent.map_err(|error| tell(call_failure(&error)))?;
+    let mut output = sent.map_err(|error| tell(call_cause(&error)))?;
     let version = output.version_id.take();
     // Taken out of the reply, so that it is wiped: the reply itself would not be.
     match output.secret_string.take().map(Zeroizing::new) {
         Some(text) => Ok(Fetched { text, version }),
-        None => Err(tell(Failure::Binary)),
+        None => Err(tell(Cause::Binary)),
     }
 }
 
-async fn credentials_failure(error: CredentialsError) -> Failure {
+async fn credentials_cause(error: CredentialsError) -> Cause {
     match error {
-        CredentialsError::CredentialsNotLoaded(_) => Failure::NoCredentials(aws::instance_role().await),
-        CredentialsError::InvalidConfiguration(_) => Failure::WrongCredentialsSettings(aws::causes(&error)),
-        error => Failure::CredentialsFailed(aws::causes(&error)),
+        CredentialsError::CredentialsNotLoaded(_) => Cause::NoCredentials(aws::instance_role().await),
+        CredentialsError::InvalidConfiguration(_) => Cause::WrongCredentialsSettings(aws::causes(&error)),
+        error => Cause::CredentialsFailed(aws::causes(&error)),
     }
 }
 
-fn call_failure(error: &SdkError<GetSecretValueError>) -> Failure {
+fn call_cause(error: &SdkError<GetSecretValueError>) -> Cause {
     match error {
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
             match service.err().code() {
-                Some(code) => Failure::Service {
+                Some(code) => Cause::Service {
                     code: code.to_owned(),
                     message: service.err().message().unwrap_or("no message").to_owned(),
                     status,
                 },
                 // Secrets Manager names every error. What is none may be a page of somebody else, or a piece of the secret.
-                None => Failure::Garbled(status),
+                None => Cause::Garbled(status),
             }
         }
-        SdkError::ResponseError(response) => Failure::Garbled(response.raw().status().as_u16()),
-        SdkError::TimeoutError(_) => Failure::Unreachable("no answer in time".to_owned()),
-        SdkError::DispatchFailure(failure) if !failure.is_user() => Failure::Unreachable(aws::causes(error)),
-        error => Failure::Impossible(aws::causes(error)),
+        SdkError::ResponseError(response) => Cause::Garbled(response.raw().status().as_u16()),
+        SdkError::TimeoutError(_) => Cause::Unreachable("no answer in time".to_owned()),
+        SdkError::DispatchFailure(failure) if !failure.is_user() => Cause::Unreachable(aws::causes(error)),
+        error => Cause::Impossible(aws::causes(error)),
     }
 }
 

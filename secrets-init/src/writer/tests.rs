@@ -93,8 +93,8 @@ fn a_run_that_fails_leaves_the_old_file_and_nothing_beside_it() {
     let blocked = folder.path().join("blocked");
     fs::create_dir(&blocked).unwrap();
     fs::write(blocked.join("inside"), "x").unwrap();
-    let fault = write(&blocked, None, &secret(&[])).unwrap_err();
-    assert_eq!(fault.exit(), Exit::Configuration, "{fault}");
+    let error = write(&blocked, None, &secret(&[])).unwrap_err();
+    assert_eq!(error.exit(), Exit::Configuration, "{error}");
     assert_eq!(identity(&path), before);
     let mut found = names(&folder);
     found.sort();
@@ -114,7 +114,7 @@ fn the_file_belongs_to_the_owner_that_was_named() {
         let found = fs::metadata(&path).unwrap();
         assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (65_534, 65_534, 0o600));
     } else {
-        assert!(matches!(given.unwrap_err(), Fault::Owner { .. }));
+        assert!(matches!(given.unwrap_err(), WriteError::Owner { .. }));
     }
 }
 
@@ -122,8 +122,8 @@ fn the_file_belongs_to_the_owner_that_was_named() {
 fn two_runs_do_not_write_at_once() {
     let (folder, path) = folder();
     let lock = Flock::lock(File::open(folder.path()).unwrap(), FlockArg::LockExclusive).unwrap();
-    let fault = write(&path, None, &secret(&[])).unwrap_err();
-    assert!(matches!(fault, Fault::Busy(_)) && fault.exit() == Exit::Unavailable, "{fault}");
+    let error = write(&path, None, &secret(&[])).unwrap_err();
+    assert!(matches!(error, WriteError::Busy(_)) && error.exit() == Exit::Unavailable, "{error}");
     drop(lock);
     write(&path, None, &secret(&[])).unwrap();
 }
@@ -131,9 +131,9 @@ fn two_runs_do_not_write_at_once() {
 #[test]
 fn a_folder_that_is_not_there_is_named_with_what_makes_it() {
     let (folder, _) = folder();
-    let fault = write(&folder.path().join("missing/env"), None, &secret(&[])).unwrap_err();
-    assert_eq!(fault.exit(), Exit::Configuration);
-    assert!(fault.to_string().contains("/missing") && fault.to_string().contains("RuntimeDirectory="), "{fault}");
+    let error = write(&folder.path().join("missing/env"), None, &secret(&[])).unwrap_err();
+    assert_eq!(error.exit(), Exit::Configuration);
+    assert!(error.to_string().contains("/missing") && error.to_string().contains("RuntimeDirectory="), "{error}");
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn a_reader_that_would_read_it_otherwise_keeps_it_out() {
         // Our reader takes a plain value, and a blank after a quote; the others, as they are kept here, do not.
         (render(&secret(&[("A", "x")])).unwrap().replace("A=\"x\"", "A=\"x\" "), "systemd"),
     ] {
-        let fault = replace(&path, folder.path(), &text, None, &secret(&[("A", "x")])).unwrap_err();
-        assert!(matches!(fault, Fault::ReadOtherwise { reader: found } if found == reader), "{fault}");
+        let error = replace(&path, folder.path(), &text, None, &secret(&[("A", "x")])).unwrap_err();
+        assert!(matches!(error, WriteError::ReadOtherwise { reader: found } if found == reader), "{error}");
     }
     assert_eq!(names(&folder), Vec::<String>::new());
 }

@@ -38,17 +38,17 @@ struct Arguments {
 async fn main() -> Exit {
     match run(Arguments::parse()).await {
         Ok(()) => Exit::Done,
-        Err(fault) => {
-            print_err(&format!("provider: {fault}"));
+        Err(error) => {
+            print_err(&format!("provider: {error}"));
             Exit::Failed
         }
     }
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let shutdown = Shutdown::listen().map_err(|fault| format!("cannot listen for signals: {fault}"))?;
-    let text = read_private_text(&arguments.secret).map_err(|fault| format!("the secret {fault}"))?;
-    // The fault of a parser could quote what it read.
+    let shutdown = Shutdown::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let text = read_private_text(&arguments.secret).map_err(|error| format!("the secret {error}"))?;
+    // The error of a parser could quote what it read.
     let secret: serde_json::Value = serde_json::from_str(&text).map_err(|_| "the secret is not JSON")?;
     let named = |name: &str| secret[name].as_str().map(str::to_owned).ok_or(format!("the secret has no {name}"));
     let mut options = ProviderOptions::new(named("GOOGLE_CLIENT_ID")?, named("GOOGLE_CLIENT_SECRET")?);
@@ -56,7 +56,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     options.issuer = arguments.issuer;
     options.redirect_uris.push(arguments.redirect_uri);
     options.auto_login = true;
-    let provider = Provider::start(options).await.map_err(|fault| fault.to_string())?;
+    let provider = Provider::start(options).await.map_err(|error| error.to_string())?;
     print_out(&serde_json::json!({ "provider": format!("http://{}", provider.address()) }).to_string());
     shutdown.requested().await;
     provider.stop().await;

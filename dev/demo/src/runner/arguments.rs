@@ -61,10 +61,10 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads the command line. When there is nothing to run, says why (or shows the help) and gives the exit code.
     pub(crate) fn read() -> Result<Arguments, Exit> {
-        let arguments = Arguments::try_parse().map_err(|fault| {
-            let asked_for = matches!(fault.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let arguments = Arguments::try_parse().map_err(|error| {
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             // Standard output or error may be closed; there is nowhere else to say it.
-            let _ = fault.print();
+            let _ = error.print();
             if asked_for { Exit::Done } else { Exit::Usage }
         })?;
         if arguments.port == arguments.provider_port && arguments.port != 0 {

@@ -1,4 +1,4 @@
-//! One running program: started with its output in a log, asked whether it is ready, stopped with patience.
+//! One running program: started with its output in a log, asked whether it is ready, stopped with a grace period.
 
 use std::fs::File;
 use std::future::{Future as _, poll_fn};
@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use super::fault::Fault;
+use super::error::DemoError;
 use super::folder::Folder;
 use super::programs::Environment;
 
@@ -41,14 +41,14 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts the program beside the demo's own executable.
-    pub(crate) fn start(name: &'static str, environment: Environment, folder: &Folder) -> Result<Running, Fault> {
-        let own = std::env::current_exe().map_err(Fault::file("find the folder of", "the demo's executable"))?;
+    pub(crate) fn start(name: &'static str, environment: Environment, folder: &Folder) -> Result<Running, DemoError> {
+        let own = std::env::current_exe().map_err(DemoError::file("find the folder of", "the demo's executable"))?;
         let binary = own.with_file_name(name);
         if !binary.is_file() {
-            return Err(Fault::NotBuilt { name, path: binary });
+            return Err(DemoError::NotBuilt { name, path: binary });
         }
         let (log, file) = folder.new_log(name)?;
-        let errors = file.try_clone().map_err(Fault::file("share", &log))?;
+        let errors = file.try_clone().map_err(DemoError::file("share", &log))?;
         let child = Command::new(&binary)
             .env_clear()
             .envs(environment)
@@ -59,7 +59,7 @@ impl Running {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(Fault::file("start", &binary))?;
+            .map_err(DemoError::file("start", &binary))?;
         Ok(Running { name, binary, log, child })
     }
 
@@ -69,10 +69,10 @@ impl Running {
     }
 
     /// Waits until it has done what it is there for.
-    pub(crate) async fn succeed(mut self) -> Result<(), Fault> {
+    pub(crate) async fn succeed(mut self) -> Result<(), DemoError> {
         match self.child.wait().await {
             Ok(status) if status.success() => Ok(()),
-            status => Err(Fault::Failed { name: self.name, status: in_words(status), tail: tail(&self.log) }),
+            status => Err(DemoError::Failed { name: self.name, status: status_text(status), tail: tail(&self.log) }),
         }
     }
 
@@ -83,13 +83,13 @@ impl Running {
         }
     }
 
-    pub(crate) fn ended(&self, status: io::Result<ExitStatus>) -> Fault {
-        Fault::Ended { name: self.name, status: in_words(status), tail: tail(&self.log) }
+    pub(crate) fn ended(&self, status: io::Result<ExitStatus>) -> DemoError {
+        DemoError::Ended { name: self.name, status: status_text(status), tail: tail(&self.log) }
     }
 }
 
-fn in_words(status: io::Result<ExitStatus>) -> String {
-    status.map_or_else(|fault| fault.to_string(), |status| status.to_string())
+fn status_text(status: io::Result<ExitStatus>) -> String {
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 /// Waits until one of the programs ends, and says which. Can be cancelled without loss.
@@ -135,7 +135,7 @@ pub(crate) async fn until_ready(address: SocketAddr, mut seen: impl FnMut(String
         match tokio::time::timeout(PROBE_DEADLINE, probe(address)).await {
             Ok(Ok(StatusCode::OK)) => return,
             Ok(Ok(status)) => seen(format!("/readyz answers {status}")),
-            Ok(Err(fault)) => seen(format!("/readyz cannot be asked: {fault}")),
+            Ok(Err(error)) => seen(format!("/readyz cannot be asked: {error}")),
             Err(_) => seen("/readyz does not answer".to_owned()),
         }
         tokio::time::sleep(PROBE_PAUSE).await;

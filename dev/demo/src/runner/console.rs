@@ -4,7 +4,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use super::fault::Fault;
+use super::error::DemoError;
 
 /// Says something went wrong.
 pub(crate) fn print_err(message: &str) {
@@ -54,16 +54,16 @@ impl Console {
     }
 
     /// Asks whether the data in `folder` may go.
-    pub(crate) fn may_remove(self, folder: &Path) -> Result<(), Fault> {
+    pub(crate) fn may_remove(self, folder: &Path) -> Result<(), DemoError> {
         if !io::stdin().is_terminal() {
-            return Err(Fault::NobodyToAsk(folder.to_owned()));
+            return Err(DemoError::NobodyToAsk(folder.to_owned()));
         }
         self.write(&format!("Remove all data of the demo in {}? [y/N] ", folder.display()), "");
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
         match answer.trim() {
             "y" | "Y" | "yes" => Ok(()),
-            _ => Err(Fault::NotAgreed),
+            _ => Err(DemoError::NotAgreed),
         }
     }
 }

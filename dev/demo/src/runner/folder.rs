@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use process::env_file::{EnvFileFault, read_private_text};
+use process::env_file::{EnvFileError, read_private_text};
 
-use super::fault::Fault;
+use super::error::DemoError;
 
 const MARKER: &str = "made-by-wardpost-demo";
 const MARKER_TEXT: &str =
@@ -37,25 +37,25 @@ pub(crate) struct ClientSecrets {
 
 impl Folder {
     /// Makes the folder if need be, and takes it for this demo alone.
-    pub(crate) fn open(path: &Path) -> Result<Folder, Fault> {
+    pub(crate) fn open(path: &Path) -> Result<Folder, DemoError> {
         make_private(path)?;
-        let path = path.canonicalize().map_err(Fault::file("find", path))?;
+        let path = path.canonicalize().map_err(DemoError::file("find", path))?;
         let marker = path.join(MARKER);
         if !marker.exists() {
-            let mut entries = fs::read_dir(&path).map_err(Fault::file("read", &path))?;
+            let mut entries = fs::read_dir(&path).map_err(DemoError::file("read", &path))?;
             if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != MARKER)) {
-                return Err(Fault::FolderNotOurs(path));
+                return Err(DemoError::FolderNotOurs(path));
             }
-            fs::write(&marker, MARKER_TEXT).map_err(Fault::file("write", &marker))?;
+            fs::write(&marker, MARKER_TEXT).map_err(DemoError::file("write", &marker))?;
         }
         // The marker and not the folder: secrets-init locks the folder of the env file that it writes.
-        let file = File::open(&marker).map_err(Fault::file("open", &marker))?;
+        let file = File::open(&marker).map_err(DemoError::file("open", &marker))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => Fault::FolderInUse(path.clone()),
-            other => Fault::File { what: "lock", path: path.clone(), source: other.into() },
+            Errno::EWOULDBLOCK => DemoError::FolderInUse(path.clone()),
+            other => DemoError::File { what: "lock", path: path.clone(), source: other.into() },
         })?;
         let private = Permissions::from_mode(0o700);
-        fs::set_permissions(&path, private).map_err(Fault::file("close to others", &path))?;
+        fs::set_permissions(&path, private).map_err(DemoError::file("close to others", &path))?;
         Ok(Folder { path, _lock: lock })
     }
 
@@ -87,22 +87,22 @@ impl Folder {
     }
 
     /// Makes the folders that the programs expect.
-    pub(crate) fn prepare(&self) -> Result<(), Fault> {
+    pub(crate) fn prepare(&self) -> Result<(), DemoError> {
         make_private(&self.backups())
     }
 
     /// A new, empty log for a program. The log of the run before stays beside it.
-    pub(crate) fn new_log(&self, program: &str) -> Result<(PathBuf, File), Fault> {
+    pub(crate) fn new_log(&self, program: &str) -> Result<(PathBuf, File), DemoError> {
         let logs = self.path.join("logs");
         make_private(&logs)?;
         let log = logs.join(format!("{program}.log"));
         match fs::rename(&log, logs.join(format!("{program}.before.log"))) {
-            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
-                return Err(Fault::file("put aside", log)(fault));
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(DemoError::file("put aside", log)(error));
             }
             _ => {}
         }
-        let file = private_file(&log).map_err(Fault::file("make", &log))?;
+        let file = private_file(&log).map_err(DemoError::file("make", &log))?;
         Ok((log, file))
     }
 
@@ -112,65 +112,65 @@ impl Folder {
     }
 
     /// Removes everything but the marker.
-    pub(crate) fn empty(&self) -> Result<(), Fault> {
-        let entries = fs::read_dir(&self.path).map_err(Fault::file("read", &self.path))?;
+    pub(crate) fn empty(&self) -> Result<(), DemoError> {
+        let entries = fs::read_dir(&self.path).map_err(DemoError::file("read", &self.path))?;
         for entry in entries {
-            let entry = entry.map_err(Fault::file("read", &self.path))?;
+            let entry = entry.map_err(DemoError::file("read", &self.path))?;
             let path = entry.path();
             if entry.file_name() == MARKER {
                 continue;
             }
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(Fault::file("remove", path))?;
+            removed.map_err(DemoError::file("remove", path))?;
         }
         Ok(())
     }
 
     /// The secrets, which are random ones of the first run.
-    pub(crate) fn secrets(&self) -> Result<ClientSecrets, Fault> {
+    pub(crate) fn secrets(&self) -> Result<ClientSecrets, DemoError> {
         let path = self.secret();
         if !path.exists() {
             if self.database().exists() {
-                return Err(Fault::KeyLost { database: self.database(), secret: path });
+                return Err(DemoError::KeyLost { database: self.database(), secret: path });
             }
             self.write_secrets(&path)?;
         }
-        let broken = |source| Fault::SecretFile { path: path.clone(), source };
+        let broken = |source| DemoError::SecretFile { path: path.clone(), source };
         let text = read_private_text(&path).map_err(broken)?;
         let mut values: BTreeMap<String, String> =
-            serde_json::from_str(&text).map_err(|_| broken(EnvFileFault::Io(io::ErrorKind::InvalidData.into())))?;
+            serde_json::from_str(&text).map_err(|_| broken(EnvFileError::Io(io::ErrorKind::InvalidData.into())))?;
         for name in NEEDED {
             if !values.contains_key(name) {
-                return Err(Fault::SecretMissing { path, name });
+                return Err(DemoError::SecretMissing { path, name });
             }
         }
         let mut take = |name| values.remove(name).unwrap_or_default();
         Ok(ClientSecrets { id: take(CLIENT_ID), secret: take(CLIENT_SECRET) })
     }
 
-    fn write_secrets(&self, path: &Path) -> Result<(), Fault> {
+    fn write_secrets(&self, path: &Path) -> Result<(), DemoError> {
         let random = || {
             let mut bytes = [0_u8; 32];
             getrandom::fill(&mut bytes).map_err(io::Error::other)?;
             Ok(hex::encode(bytes))
         };
-        let fault = || Fault::file("write", path);
+        let not_written = || DemoError::file("write", path);
         let mut values = BTreeMap::new();
         for name in NEEDED {
-            values.insert(name, random().map_err(fault())?);
+            values.insert(name, random().map_err(not_written())?);
         }
-        let text = serde_json::to_string_pretty(&values).map_err(|refused| fault()(refused.into()))?;
+        let text = serde_json::to_string_pretty(&values).map_err(|refused| not_written()(refused.into()))?;
         // Complete or not there at all: a demo killed here must not leave half a key.
         let unfinished = self.path.join("secret.unfinished");
-        let mut file = private_file(&unfinished).map_err(fault())?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fault())?;
-        fs::rename(&unfinished, path).map_err(fault())
+        let mut file = private_file(&unfinished).map_err(not_written())?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(not_written())?;
+        fs::rename(&unfinished, path).map_err(not_written())
     }
 }
 
-fn make_private(path: &Path) -> Result<(), Fault> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Fault::file("make", path))
+fn make_private(path: &Path) -> Result<(), DemoError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(DemoError::file("make", path))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

@@ -3,7 +3,7 @@
 mod arguments;
 mod child;
 mod console;
-mod fault;
+mod error;
 mod folder;
 mod port;
 mod programs;
@@ -22,7 +22,7 @@ pub(crate) use arguments::Arguments;
 use child::Running;
 use console::Console;
 pub(crate) use console::print_err;
-use fault::Fault;
+use error::DemoError;
 use folder::Folder;
 use port::ReservedPort;
 use programs::{Kind, Program, World};
@@ -43,14 +43,14 @@ const PARENT_CHECK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(arguments: &Arguments) -> Exit {
     match start_and_wait(arguments).await {
         Ok(()) => Exit::Done,
-        Err(fault) => {
-            print_err(&fault.to_string());
-            fault.exit()
+        Err(error) => {
+            print_err(&error.to_string());
+            error.exit()
         }
     }
 }
 
-async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
+async fn start_and_wait(arguments: &Arguments) -> Result<(), DemoError> {
     let console = Console::new(arguments.for_tests);
     let folder = Folder::open(&arguments.data)?;
     if arguments.reset {
@@ -94,14 +94,14 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), Fault> {
     outcome
 }
 
-async fn start_provider(arguments: &Arguments, folder: &Folder, site: SocketAddr) -> Result<Provider, Fault> {
+async fn start_provider(arguments: &Arguments, folder: &Folder, site: SocketAddr) -> Result<Provider, DemoError> {
     let secrets = folder.secrets()?;
     let mut options = ProviderOptions::new(secrets.id, secrets.secret);
     options.listen.set_port(arguments.provider_port);
     options.redirect_uris.push(programs::redirect_uri(site));
     options.auto_login = arguments.for_tests;
     let address = options.listen;
-    Provider::start(options).await.map_err(|fault| port::not_bound(address, "--provider-port", fault))
+    Provider::start(options).await.map_err(|error| port::not_bound(address, "--provider-port", error))
 }
 
 /// Starts all programs and waits until they are ready, says so, and then waits until one ends, which none should.
@@ -110,7 +110,7 @@ async fn start_and_go_on(
     world: &World<'_>,
     provider: &Provider,
     running: &mut Vec<Running>,
-) -> Result<(), Fault> {
+) -> Result<(), DemoError> {
     world.folder.prepare()?;
     for Program { name, environment, kind } in programs::all(world) {
         let program = Running::start(name, environment, world.folder)?;
@@ -134,7 +134,7 @@ async fn start_and_go_on(
 }
 
 /// The provider alone, for as long as it is wanted.
-async fn serve_sign_ins(console: Console, world: &World<'_>) -> Result<(), Fault> {
+async fn serve_sign_ins(console: Console, world: &World<'_>) -> Result<(), DemoError> {
     if console.is_for_tests() {
         announce(console, world, &[])?;
     } else {
@@ -149,7 +149,7 @@ async fn until_ready(
     index: usize,
     address: SocketAddr,
     running: &mut [Running],
-) -> Result<(), Fault> {
+) -> Result<(), DemoError> {
     let (name, log) = (running[index].name, running[index].log.clone());
     console.print_out(&format!("Starting {name} ..."));
     let mut last_seen = String::new();
@@ -166,11 +166,11 @@ async fn until_ready(
         (ended, status) = child::first_to_end(running) => return Err(running[ended].ended(status)),
         () = tokio::time::sleep(READY_DEADLINE) => {}
     }
-    Err(Fault::NotReady { name, seconds: READY_DEADLINE.as_secs(), last_seen, tail: child::tail(&log) })
+    Err(DemoError::NotReady { name, seconds: READY_DEADLINE.as_secs(), last_seen, tail: child::tail(&log) })
 }
 
 /// For the test that started the demo: where everything is.
-fn announce(console: Console, world: &World<'_>, running: &[Running]) -> Result<(), Fault> {
+fn announce(console: Console, world: &World<'_>, running: &[Running]) -> Result<(), DemoError> {
     let programs: serde_json::Map<_, _> = running
         .iter()
         .map(|program| (program.name.to_owned(), json!({"pid": program.pid(), "log": program.log})))
@@ -181,7 +181,7 @@ fn announce(console: Console, world: &World<'_>, running: &[Running]) -> Result<
         "data": world.folder.path(),
         "programs": programs,
     });
-    console.announce(&line).map_err(|source| Fault::System { what: "cannot say where the site is", source })
+    console.announce(&line).map_err(|source| DemoError::System { what: "cannot say where the site is", source })
 }
 
 /// For a person: what to open, who to be, where things are, how to stop.
@@ -244,11 +244,11 @@ struct StopSignals {
 }
 
 impl StopSignals {
-    fn listen(for_tests: bool) -> Result<StopSignals, Fault> {
-        let fault = |source| Fault::System { what: "cannot listen for signals", source };
+    fn listen(for_tests: bool) -> Result<StopSignals, DemoError> {
+        let no_signals = |source| DemoError::System { what: "cannot listen for signals", source };
         Ok(StopSignals {
-            shutdown: Shutdown::listen().map_err(fault)?,
-            hang_up: signal(SignalKind::hangup()).map_err(fault)?,
+            shutdown: Shutdown::listen().map_err(no_signals)?,
+            hang_up: signal(SignalKind::hangup()).map_err(no_signals)?,
             for_tests,
         })
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpSocket;
 
-use super::fault::Fault;
+use super::error::DemoError;
 
 /// A port that is bound and does not listen.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct ReservedPort {
 
 impl ReservedPort {
     /// Takes this port of 127.0.0.1, or a free one when it is 0. `flag` is how a user chooses another.
-    pub(crate) fn take(port: u16, flag: &'static str) -> Result<ReservedPort, Fault> {
+    pub(crate) fn take(port: u16, flag: &'static str) -> Result<ReservedPort, DemoError> {
         let wanted = SocketAddr::from(([127, 0, 0, 1], port));
         let bind = || {
             let socket = TcpSocket::new_v4()?;
@@ -26,7 +26,7 @@ impl ReservedPort {
             socket.bind(wanted)?;
             Ok(ReservedPort { address: socket.local_addr()?, _socket: socket })
         };
-        bind().map_err(|fault| not_bound(wanted, flag, fault))
+        bind().map_err(|error| not_bound(wanted, flag, error))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -35,10 +35,10 @@ impl ReservedPort {
 }
 
 /// Why a port could not be had, in the words of the demo.
-pub(crate) fn not_bound(address: SocketAddr, flag: &'static str, fault: io::Error) -> Fault {
-    match fault.kind() {
-        io::ErrorKind::AddrInUse => Fault::PortTaken { address, flag },
-        _ => Fault::Listen { address, source: fault },
+pub(crate) fn not_bound(address: SocketAddr, flag: &'static str, error: io::Error) -> DemoError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => DemoError::PortTaken { address, flag },
+        _ => DemoError::Listen { address, source: error },
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_somebody_listens_on_is_refused_with_the_flag_that_helps() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let fault = ReservedPort::take(taken.local_addr().unwrap().port(), "--port").err().unwrap();
-        assert!(matches!(fault, Fault::PortTaken { flag: "--port", .. }), "{fault}");
+        let error = ReservedPort::take(taken.local_addr().unwrap().port(), "--port").err().unwrap();
+        assert!(matches!(error, DemoError::PortTaken { flag: "--port", .. }), "{error}");
     }
 }

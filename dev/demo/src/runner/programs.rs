@@ -63,7 +63,7 @@ pub(crate) fn all(world: &World<'_>) -> Vec<Program> {
 fn secrets_init(world: &World<'_>) -> Program {
     let mut environment = shared(world);
     environment.push(pair("WARDPOST_SECRET", file_url(world.folder.secret())));
-    // Whoever runs the demo owns its files, whatever their environment says about a real machine.
+    // The user who runs the demo owns its files, whatever their environment says about a real machine.
     environment.push(pair("WARDPOST_ENV_OWNER", ""));
     Program { name: "secrets-init", environment, kind: Kind::Prepares }
 }

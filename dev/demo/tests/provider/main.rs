@@ -2,5 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod driver;
-mod faults;
+mod misbehaviour;
 mod sign_in;

@@ -128,7 +128,7 @@ async fn a_request_from_a_stranger_is_never_redirected() {
 }
 
 #[tokio::test]
-async fn the_page_signs_in_whoever_is_chosen() {
+async fn the_page_signs_in_the_person_who_is_chosen() {
     let provider = provider().await;
     let page = body(authorize(&provider, &good_request()).await).await;
     for person in provider.people() {

@@ -158,7 +158,7 @@ impl Demo {
     pub(crate) fn announced(&mut self) -> serde_json::Value {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{fault}: {line:?}; {}", self.said()))
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}; {}", self.said()))
     }
 
     pub(crate) fn rest_of_standard_output(&mut self) -> String {

@@ -49,7 +49,7 @@ fn the_provider_alone_leaves_the_site_to_others() {
     assert_eq!(line["programs"], serde_json::json!({}));
     assert!(TcpStream::connect(line["provider"].as_str().unwrap().trim_start_matches("http://")).is_ok());
     let site = TcpListener::bind(line["site"].as_str().unwrap().trim_start_matches("http://"));
-    assert!(site.is_ok(), "the port is for whoever starts the site: {site:?}");
+    assert!(site.is_ok(), "the port is free for the site: {site:?}");
     assert_eq!(mode(&demo.data().join("secret.json")), 0o600);
     assert_eq!(demo.stop(), Some(0), "{}", demo.said());
 }

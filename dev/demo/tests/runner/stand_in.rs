@@ -45,7 +45,7 @@ fn stand_in_for_web() {
     }
     if behaviour == "stubborn" {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
-            // Whoever listens to a signal no longer dies of it, for the rest of the process's life.
+            // A process that listens to a signal no longer dies of it, for the rest of the process's life.
             let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
         });
     }

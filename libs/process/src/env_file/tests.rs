@@ -6,14 +6,14 @@ use proptest::prelude::*;
 use super::*;
 
 fn parse(text: &str) -> Vec<(String, String)> {
-    let file = EnvFile::parse(text).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
+    let file = EnvFile::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
     file.keys().map(|key| (key.to_owned(), file.get(key).unwrap().to_owned())).collect()
 }
 
-fn fault(text: &str) -> String {
+fn error(text: &str) -> String {
     match EnvFile::parse(text) {
         Ok(file) => panic!("{text:?} was accepted with {file:?}"),
-        Err(fault) => fault.to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -41,7 +41,7 @@ fn the_three_escapes_are_undone_and_line_breaks_kept() {
 #[test]
 fn comments_and_blank_lines_are_skipped_and_counted() {
     assert_eq!(parse("# comment = \"\n\n  \t\nA=x\n#\n"), [pair("A", "x")]);
-    assert!(fault("# one\n\nA=\"two\nlines\"\nB=a b\n").starts_with("line 5, B: "));
+    assert!(error("# one\n\nA=\"two\nlines\"\nB=a b\n").starts_with("line 5, B: "));
     assert_eq!(parse(""), []);
 }
 
@@ -71,7 +71,7 @@ fn what_the_dialects_read_differently_is_refused_with_its_place() {
         ("A=x\r\nB=y", "line 1 has a NUL, a carriage return or"),
         ("A=x\nB=\"\0\"", "line 2 has a NUL, a carriage return or"),
     ] {
-        let found = fault(text);
+        let found = error(text);
         assert!(found.starts_with(expected), "{text:?} gave: {found}");
     }
 }
@@ -90,8 +90,8 @@ fn a_fault_never_holds_a_value_or_what_may_be_a_piece_of_one() {
         "hush=a b\n",
         "A=hush\r",
     ] {
-        assert!(!fault(text).contains("hush"), "{text:?} gave: {}", fault(text));
-        assert!(!format!("{:?}", EnvFile::parse(text)).contains("hush"), "Debug of the fault of {text:?}");
+        assert!(!error(text).contains("hush"), "{text:?} gave: {}", error(text));
+        assert!(!format!("{:?}", EnvFile::parse(text)).contains("hush"), "Debug of the error of {text:?}");
     }
     assert!(!format!("{:?}", EnvFile::parse("A=hush")).contains("hush"));
 }
@@ -155,7 +155,7 @@ fn what_no_dialect_can_hold_is_not_written() {
 fn noncharacters_are_refused_and_their_neighbours_are_not() {
     for c in ['\u{FFFF}', '\u{FFFE}', '\u{FDD0}', '\u{FDEF}', '\u{1FFFE}', '\u{10FFFF}'] {
         assert!(quote(&format!("a{c}")).is_err(), "{c:?}");
-        assert!(fault(&format!("A=\"{c}\"")).starts_with("line 1 has"), "{c:?}");
+        assert!(error(&format!("A=\"{c}\"")).starts_with("line 1 has"), "{c:?}");
     }
     for c in ['\u{FFFD}', '\u{FDCF}', '\u{FDF0}', '\u{1FFFD}', '\u{20000}', '\u{1}', '\u{7f}', '\t'] {
         assert_eq!(parse(&format!("A={}", *quote(&c.to_string()).unwrap())), [pair("A", &c.to_string())], "{c:?}");
@@ -180,14 +180,14 @@ fn files_that_others_wrote_are_read_or_refused_as_they_should_be() {
         EnvFile::read(&private)
     };
     for (bytes, path) in inputs("read") {
-        let file = read(&bytes).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        let file = read(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let rendered = render(file.keys().map(|key| (key, file.get(key).unwrap()))).unwrap();
         assert_eq!(parse(&rendered).len(), file.keys().count(), "{}", path.display());
     }
     for (bytes, path) in inputs("refused") {
-        let fault = read(&bytes).map(|file| format!("{file:?}")).expect_err(&path.display().to_string()).to_string();
-        assert!(!fault.contains("hush"), "{}: {fault}", path.display());
-        assert!(!fault.contains(char::is_control), "{}: {fault:?}", path.display());
+        let error = read(&bytes).map(|file| format!("{file:?}")).expect_err(&path.display().to_string()).to_string();
+        assert!(!error.contains("hush"), "{}: {error}", path.display());
+        assert!(!error.contains(char::is_control), "{}: {error:?}", path.display());
     }
 }
 
@@ -207,9 +207,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_reader_panic_or_leak_into_a_fault(text in r#"([A-B]=|["\\$\n#=]|hush|[^\x00]){0,30}"#) {
-        if let Err(fault) = EnvFile::parse(&text) {
-            prop_assert!(!fault.to_string().contains("hush"));
+    fn no_text_makes_the_reader_panic_or_leak_into_an_error(text in r#"([A-B]=|["\\$\n#=]|hush|[^\x00]){0,30}"#) {
+        if let Err(error) = EnvFile::parse(&text) {
+            prop_assert!(!error.to_string().contains("hush"));
         }
     }
 

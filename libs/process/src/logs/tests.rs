@@ -160,9 +160,9 @@ fn the_filter_gives_levels_to_all_and_to_modules() {
 #[test]
 fn a_filter_that_would_silence_the_log_by_mistake_is_refused() {
     for bad in ["", "inof", "info,", "info,web", "web=loud", "3", "web=3", "info;web=debug", "=info", "a b=info"] {
-        let fault = check_filter(bad).expect_err(bad);
-        let told = fault.contains("neither a level") || fault.contains("does not name a module");
-        assert!(told, "{bad:?}: {fault}");
+        let error = check_filter(bad).expect_err(bad);
+        let told = error.contains("neither a level") || error.contains("does not name a module");
+        assert!(told, "{bad:?}: {error}");
     }
     for good in ["info", "INFO", "off", "info,wardpost_web=debug", "warn, a::b=trace"] {
         assert_eq!(check_filter(good).as_deref(), Ok(good));

@@ -21,7 +21,7 @@ fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn faults(settings: Settings) -> String {
+fn errors(settings: Settings) -> String {
     settings.finish(|| Some(())).unwrap_err().to_string()
 }
 
@@ -53,9 +53,9 @@ fn every_fault_is_told_at_once_with_its_source() {
     assert_eq!(settings.or_default("WARDPOST_LISTEN", "127.0.0.1:8080", address), None);
     assert_eq!(settings.optional("WARDPOST_DB", |_| Err::<(), _>("is bad".to_owned())), None);
     assert_eq!(settings.required("WARDPOST_PUBLIC_URL", text), None);
-    settings.fault("WARDPOST_STAFF_DOMAINS", "says nobody may sign in");
+    settings.add_error("WARDPOST_STAFF_DOMAINS", "says nobody may sign in");
     assert_eq!(
-        faults(settings),
+        errors(settings),
         "WARDPOST_X: no such setting (set in the env file)\n\
          WARDPOST_LITSEN: no such setting; did you mean WARDPOST_LISTEN? (set in the environment)\n\
          WARDPOST_LISTEN: `80800` is not an address and port, such as 127.0.0.1:8080 (set in the environment)\n\
@@ -73,7 +73,7 @@ fn an_empty_value_is_not_set() {
     assert_eq!(settings.or_default("WARDPOST_LOG", "info", text), Some("info".into()));
     assert_eq!(settings.required("WARDPOST_LISTEN", text), None);
     assert_eq!(
-        faults(settings),
+        errors(settings),
         "WARDPOST_LISTEN: is empty; set it in the environment or in the env file (set in the environment)"
     );
 }
@@ -90,11 +90,11 @@ fn a_value_that_is_no_text_is_one_fault_and_only_if_it_is_ours() {
     let not_text = || OsString::from_vec(vec![b'a', 0xff]);
     let mut settings = Settings::from_parts([("WARDPOST_DB".into(), not_text()), ("LESS".into(), not_text())], None);
     assert_eq!(settings.required("WARDPOST_DB", text), None);
-    assert_eq!(faults(settings), "WARDPOST_DB: the value is not UTF-8 text (set in the environment)");
+    assert_eq!(errors(settings), "WARDPOST_DB: the value is not UTF-8 text (set in the environment)");
     let mut name = b"WARDPOST_DB".to_vec();
     name.push(0xff);
     let settings = Settings::from_parts([(OsString::from_vec(name), "x".into())], None);
-    assert!(faults(settings).contains("did you mean WARDPOST_DB?"));
+    assert!(errors(settings).contains("did you mean WARDPOST_DB?"));
 }
 
 #[test]
@@ -111,28 +111,28 @@ fn a_secret_is_in_no_fault_and_in_no_effective_setting_however_it_is_read() {
     settings.secret("APP_SECRET", |text| Err::<(), _>(format!("`{text}` is too short")));
     settings.optional("DB_ENCRYPTION_KEY", |text| Err::<(), _>(format!("`{text}` is too short")));
     assert_eq!(
-        faults(settings),
+        errors(settings),
         "APP_SECRET: the value is not acceptable (set in the environment)\n\
          DB_ENCRYPTION_KEY: the value is not acceptable (set in the env file)"
     );
 
     let mut settings = self::settings([("APP_SECRET", "hush")], "");
     settings.secret("APP_SECRET", |_| Err::<(), _>("must be at least 32 bytes long".to_owned()));
-    assert!(faults(settings).starts_with("APP_SECRET: must be at least 32 bytes long"), "honest words are kept");
+    assert!(errors(settings).starts_with("APP_SECRET: must be at least 32 bytes long"), "honest words are kept");
 }
 
 #[test]
 fn a_secret_that_is_missing_is_a_fault() {
     let mut settings = settings([], "");
     assert_eq!(settings.secret("APP_SECRET", text), None);
-    assert!(faults(settings).starts_with("APP_SECRET: is not set"));
+    assert!(errors(settings).starts_with("APP_SECRET: is not set"));
 }
 
 #[test]
-fn faults_and_values_cannot_forge_a_line() {
+fn errors_and_values_cannot_forge_a_line() {
     let mut settings = settings([("WARDPOST_LISTEN", "a\nAPP_SECRET: fine\u{1b}[2J")], "");
     settings.required("WARDPOST_LISTEN", address);
-    let shown = faults(settings);
+    let shown = errors(settings);
     assert!(shown.starts_with("WARDPOST_LISTEN: `a\\nAPP_SECRET: fine\\u{1b}[2J` is not"), "{shown}");
     assert_eq!(shown.lines().count(), 1);
 }
@@ -140,8 +140,8 @@ fn faults_and_values_cannot_forge_a_line() {
 #[test]
 fn nothing_is_built_from_faulty_settings_and_nothing_at_all_is_a_fault() {
     let mut settings = settings([], "");
-    settings.fault("WARDPOST_DB", "is odd");
-    assert!(settings.finish(|| -> Option<()> { panic!("built in spite of a fault") }).is_err());
+    settings.add_error("WARDPOST_DB", "is odd");
+    assert!(settings.finish(|| -> Option<()> { panic!("built in spite of an error") }).is_err());
     let nothing = self::settings([], "").finish(|| None::<()>).unwrap_err().to_string();
     assert_eq!(nothing, "settings: could not be put together, though each is right by itself");
 }
@@ -152,7 +152,7 @@ fn the_env_file_is_found_by_name_or_by_default() {
     let path = directory.path().join("env");
     let load = |named: Option<&str>| {
         let named = named.map(|named| (OsString::from(ENV_FILE), OsString::from(named)));
-        Settings::load_from(named.into_iter().collect(), &path).map_err(|faults| faults.to_string())
+        Settings::load_from(named.into_iter().collect(), &path).map_err(|errors| errors.to_string())
     };
     let missing = directory.path().join("missing");
     let missing = missing.to_str().unwrap();
@@ -162,8 +162,8 @@ fn the_env_file_is_found_by_name_or_by_default() {
         effective,
         [Effective { name: ENV_FILE, value: format!("{} (none there)", path.display()), source: Source::Default }]
     );
-    let fault = load(Some(missing)).map(drop).unwrap_err();
-    assert!(fault.starts_with(&format!("WARDPOST_ENV_FILE: the env file {missing}: cannot be read")), "{fault}");
+    let error = load(Some(missing)).map(drop).unwrap_err();
+    assert!(error.starts_with(&format!("WARDPOST_ENV_FILE: the env file {missing}: cannot be read")), "{error}");
 
     let write = |text: &str| {
         fs::write(&path, text).unwrap();

@@ -67,8 +67,8 @@ async fn a_file_that_is_not_ours_is_left_as_it_is() {
     let path = directory.path().join("audit.jsonl");
     let others = format!("a line\n{}", "z".repeat(300_000));
     std::fs::write(&path, &others).unwrap();
-    let Err(SendError::Outage(words)) = sink.send(events(&["a"])).await else { panic!() };
-    assert!(words.contains("another program's file"), "{words}");
+    let Err(SendError::Outage(message)) = sink.send(events(&["a"])).await else { panic!() };
+    assert!(message.contains("another program's file"), "{message}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), others);
 }
 
@@ -105,8 +105,8 @@ async fn a_file_that_has_its_size_is_put_aside_and_nothing_is_lost() {
     std::fs::remove_file(directory.path().join("audit.jsonl.000001")).unwrap();
     let refusals = async {
         for _ in 0..20 {
-            if let Err(SendError::Outage(words)) = sink.send(events(&["more"])).await {
-                return words;
+            if let Err(SendError::Outage(message)) = sink.send(events(&["more"])).await {
+                return message;
             }
         }
         panic!("a file was overwritten");
@@ -164,6 +164,6 @@ async fn two_writers_never_mix_their_lines() {
 #[tokio::test]
 async fn a_place_that_cannot_be_written_is_an_outage_that_names_it() {
     let sink = FileSink::new(Path::new("/proc/no/audit.jsonl"), 1);
-    let Err(SendError::Outage(words)) = sink.send(events(&["a"])).await else { panic!() };
-    assert!(words.contains("/proc/no/audit.jsonl"), "{words}");
+    let Err(SendError::Outage(message)) = sink.send(events(&["a"])).await else { panic!() };
+    assert!(message.contains("/proc/no/audit.jsonl"), "{message}");
 }

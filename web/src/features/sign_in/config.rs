@@ -37,7 +37,7 @@ pub fn read(settings: &mut Settings) -> Option<SignInConfig> {
     let (domains, emails) = (domains?.unwrap_or_default(), emails?.unwrap_or_default());
     let staff = StaffRule::new(domains, emails);
     if staff.is_none() {
-        settings.fault(
+        settings.add_error(
             "WARDPOST_STAFF_DOMAINS",
             "says nobody may sign in: set it to the clinic's e-mail domains, or set WARDPOST_STAFF_EMAILS to the addresses of the staff",
         );

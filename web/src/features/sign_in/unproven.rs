@@ -117,7 +117,13 @@ mod tests {
         for number in 0..10_000_u32 {
             unproven.failed("no_code", IpAddr::from(number.to_be_bytes()), start);
         }
+        // One of those that are told apart goes on being counted by itself.
+        let known = IpAddr::from(7_u32.to_be_bytes());
+        for _ in 0..5 {
+            unproven.failed("no_code", known, start);
+        }
         let sum = unproven.rest().unwrap();
-        assert_eq!((sum.failures, sum.addresses), (9_999, MOST_ADDRESSES));
+        assert_eq!((sum.failures, sum.addresses), (9_999 + 5, MOST_ADDRESSES));
+        assert_eq!((sum.ip, sum.from_ip), (known, 6));
     }
 }

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use store::DatabaseKey;
 use zeroize::Zeroizing;
 
-/// Names the purpose of the derived key, for ever: archives that exist depend on it.
+/// Names the purpose of the derived key, forever: archives that exist depend on it.
 const LABEL: &[u8] = b"wardpost-backup-age-v1";
 
 /// Names the purpose of the key that authenticates manifests, derived from an identity's own 32 bytes, so that it is kept,
@@ -158,7 +158,7 @@ impl std::fmt::Display for BackupRecipient {
 pub fn identity_file(identity: &BackupIdentity) -> Zeroizing<String> {
     let secret = identity.reveal();
     Zeroizing::new(format!(
-        "# The key of Wardpost's backups. Whoever has it can read every one of them: keep it in the safe.\n# public key: {}\n{}\n",
+        "# The key of Wardpost's backups. Anyone who has it can read every one of them: keep it in the safe.\n# public key: {}\n{}\n",
         identity.recipient(),
         secret.expose_secret()
     ))

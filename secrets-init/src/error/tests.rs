@@ -4,8 +4,8 @@ fn call() -> Call {
     Call { secret: "wardpost/app-secrets".to_owned(), region: Some("eu-central-1".to_owned()), endpoint: None }
 }
 
-fn service(code: &str, message: &str, status: u16) -> Failure {
-    Failure::Service { code: code.to_owned(), message: message.to_owned(), status }
+fn service(code: &str, message: &str, status: u16) -> Cause {
+    Cause::Service { code: code.to_owned(), message: message.to_owned(), status }
 }
 
 const PASSES: bool = true;
@@ -45,37 +45,37 @@ fn what_secrets_manager_says_is_worth_another_try_or_not() {
         ("SomethingNew", "no message", 429, PASSES, "not available now"),
         ("SomethingNew", "no message", 403, STAYS, "is refused"),
     ] {
-        let trouble = service(code, message, status).explain(&call());
-        assert_eq!(trouble.passing, passing, "{code}: {trouble:?}");
-        assert!(trouble.happened.contains(said), "{code}: {trouble:?}");
+        let error = service(code, message, status).explain(&call());
+        assert_eq!(error.passing, passing, "{code}: {error:?}");
+        assert!(error.happened.contains(said), "{code}: {error:?}");
         let exit = if passing { Exit::Unavailable } else { Exit::Configuration };
-        assert_eq!(trouble.exit(), exit, "{code}");
+        assert_eq!(error.exit(), exit, "{code}");
     }
 }
 
 #[test]
 fn what_goes_wrong_before_that_is_too() {
     use InstanceRole::{Attached, Disabled, Missing, NoAnswer, Refused};
-    for (failure, passing, said) in [
-        (Failure::NoRegion(NoAnswer), PASSES, "no AWS region is known"),
-        (Failure::NoRegion(Disabled), STAYS, "AWS_EC2_METADATA_DISABLED"),
-        (Failure::NoCredentials(Missing), PASSES, "the instance has no role"),
-        (Failure::NoCredentials(Refused(403)), PASSES, "status 403"),
-        (Failure::NoCredentials(NoAnswer), PASSES, "no metadata service answers"),
-        (Failure::NoCredentials(Attached), PASSES, "had none a moment ago"),
-        (Failure::NoCredentials(Disabled), STAYS, "AWS_EC2_METADATA_DISABLED"),
-        (Failure::WrongCredentialsSettings("loop".to_owned()), STAYS, "set up wrongly: loop"),
-        (Failure::CredentialsFailed("status 500".to_owned()), PASSES, "could not be had: status 500"),
-        (Failure::Unreachable("refused".to_owned()), PASSES, "cannot be reached: refused"),
-        (Failure::Unreachable("invalid peer certificate: NotValidYet".to_owned()), PASSES, "cannot be trusted"),
-        (Failure::Impossible("no address".to_owned()), STAYS, "cannot be made: no address"),
-        (Failure::Garbled(200), PASSES, "not one of Secrets Manager"),
-        (Failure::Binary, STAYS, "binary"),
+    for (cause, passing, said) in [
+        (Cause::NoRegion(NoAnswer), PASSES, "no AWS region is known"),
+        (Cause::NoRegion(Disabled), STAYS, "AWS_EC2_METADATA_DISABLED"),
+        (Cause::NoCredentials(Missing), PASSES, "the instance has no role"),
+        (Cause::NoCredentials(Refused(403)), PASSES, "status 403"),
+        (Cause::NoCredentials(NoAnswer), PASSES, "no metadata service answers"),
+        (Cause::NoCredentials(Attached), PASSES, "had none a moment ago"),
+        (Cause::NoCredentials(Disabled), STAYS, "AWS_EC2_METADATA_DISABLED"),
+        (Cause::WrongCredentialsSettings("loop".to_owned()), STAYS, "set up wrongly: loop"),
+        (Cause::CredentialsFailed("status 500".to_owned()), PASSES, "could not be had: status 500"),
+        (Cause::Unreachable("refused".to_owned()), PASSES, "cannot be reached: refused"),
+        (Cause::Unreachable("invalid peer certificate: NotValidYet".to_owned()), PASSES, "cannot be trusted"),
+        (Cause::Impossible("no address".to_owned()), STAYS, "cannot be made: no address"),
+        (Cause::Garbled(200), PASSES, "not one of Secrets Manager"),
+        (Cause::Binary, STAYS, "binary"),
     ] {
-        let trouble = failure.explain(&call());
-        assert_eq!(trouble.passing, passing, "{trouble:?}");
-        assert!(trouble.happened.contains(said) && trouble.happened.contains("wardpost/app-secrets"), "{trouble:?}");
-        assert!(!trouble.check.is_empty());
+        let error = cause.explain(&call());
+        assert_eq!(error.passing, passing, "{error:?}");
+        assert!(error.happened.contains(said) && error.happened.contains("wardpost/app-secrets"), "{error:?}");
+        assert!(!error.check.is_empty());
     }
 }
 
@@ -88,18 +88,18 @@ fn where_it_goes_is_said_when_it_is_not_aws() {
 #[test]
 fn what_others_say_stays_one_line_of_some_length() {
     let detail = format!("a\nb{}", "é".repeat(1000));
-    let trouble = Failure::Unreachable(detail).explain(&call());
-    assert!(!trouble.happened.contains('\n') && trouble.happened.len() < 1200 && trouble.happened.ends_with(" ..."));
+    let error = Cause::Unreachable(detail).explain(&call());
+    assert!(!error.happened.contains('\n') && error.happened.len() < 1200 && error.happened.ends_with(" ..."));
 }
 
 #[test]
 fn giving_up_says_how_long_and_how_often() {
-    let trouble = Trouble::passing("no route", "the route");
+    let error = FetchError::passing("no route", "the route");
     assert_eq!(
-        trouble.clone().after(1, Duration::from_secs(3)).happened,
+        error.clone().after(1, Duration::from_secs(3)).happened,
         "gave up after 3 s, having tried once: no route"
     );
-    let trouble = trouble.after(14, Duration::from_millis(119_600));
-    assert_eq!(trouble.happened, "gave up after 120 s, having tried 14 times: no route");
-    assert!(trouble.passing);
+    let error = error.after(14, Duration::from_millis(119_600));
+    assert_eq!(error.happened, "gave up after 120 s, having tried 14 times: no route");
+    assert!(error.passing);
 }

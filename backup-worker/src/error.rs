@@ -1,17 +1,17 @@
-//! Why a backup, a drill or a restore did not come to its end, and what that means for whoever started it.
+//! Why a backup, a drill or a restore did not come to its end, and what that means for its exit code.
 
 use process::Exit;
 use store::backup::{BackupError, CopyFault};
 use store::{OpenError, StoreError};
 
+use crate::age_keys::IdentityError;
 use crate::archive::ArchiveError;
-use crate::identity::IdentityError;
 use crate::target::TargetError;
 use crate::work::WorkError;
 
 /// The reason, in words for an operator; never a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum WorkerError {
     /// The target.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -56,12 +56,12 @@ pub enum Failure {
     Panicked,
 }
 
-impl Failure {
+impl WorkerError {
     /// The exit code: whether trying again can help.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Target(TargetError::Unavailable(_)) => Exit::Unavailable,
-            Failure::Open(error) => database::exit_of(error),
+            WorkerError::Target(TargetError::Unavailable(_)) => Exit::Unavailable,
+            WorkerError::Open(error) => database::exit_of(error),
             _ => Exit::Failed,
         }
     }

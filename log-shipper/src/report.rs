@@ -1,47 +1,14 @@
-//! What `log-shipper verify` finds: the copy held against the local chain. This is what finds an intruder who has the key and
+//! What `log-shipper verify` reports: the copy held against the local chain. This is what finds an intruder who has the key and
 //! the machine and has rewritten the local chain, hashes and all: they cannot rewrite the copy.
 //!
 //! It begins with what is outside: every stream of the copy ([`crate::lineage`]), each row of each ([`crate::comparison`]).
 //! Nothing of the local log decides what is looked at.
 
 use serde::Serialize;
-use store::{AuditId, Timestamp};
+use store::AuditId;
 
 use crate::lineage::{JudgedStream, Proof, Restore, Role};
 use crate::scope::Scope;
-
-/// Where a comparison begins or ends, as somebody typed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// A row's number.
-    Row(AuditId),
-    /// A time.
-    Time(Timestamp),
-}
-
-impl Bound {
-    /// Whether a comparison from here to `to` would compare nothing, whatever there is.
-    pub fn is_after(&self, to: &Bound) -> bool {
-        match (self, to) {
-            (Bound::Row(from), Bound::Row(to)) => from > to,
-            (Bound::Time(from), Bound::Time(to)) => from >= to,
-            _ => false,
-        }
-    }
-
-    /// Reads a row's number, a date, or an RFC 3339 time.
-    pub fn parse(text: &str) -> Result<Bound, String> {
-        if let Ok(row) = text.parse() {
-            return Ok(Bound::Row(row));
-        }
-        Timestamp::parse_rfc3339(text)
-            .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")))
-            .map(Bound::Time)
-            .ok_or_else(|| {
-                format!("`{text}` is neither a row's number nor a time such as 2026-11-01 or 2026-11-01T08:00:00Z")
-            })
-    }
-}
 
 /// How the copy differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,7 +39,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn words(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Kind::Missing => "was shipped and is missing in the copy",
             Kind::Changed => "is not the row that was shipped: the local log was changed",
@@ -104,8 +71,9 @@ pub struct Difference {
     /// The stream, where it is another one than the local log goes on in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
-    /// The same in words.
-    pub words: String,
+    /// The same as a sentence.
+    #[serde(rename = "words")]
+    pub text: String,
 }
 
 impl Difference {
@@ -117,7 +85,7 @@ impl Difference {
             (None, _) => "a line".to_owned(),
         };
         let place = stream.map(|stream| format!(" (stream {stream})")).unwrap_or_default();
-        Difference { kind, id, to, stream: stream.map(str::to_owned), words: format!("{what} {}{place}", kind.words()) }
+        Difference { kind, id, to, stream: stream.map(str::to_owned), text: format!("{what} {}{place}", kind.label()) }
     }
 
     /// A restore that is not proved.
@@ -129,22 +97,22 @@ impl Difference {
             Proof::Proved | Proof::ByNameOnly | Proof::PastRetention | Proof::NotAsked => return None,
         };
         let (row, before) = (restore.record.id, &restore.before);
-        let words = format!("row {row} (DATABASE_RESTORED) {}: {before}", kind.words());
-        Some(Difference { kind, id: Some(row), to: None, stream: Some(before.clone()), words })
+        let text = format!("row {row} (DATABASE_RESTORED) {}: {before}", kind.label());
+        Some(Difference { kind, id: Some(row), to: None, stream: Some(before.clone()), text })
     }
 
     /// A stream that nothing explains.
     pub(crate) fn unexplained(stream: &str) -> Difference {
         let kind = Kind::StreamUnexplained;
-        let words = format!("the stream {stream} {}", kind.words());
-        Difference { kind, id: None, to: None, stream: Some(stream.to_owned()), words }
+        let text = format!("the stream {stream} {}", kind.label());
+        Difference { kind, id: None, to: None, stream: Some(stream.to_owned()), text }
     }
 
     /// A log group that lets rows go too early.
     pub(crate) fn retention(days: i32, wanted: i32) -> Difference {
         let kind = Kind::RetentionTooShort;
-        let words = format!("the log group {}: {days} days, and not {wanted}", kind.words());
-        Difference { kind, id: None, to: None, stream: None, words }
+        let text = format!("the log group {}: {days} days, and not {wanted}", kind.label());
+        Difference { kind, id: None, to: None, stream: None, text }
     }
 }
 
@@ -254,6 +222,3 @@ impl Report {
         !self.agrees && self.differences.iter().all(|difference| may_come(difference.kind))
     }
 }
-
-#[cfg(test)]
-mod tests;

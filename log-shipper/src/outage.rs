@@ -1,28 +1,28 @@
-//! Trouble that goes on: how it is told without flooding the log, and how long to wait before the next try.
+//! An outage that goes on: how it is told without flooding the log, and how long to wait before the next try.
 
 use std::time::{Duration, Instant};
 
 use process::backoff;
 
-/// The same trouble is told once in this time, also where it comes and goes.
-pub(crate) const LOUD: Duration = Duration::from_secs(60);
+use crate::log_throttle::{LOG_INTERVAL, LogThrottle};
+
 /// It never gives up, since an outage of a week must end with every row shipped; and when the service is back, nobody
 /// should wait much longer for their rows.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// One kind of trouble, from its first failure to its end, and again.
+/// One kind of outage, from its first failure to its end, and again.
 #[derive(Default)]
-pub(crate) struct Trouble {
+pub(crate) struct Outage {
     failures: u32,
-    loud: Loud,
+    throttle: LogThrottle,
     told: bool,
 }
 
-impl Trouble {
+impl Outage {
     /// Counts a failure; whether it is to be told.
     pub(crate) fn failed(&mut self, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
-        let tell = self.loud.may_speak(now, LOUD);
+        let tell = self.throttle.allows(now, LOG_INTERVAL);
         self.told |= tell;
         tell
     }
@@ -45,46 +45,29 @@ impl Trouble {
     }
 }
 
-/// When something was last said, so that it is not said again too soon.
-#[derive(Default)]
-pub(crate) struct Loud {
-    last: Option<Instant>,
-}
-
-impl Loud {
-    /// Whether it may be said now; then it counts as said.
-    pub(crate) fn may_speak(&mut self, now: Instant, pause: Duration) -> bool {
-        let may = self.last.is_none_or(|last| now.duration_since(last) >= pause);
-        if may {
-            self.last = Some(now);
-        }
-        may
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn trouble_that_lasts_is_told_once_a_minute() {
+    fn an_outage_that_lasts_is_told_once_a_minute() {
         let start = Instant::now();
-        let mut trouble = Trouble::default();
-        let said: Vec<u64> = (0..200).filter(|second| trouble.failed(start + Duration::from_secs(*second))).collect();
+        let mut outage = Outage::default();
+        let said: Vec<u64> = (0..200).filter(|second| outage.failed(start + Duration::from_secs(*second))).collect();
         assert_eq!(said, [0, 60, 120, 180]);
-        assert_eq!((trouble.ended(), trouble.ended()), (Some(200), None));
+        assert_eq!((outage.ended(), outage.ended()), (Some(200), None));
     }
 
     #[test]
-    fn trouble_that_comes_and_goes_is_told_no_more_often_and_an_end_only_of_what_was_told() {
+    fn an_outage_that_comes_and_goes_is_told_no_more_often_and_an_end_only_of_what_was_told() {
         let start = Instant::now();
-        let mut trouble = Trouble::default();
+        let mut outage = Outage::default();
         let (mut begun, mut ended) = (Vec::new(), Vec::new());
         for second in 0..130 {
-            if trouble.failed(start + Duration::from_secs(second)) {
+            if outage.failed(start + Duration::from_secs(second)) {
                 begun.push(second);
             }
-            if trouble.ended().is_some() {
+            if outage.ended().is_some() {
                 ended.push(second);
             }
         }
@@ -92,15 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_while_it_lasts_and_begin_anew() {
-        let mut trouble = Trouble::default();
+    fn pauses_grow_while_it_lasts_and_begin_again() {
+        let mut outage = Outage::default();
         let now = Instant::now();
         for _ in 0..30 {
-            trouble.failed(now);
+            outage.failed(now);
         }
-        assert!((LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(&trouble.pause()));
-        trouble.ended();
-        trouble.failed(now);
-        assert!(trouble.pause() <= Duration::from_millis(500));
+        assert!((LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(&outage.pause()));
+        outage.ended();
+        outage.failed(now);
+        assert!(outage.pause() <= Duration::from_millis(500));
     }
 }

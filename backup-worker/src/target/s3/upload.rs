@@ -12,10 +12,9 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Receiver;
 
-use super::{S3Target, status};
+use super::{S3Target, TargetError, status};
 use crate::name::BackupName;
 use crate::pipe::Chunk;
-use crate::target::TargetError;
 
 /// An upload in parts.
 pub(super) struct Begun {
@@ -37,7 +36,11 @@ enum IfThere {
 }
 
 impl S3Target {
-    pub(crate) async fn upload(&self, name: &BackupName, mut chunks: Receiver<Chunk>) -> Result<u64, TargetError> {
+    pub(in crate::target) async fn upload(
+        &self,
+        name: &BackupName,
+        mut chunks: Receiver<Chunk>,
+    ) -> Result<u64, TargetError> {
         let key = self.key(&name.to_string());
         let first = match next(&mut chunks).await? {
             Some(first) => first,
@@ -155,7 +158,7 @@ impl S3Target {
         Ok(kept)
     }
 
-    pub(crate) async fn put_manifest(&self, name: &BackupName, json: String) -> Result<(), TargetError> {
+    pub(in crate::target) async fn put_manifest(&self, name: &BackupName, json: String) -> Result<(), TargetError> {
         let key = self.key(&name.manifest());
         match self.put(&key, Bytes::from(json.clone()), IfThere::Refuse).await {
             // A call whose answer was lost is made again, and then finds what it has put there itself.
@@ -181,7 +184,7 @@ impl S3Target {
     }
 
     /// Gives up the upload in parts that was begun. What was finished stays, for the bucket's lifecycle.
-    pub(crate) async fn abort_upload(&self) {
+    pub(in crate::target) async fn abort_upload(&self) {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Begun { key, id }) = begun else { return };
         let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(&key).upload_id(id);

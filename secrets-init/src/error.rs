@@ -9,7 +9,7 @@ use process::aws::InstanceRole;
 
 /// Why there is no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub(crate) struct FetchError {
     /// Whether trying again without changing anything may help.
     pub(crate) passing: bool,
     /// What happened, to what.
@@ -29,7 +29,7 @@ pub(crate) struct Call {
 
 /// Everything that can go wrong on the way to the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum Cause {
     /// Nothing names a region; the metadata service, which could, says this about the role.
     NoRegion(InstanceRole),
     /// The whole chain of credentials has none; the metadata service says this about the role.
@@ -83,40 +83,40 @@ const LONGEST_DETAIL: usize = 400;
 const CLOCK: &str = "the clock of this machine (timedatectl): a signature holds for 15 minutes around the time of AWS; \
                      chrony or systemd-timesyncd sets the clock once the network is up";
 
-impl Failure {
+impl Cause {
     /// In the words of an operator.
-    pub(crate) fn explain(&self, call: &Call) -> Trouble {
+    pub(crate) fn explain(&self, call: &Call) -> FetchError {
         match self {
-            Failure::NoRegion(role) => explain_region(*role, call),
-            Failure::NoCredentials(role) => explain_role(*role, call),
-            Failure::WrongCredentialsSettings(detail) => Trouble::permanent(
+            Cause::NoRegion(role) => explain_region(*role, call),
+            Cause::NoCredentials(role) => explain_role(*role, call),
+            Cause::WrongCredentialsSettings(detail) => FetchError::permanent(
                 format!("the AWS credentials for {call} are set up wrongly: {}", short(detail)),
                 "AWS_PROFILE and the AWS config file, or the trust policy of the role: EC2 must be allowed to assume it",
             ),
-            Failure::CredentialsFailed(detail) => Trouble::passing(
+            Cause::CredentialsFailed(detail) => FetchError::passing(
                 format!("the AWS credentials for {call} could not be had: {}", short(detail)),
                 "the metadata service (IMDSv2 on, hop limit 2 in a container), and the role that is attached to the instance",
             ),
-            Failure::Unreachable(detail) if detail.contains("certificate") => Trouble::passing(
+            Cause::Unreachable(detail) if detail.contains("certificate") => FetchError::passing(
                 format!("{call} cannot be trusted: {}", short(detail)),
                 "the clock of this machine (timedatectl), its CA certificates (the package ca-certificates, or SSL_CERT_FILE), \
                  and what stands between it and AWS",
             ),
-            Failure::Unreachable(detail) => Trouble::passing(
+            Cause::Unreachable(detail) => FetchError::passing(
                 format!("{call} cannot be reached: {}", short(detail)),
                 "network and DNS of this machine; its route to the endpoint (NAT gateway or VPC endpoint), the security \
                  group (port 443 outwards), and AWS_ENDPOINT_URL if it is set",
             ),
-            Failure::Impossible(detail) => Trouble::permanent(
+            Cause::Impossible(detail) => FetchError::permanent(
                 format!("the request for {call} cannot be made: {}", short(detail)),
                 "AWS_REGION and AWS_ENDPOINT_URL",
             ),
-            Failure::Garbled(status) => Trouble::passing(
+            Cause::Garbled(status) => FetchError::passing(
                 format!("the reply for {call} is not one of Secrets Manager (status {status})"),
                 "whether something else answers there: a proxy, a captive portal, a wrong AWS_ENDPOINT_URL",
             ),
-            Failure::Service { code, message, status } => explain_service(code, message, *status, call),
-            Failure::Binary => Trouble::permanent(
+            Cause::Service { code, message, status } => explain_service(code, message, *status, call),
+            Cause::Binary => FetchError::permanent(
                 format!("{call} holds binary data, not text"),
                 "store the secret as a string: a JSON object of names and values",
             ),
@@ -124,13 +124,13 @@ impl Failure {
     }
 }
 
-fn explain_region(role: InstanceRole, call: &Call) -> Trouble {
+fn explain_region(role: InstanceRole, call: &Call) -> FetchError {
     let asked = match role {
         InstanceRole::NoAnswer => "no metadata service answers",
         InstanceRole::Disabled => "AWS_EC2_METADATA_DISABLED forbids to ask the metadata service",
         InstanceRole::Attached | InstanceRole::Missing | InstanceRole::Refused(_) => "the metadata service names none",
     };
-    Trouble {
+    FetchError {
         passing: role != InstanceRole::Disabled,
         happened: format!("no AWS region is known for {call}: none is set, and {asked}"),
         check: "set AWS_REGION, or give the secret by its ARN; on EC2, look at the instance's metadata options"
@@ -138,7 +138,7 @@ fn explain_region(role: InstanceRole, call: &Call) -> Trouble {
     }
 }
 
-fn explain_role(role: InstanceRole, call: &Call) -> Trouble {
+fn explain_role(role: InstanceRole, call: &Call) -> FetchError {
     let (happened, check) = match role {
         InstanceRole::Missing => (
             "the instance has no role".to_owned(),
@@ -157,7 +157,7 @@ fn explain_role(role: InstanceRole, call: &Call) -> Trouble {
             "whether the role stays attached to the instance",
         ),
         InstanceRole::Disabled => {
-            return Trouble::permanent(
+            return FetchError::permanent(
                 format!(
                     "no AWS credentials for {call}: none are set, and AWS_EC2_METADATA_DISABLED forbids to ask for a role"
                 ),
@@ -165,44 +165,44 @@ fn explain_role(role: InstanceRole, call: &Call) -> Trouble {
             );
         }
     };
-    Trouble::passing(format!("no AWS credentials for {call}: {happened}"), check)
+    FetchError::passing(format!("no AWS credentials for {call}: {happened}"), check)
 }
 
-fn explain_service(code: &str, message: &str, status: u16, call: &Call) -> Trouble {
+fn explain_service(code: &str, message: &str, status: u16, call: &Call) -> FetchError {
     let told = format!("{code}: {}", short(message));
     match code {
-        "AccessDeniedException" | "AccessDenied" => Trouble::permanent(
+        "AccessDeniedException" | "AccessDenied" => FetchError::permanent(
             format!("access denied: secretsmanager:GetSecretValue on {call} ({told})"),
             "the policy of the role: it must allow secretsmanager:GetSecretValue on this secret, and kms:Decrypt on its key \
              if that is the clinic's own; also the secret's resource policy and that of a VPC endpoint",
         ),
-        "ResourceNotFoundException" => Trouble::permanent(
+        "ResourceNotFoundException" => FetchError::permanent(
             format!("no such secret: {call} ({told})"),
             "the name in WARDPOST_SECRET, the region, and that the secret has a value (a version labelled AWSCURRENT)",
         ),
-        "DecryptionFailure" | "DecryptionFailureException" => Trouble::permanent(
+        "DecryptionFailure" | "DecryptionFailureException" => FetchError::permanent(
             format!("the key of {call} does not open it ({told})"),
             "that the KMS key of the secret is enabled, and that the role may use it (kms:Decrypt)",
         ),
-        "InvalidRequestException" => Trouble::permanent(
+        "InvalidRequestException" => FetchError::permanent(
             format!("{call} cannot be read in its present state ({told})"),
             "whether the secret is scheduled for deletion: aws secretsmanager restore-secret brings it back",
         ),
         _ if CLOCK_CODES.contains(&code) || blames_the_clock(message) => {
-            Trouble::passing(format!("{call} refuses the time in the request ({told})"), CLOCK)
+            FetchError::passing(format!("{call} refuses the time in the request ({told})"), CLOCK)
         }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
-        | "SignatureDoesNotMatch" => Trouble::permanent(
+        | "SignatureDoesNotMatch" => FetchError::permanent(
             format!("the AWS credentials for {call} are not valid ({told})"),
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the AWS profile, where they are set; a role needs neither",
         ),
-        _ if PASSING_CODES.contains(&code) || status >= 500 || status == 429 => Trouble::passing(
+        _ if PASSING_CODES.contains(&code) || status >= 500 || status == 429 => FetchError::passing(
             format!("{call} is not available now ({told}, status {status})"),
             "https://health.aws.amazon.com for the region, and the number of calls to Secrets Manager in this account",
         ),
-        _ => Trouble::permanent(
+        _ => FetchError::permanent(
             format!("{call} is refused ({told}, status {status})"),
             "WARDPOST_SECRET and the AWS settings of this program",
         ),
@@ -214,35 +214,35 @@ fn blames_the_clock(message: &str) -> bool {
     ["Signature expired", "Signature not yet current", "Request timestamp"].iter().any(|words| message.contains(words))
 }
 
-impl Trouble {
-    pub(crate) fn permanent(happened: impl Into<String>, check: impl Into<String>) -> Trouble {
-        Trouble { passing: false, happened: happened.into(), check: check.into() }
+impl FetchError {
+    pub(crate) fn permanent(happened: impl Into<String>, check: impl Into<String>) -> FetchError {
+        FetchError { passing: false, happened: happened.into(), check: check.into() }
     }
 
-    pub(crate) fn passing(happened: impl Into<String>, check: impl Into<String>) -> Trouble {
-        Trouble { passing: true, happened: happened.into(), check: check.into() }
+    pub(crate) fn passing(happened: impl Into<String>, check: impl Into<String>) -> FetchError {
+        FetchError { passing: true, happened: happened.into(), check: check.into() }
     }
 
     /// A try that did not come to an end.
-    pub(crate) fn no_answer(address: &impl fmt::Display, limit: Duration) -> Trouble {
-        Trouble::passing(
+    pub(crate) fn no_answer(address: &impl fmt::Display, limit: Duration) -> FetchError {
+        FetchError::passing(
             format!("{address} could not be had within {:.1} s", limit.as_secs_f32()),
             "network and DNS of this machine, its route to AWS, and the metadata service",
         )
     }
 
-    pub(crate) fn too_large(address: &impl fmt::Display, bytes: usize, most: usize) -> Trouble {
-        Trouble::permanent(
+    pub(crate) fn too_large(address: &impl fmt::Display, bytes: usize, most: usize) -> FetchError {
+        FetchError::permanent(
             format!("{address} is {bytes} bytes long, and a secret has {most} at most"),
             "whether WARDPOST_SECRET names the right secret",
         )
     }
 
     /// The same, when waiting has not helped.
-    pub(crate) fn after(self, tries: u32, elapsed: Duration) -> Trouble {
+    pub(crate) fn after(self, tries: u32, elapsed: Duration) -> FetchError {
         let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
         let happened = format!("gave up after {:.0} s, having tried {times}: {}", elapsed.as_secs_f32(), self.happened);
-        Trouble { happened, ..self }
+        FetchError { happened, ..self }
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -263,7 +263,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// One line that does not go on for ever.
+/// One line that does not go on forever.
 fn short(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match line.char_indices().nth(LONGEST_DETAIL) {

@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use crate::driver::*;
 
-/// Whether claims show the fault.
+/// Whether claims show the misbehaviour.
 type IsWrong<'a> = &'a dyn Fn(&Value) -> bool;
 
 #[tokio::test]

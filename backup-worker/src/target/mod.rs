@@ -1,16 +1,20 @@
 //! Where backups are kept: S3, or a directory for machines without AWS. Both keep an archive under its name first, and its
 //! manifest last and only if there is none.
 
+mod directory;
+mod s3;
+
 use std::fmt;
 use std::path::PathBuf;
+
+pub use directory::DirectoryTarget;
+pub use s3::S3Target;
 
 use store::Timestamp;
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use crate::directory_target::DirectoryTarget;
 use crate::name::BackupName;
 use crate::pipe::Chunk;
-use crate::s3_target::S3Target;
 
 /// The address of a target, as a setting names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,11 @@ impl TargetAddress {
             Some(path) if path.is_absolute() && path.file_name().is_some() => Ok(TargetAddress::Directory(path)),
             _ => Err(format!("`{text}` is neither s3://BUCKET/PREFIX nor file:///DIRECTORY")),
         }
+    }
+
+    /// Whether old backups are removed there without us: in S3 the bucket's lifecycle does it.
+    pub fn prunes_itself(&self) -> bool {
+        matches!(self, TargetAddress::S3 { .. })
     }
 }
 
@@ -191,7 +200,7 @@ impl Target {
 }
 
 /// Those of `manifests` whose archive is there, oldest first.
-pub(crate) fn whole(mut archives: Vec<Listed>, manifests: &[BackupName]) -> Vec<Listed> {
+fn whole(mut archives: Vec<Listed>, manifests: &[BackupName]) -> Vec<Listed> {
     archives.retain(|archive| manifests.contains(&archive.name));
     archives.sort();
     archives
@@ -204,7 +213,9 @@ mod tests {
     #[test]
     fn an_address_is_read_and_written_the_same_way() {
         for text in ["s3://clinic-backups/wardpost", "s3://clinic-backups/a/b", "file:///var/backups/wardpost"] {
-            assert_eq!(TargetAddress::parse(text).unwrap().to_string(), text);
+            let address = TargetAddress::parse(text).unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.prunes_itself(), text.starts_with("s3:"), "{text}");
         }
         let address = TargetAddress::parse("s3://clinic-backups").unwrap();
         assert_eq!(address, TargetAddress::S3 { bucket: "clinic-backups".into(), prefix: String::new() });

@@ -14,10 +14,10 @@ use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 use process::{aws, backoff};
 use tokio::sync::mpsc::Sender;
 
+use super::{Listed, ServerEncryption, TargetError, whole};
 use crate::manifest;
 use crate::name::BackupName;
 use crate::pipe::Chunk;
-use crate::target::{Listed, ServerEncryption, TargetError, whole};
 
 /// One attempt at one call: a part of 8 MiB takes less on any line that carries 250 kbit/s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -41,7 +41,7 @@ pub struct S3Target {
 }
 
 impl S3Target {
-    pub(crate) async fn connect(
+    pub(super) async fn connect(
         bucket: &str,
         prefix: &str,
         encryption: ServerEncryption,
@@ -76,7 +76,7 @@ impl S3Target {
         })
     }
 
-    pub(crate) async fn manifest(&self, name: &BackupName) -> Result<Vec<u8>, TargetError> {
+    pub(super) async fn manifest(&self, name: &BackupName) -> Result<Vec<u8>, TargetError> {
         let get = self.client.get_object().bucket(&self.bucket).key(self.key(&name.manifest()));
         let reply = match get.send().await {
             Ok(reply) => reply,
@@ -102,7 +102,7 @@ impl S3Target {
     }
 
     /// A download that breaks off is taken up where it broke.
-    pub(crate) async fn download(&self, name: &BackupName, chunks: Sender<Chunk>) -> Result<(), TargetError> {
+    pub(super) async fn download(&self, name: &BackupName, chunks: Sender<Chunk>) -> Result<(), TargetError> {
         let key = self.key(&name.to_string());
         let (mut position, mut failures) = (0_u64, 0);
         loop {
@@ -134,7 +134,7 @@ impl S3Target {
         }
     }
 
-    pub(crate) async fn list(&self) -> Result<Vec<Listed>, TargetError> {
+    pub(super) async fn list(&self) -> Result<Vec<Listed>, TargetError> {
         let (mut archives, mut manifests) = (Vec::new(), Vec::new());
         for (key, bytes) in self.list_keys(&self.prefix).await? {
             let file = key.strip_prefix(&self.prefix).unwrap_or(&key);

@@ -11,10 +11,10 @@ use std::sync::atomic::AtomicBool;
 use store::backup::{ClaimError, claim};
 use store::{DatabaseKey, GivenUp, IfMissing, Restoration, Store, Timestamp};
 
+use crate::age_keys::BackupIdentity;
 use crate::backup::blocking;
 use crate::drill::{Proof, prove};
-use crate::failure::Failure;
-use crate::identity::BackupIdentity;
+use crate::error::WorkerError;
 use crate::progress::Watcher;
 use crate::provenance::Source;
 use crate::target::Target;
@@ -46,10 +46,10 @@ pub async fn restore(
     key: &DatabaseKey,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<Restored, Failure> {
+) -> Result<Restored, WorkerError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !directory.is_dir() {
-        return Err(Failure::NotPossible(format!("there is no folder {}: make it first", directory.display())));
+        return Err(WorkerError::NotPossible(format!("there is no folder {}: make it first", directory.display())));
     }
     // Before an hour of downloading, and again at the end.
     drop(claim_old(path)?);
@@ -73,20 +73,21 @@ struct Alone {
 }
 
 impl Alone {
-    fn at(new: &Path) -> Result<Alone, Failure> {
+    fn at(new: &Path) -> Result<Alone, WorkerError> {
         let path = beside(new, ".lock");
-        let fault = |error: io::Error| Failure::NotPossible(format!("{} cannot be locked: {error}", path.display()));
+        let not_locked =
+            |error: io::Error| WorkerError::NotPossible(format!("{} cannot be locked: {error}", path.display()));
         loop {
             let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-            let lock = lock.map_err(fault)?;
+            let lock = lock.map_err(not_locked)?;
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Failure::NotPossible(format!("another restore makes {}", new.display())));
+                    return Err(WorkerError::NotPossible(format!("another restore makes {}", new.display())));
                 }
-                Err(TryLockError::Error(error)) => return Err(fault(error)),
+                Err(TryLockError::Error(error)) => return Err(not_locked(error)),
             }
-            // Whoever had it before has removed it, and somebody else may have made another one since.
+            // The restore that had it before has removed it, and somebody else may have made another one since.
             let is_there =
                 fs::metadata(&path).is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
             if is_there {
@@ -113,7 +114,7 @@ async fn put_back(
     key: &DatabaseKey,
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
-) -> Result<Restored, Failure> {
+) -> Result<Restored, WorkerError> {
     let proof = prove(target, vouched, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
     let store = Store::open_restored(new, key).await?;
@@ -122,7 +123,7 @@ async fn put_back(
         given_up: given_up.clone(),
         authenticated: proof.provenance.authenticated,
         known_from: proof.provenance.known_from.map(Source::as_str),
-        accepted: proof.provenance.accepted_words(),
+        accepted: proof.provenance.accepted_labels(),
     };
     let recorded = store.record_restore(restoration, Timestamp::now()).await;
     store.close().await;
@@ -143,9 +144,9 @@ async fn end_of_old(path: &Path, key: &DatabaseKey) -> Option<GivenUp> {
     end
 }
 
-fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, Failure> {
+fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, WorkerError> {
     let unusable =
-        |error: io::Error| Failure::NotPossible(format!("{} cannot be put in place: {error}", path.display()));
+        |error: io::Error| WorkerError::NotPossible(format!("{} cannot be put in place: {error}", path.display()));
     sync(new).map_err(unusable)?;
     // Held until the new file has the name: nobody can open the old one in between and write into what is put aside, or into
     // the new one's log; and nobody can make one where there was none.
@@ -173,15 +174,16 @@ fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, Failure> {
     Ok(replaced)
 }
 
-fn claim_old(path: &Path) -> Result<store::backup::Claim, Failure> {
+fn claim_old(path: &Path) -> Result<store::backup::Claim, WorkerError> {
     claim(path).map_err(|error| match error {
-        ClaimError::InUse => Failure::NotPossible(format!("{}: {error}", path.display())),
-        ClaimError::Io(error) => Failure::NotPossible(format!("{} cannot be locked: {error}", path.display())),
+        ClaimError::InUse => WorkerError::NotPossible(format!("{}: {error}", path.display())),
+        ClaimError::Io(error) => WorkerError::NotPossible(format!("{} cannot be locked: {error}", path.display())),
     })
 }
 
-fn exists(path: &Path) -> Result<bool, Failure> {
-    path.try_exists().map_err(|error| Failure::NotPossible(format!("{} cannot be looked at: {error}", path.display())))
+fn exists(path: &Path) -> Result<bool, WorkerError> {
+    path.try_exists()
+        .map_err(|error| WorkerError::NotPossible(format!("{} cannot be looked at: {error}", path.display())))
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
@@ -190,11 +192,11 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-fn remove_with_companions(path: &Path) -> Result<(), Failure> {
+fn remove_with_companions(path: &Path) -> Result<(), WorkerError> {
     for end in [""].iter().chain(&COMPANIONS) {
         match fs::remove_file(beside(path, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Failure::NotPossible(format!(
+                return Err(WorkerError::NotPossible(format!(
                     "{} cannot be removed: {error}",
                     beside(path, end).display()
                 )));

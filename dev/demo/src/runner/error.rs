@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use process::Exit;
-use process::env_file::EnvFileFault;
+use process::env_file::EnvFileError;
 use thiserror::Error;
 
 /// What ends a demo early.
 #[derive(Debug, Error)]
-pub(crate) enum Fault {
+pub(crate) enum DemoError {
     #[error("{address} is taken by another program: stop that one, or choose another port with {flag}")]
     PortTaken { address: SocketAddr, flag: &'static str },
     #[error("cannot listen on {address}: {source}")]
@@ -26,11 +26,11 @@ pub(crate) enum Fault {
     NobodyToAsk(PathBuf),
     #[error("nothing was removed and nothing was started")]
     NotAgreed,
-    #[error("{} {source}; `--reset` starts anew without the old data", path.display())]
-    SecretFile { path: PathBuf, source: EnvFileFault },
-    #[error("{} lacks {name}; `--reset` starts anew without the old data", path.display())]
+    #[error("{} {source}; `--reset` starts again without the old data", path.display())]
+    SecretFile { path: PathBuf, source: EnvFileError },
+    #[error("{} lacks {name}; `--reset` starts again without the old data", path.display())]
     SecretMissing { path: PathBuf, name: &'static str },
-    #[error("{} is there, but the file with its key, {}, is not; `--reset` starts anew", database.display(), secret.display())]
+    #[error("{} is there, but the file with its key, {}, is not; `--reset` starts again", database.display(), secret.display())]
     KeyLost { database: PathBuf, secret: PathBuf },
     #[error("cannot {what} {}: {source}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
@@ -46,17 +46,17 @@ pub(crate) enum Fault {
     System { what: &'static str, source: io::Error },
 }
 
-impl Fault {
+impl DemoError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Fault::FolderNotOurs(_) | Fault::NobodyToAsk(_) => Exit::Usage,
-            Fault::PortTaken { .. } | Fault::FolderInUse(_) => Exit::Unavailable,
+            DemoError::FolderNotOurs(_) | DemoError::NobodyToAsk(_) => Exit::Usage,
+            DemoError::PortTaken { .. } | DemoError::FolderInUse(_) => Exit::Unavailable,
             _ => Exit::Failed,
         }
     }
 
-    pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Fault {
+    pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> DemoError {
         let path = path.into();
-        move |source| Fault::File { what, path, source }
+        move |source| DemoError::File { what, path, source }
     }
 }

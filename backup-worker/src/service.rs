@@ -15,7 +15,7 @@ use crate::backup::{self, first_of};
 use crate::catalogue::{self, Entry, Log, Wanted};
 use crate::config::Config;
 use crate::drill;
-use crate::failure::Failure;
+use crate::error::WorkerError;
 use crate::progress::Watcher;
 use crate::schedule::{self, Schedule, Task};
 use crate::target::{Target, TargetError};
@@ -183,7 +183,7 @@ impl Worker<'_> {
             tokio::pin!(work);
             tokio::select! {
                 done = &mut work => Some(done),
-                () = self.out_of_patience() => {
+                () = self.grace_period_is_over() => {
                     stop.store(true, Ordering::Relaxed);
                     tokio::time::timeout(BREAK_OFF, work).await.ok()
                 }
@@ -192,7 +192,7 @@ impl Worker<'_> {
         self.retries.remove(&task);
         match done {
             Some(Ok(())) => {}
-            Some(Err(Failure::Stopped)) | None => {
+            Some(Err(WorkerError::Stopped)) | None => {
                 if done.is_none() {
                     self.record_broken_off(task).await;
                 }
@@ -201,10 +201,10 @@ impl Worker<'_> {
                     "broken off, since the program is asked to stop; it is made up for at the next start"
                 );
             }
-            Some(Err(failure)) => {
+            Some(Err(error)) => {
                 let alarm = if task == Task::Backup { "BACKUP_FAILED" } else { "DRILL_FAILED" };
-                tracing::error!(alarm, error = %failure, "{task:?} failed; it is tried again in an hour");
-                ready::notify_status(&format!("{task:?} failed: {failure}"));
+                tracing::error!(alarm, %error, "{task:?} failed; it is tried again in an hour");
+                ready::notify_status(&format!("{task:?} failed: {error}"));
                 self.retries.insert(task, Instant::now() + RETRY);
             }
         }
@@ -221,7 +221,7 @@ impl Worker<'_> {
     }
 
     /// Waits until somebody asked for a stop, and either waited long for it or asked again.
-    async fn out_of_patience(&self) {
+    async fn grace_period_is_over(&self) {
         self.shutdown.requested().await;
         tokio::select! {
             () = tokio::time::sleep(LAST_RUN) => {}
@@ -229,7 +229,7 @@ impl Worker<'_> {
         }
     }
 
-    async fn attempt(&self, task: Task, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+    async fn attempt(&self, task: Task, stop: &Arc<AtomicBool>) -> Result<(), WorkerError> {
         match task {
             Task::Backup => {
                 let made = backup::make(self.config, self.store, stop, &Watcher::silent()).await?;

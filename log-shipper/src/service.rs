@@ -9,9 +9,10 @@ use store::{AuditCopy, Store, Timestamp};
 
 use crate::config::{AUDIT_RETENTION_DAYS, Config};
 use crate::journal;
+use crate::log_throttle::{LOG_INTERVAL, LogThrottle};
+use crate::outage::Outage;
 use crate::shipper::{ShipError, Shipper, Step};
 use crate::sink::{Retention, Sink};
-use crate::trouble::{LOUD, Loud, Trouble};
 
 /// How often another program's commits are looked for. A row has to be on its way within 2 seconds.
 const LOOK: Duration = Duration::from_millis(500);
@@ -47,22 +48,22 @@ pub async fn run(config: Config) -> Exit {
         .map(|address| tokio::spawn(journal::ship(store.clone(), address, shutdown.clone())));
     let exit = match start(&config, &store).await {
         Ok(shipper) => {
-            let lifesign = Arc::new(Lifesign::new());
-            let watched = Arc::clone(&lifesign);
+            let heartbeat = Arc::new(Heartbeat::new());
+            let watched = Arc::clone(&heartbeat);
             let watchdog = tokio::spawn(ready::keep_watchdog_fed(move || {
                 let alive = watched.is_fresh();
                 async move { alive }
             }));
             ready::notify_ready();
             tracing::info!(sink = shipper.copy().sink, stream = shipper.copy().stream, cursor = %shipper.cursor(), "shipping");
-            Loop::new(store.clone(), shipper, lifesign).until(&shutdown).await;
+            Loop::new(store.clone(), shipper, heartbeat).until(&shutdown).await;
             ready::notify_stopping();
             watchdog.abort();
             tracing::info!("stopped");
             Exit::Done
         }
         Err(error) => {
-            tracing::error!(%error, "the books of the copy cannot be read");
+            tracing::error!(%error, "the shipping state cannot be read");
             Exit::Failed
         }
     };
@@ -85,26 +86,25 @@ async fn start(config: &Config, store: &Store) -> Result<Shipper, store::StoreEr
 struct Loop {
     store: Store,
     shipper: Shipper,
-    lifesign: Arc<Lifesign>,
-    outage: Trouble,
-    looking: Loud,
-    alarm: Loud,
-    books: Loud,
+    heartbeat: Arc<Heartbeat>,
+    outage: Outage,
+    looking_throttle: LogThrottle,
+    alarm_throttle: LogThrottle,
+    state_throttle: LogThrottle,
     told: Option<String>,
     retention_checked: bool,
 }
 
 impl Loop {
-    fn new(store: Store, shipper: Shipper, lifesign: Arc<Lifesign>) -> Loop {
-        let loud = Loud::default;
+    fn new(store: Store, shipper: Shipper, heartbeat: Arc<Heartbeat>) -> Loop {
         Loop {
             store,
             shipper,
-            lifesign,
-            outage: Trouble::default(),
-            looking: loud(),
-            alarm: loud(),
-            books: loud(),
+            heartbeat,
+            outage: Outage::default(),
+            looking_throttle: LogThrottle::default(),
+            alarm_throttle: LogThrottle::default(),
+            state_throttle: LogThrottle::default(),
             told: None,
             retention_checked: false,
         }
@@ -112,7 +112,7 @@ impl Loop {
 
     async fn until(mut self, shutdown: &Shutdown) {
         while !shutdown.is_requested() {
-            self.lifesign.give();
+            self.heartbeat.beat();
             let outcome = tokio::select! {
                 outcome = self.shipper.step() => outcome,
                 () = async { shutdown.requested().await; tokio::time::sleep(LAST_STEP).await } => {
@@ -146,9 +146,9 @@ impl Loop {
         let changes = self.store.changes();
         let cursor = u64::try_from(self.shipper.cursor().get()).unwrap_or(0);
         while !shutdown.is_requested() {
-            self.lifesign.give();
+            self.heartbeat.beat();
             if let Err(error) = self.store.poll_foreign_commits().await {
-                if self.looking.may_speak(Instant::now(), LOUD) {
+                if self.looking_throttle.allows(Instant::now(), LOG_INTERVAL) {
                     tracing::error!(%error, "the database cannot be looked at");
                 }
             } else if *changes.borrow() > cursor {
@@ -167,7 +167,7 @@ impl Loop {
         }
     }
 
-    /// Once: a group that somebody else made may keep rows for too short a time, or for ever; so may one of ours, where the
+    /// Once: a group that somebody else made may keep rows for too short a time, or forever; so may one of ours, where the
     /// right to set its retention is missing.
     async fn check_retention(&mut self) {
         if std::mem::replace(&mut self.retention_checked, true) {
@@ -181,7 +181,7 @@ impl Loop {
             ),
             Retention::Forever => tracing::info!(
                 wanted = AUDIT_RETENTION_DAYS,
-                "the log group keeps audit rows for ever: set its retention, if that is not wanted"
+                "the log group keeps audit rows forever: set its retention, if that is not wanted"
             ),
             Retention::Days(_) | Retention::Untold => {}
         }
@@ -193,7 +193,7 @@ impl Loop {
             tracing::error!(%error, failures = self.outage.failures(), cursor = %self.shipper.cursor(), "audit rows do not get through; trying again");
         }
         self.tell(format!("not getting through: {error}"));
-        if self.books.may_speak(now, LOUD)
+        if self.state_throttle.allows(now, LOG_INTERVAL)
             && let Err(error) = self.shipper.record_error(&error.to_string()).await
         {
             tracing::warn!(%error, "the outage could not be written down");
@@ -205,7 +205,7 @@ impl Loop {
     async fn raise_alarm(&mut self, now: Instant) {
         let Ok(waiting) = self.store.audit_events(self.shipper.cursor(), 1, 0).await else { return };
         let Some(oldest) = waiting.first() else { return };
-        if is_alarming(oldest.at, Timestamp::now()) && self.alarm.may_speak(now, ALARM_PAUSE) {
+        if is_alarming(oldest.at, Timestamp::now()) && self.alarm_throttle.allows(now, ALARM_PAUSE) {
             tracing::error!(
                 alarm = "AUDIT_SHIPPING_BEHIND",
                 row = %oldest.id,
@@ -229,17 +229,17 @@ fn is_alarming(written: Timestamp, now: Timestamp) -> bool {
 }
 
 /// When the loop last came round.
-struct Lifesign {
+struct Heartbeat {
     start: Instant,
     seconds: AtomicU64,
 }
 
-impl Lifesign {
-    fn new() -> Lifesign {
-        Lifesign { start: Instant::now(), seconds: AtomicU64::new(0) }
+impl Heartbeat {
+    fn new() -> Heartbeat {
+        Heartbeat { start: Instant::now(), seconds: AtomicU64::new(0) }
     }
 
-    fn give(&self) {
+    fn beat(&self) {
         self.seconds.store(self.start.elapsed().as_secs(), Ordering::Relaxed);
     }
 
