@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use store::backup::{BackupError, CopyFault, Inspection, copy_database, inspect_content};
+use store::backup::{BackupError, CopyError, Inspection, copy_database, inspect_content};
 use store::{BackupEvent, Store, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
@@ -30,7 +30,7 @@ pub async fn make(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Manifest, WorkerError> {
-    let work = match WorkFolder::take(&config.database.path) {
+    let work = match WorkFolder::take(config.database.path()) {
         // The run that has the folder writes down how it ended.
         Err(WorkError::Busy) => return Err(WorkError::Busy.into()),
         work => work,
@@ -88,7 +88,7 @@ async fn try_make(
     let recipients = recipients(config)?;
     let copy = work.file("copy.db");
 
-    let (from, to, key) = (config.database.path.clone(), copy.clone(), config.database.key.duplicate());
+    let (from, to, key) = (config.database.path().to_owned(), copy.clone(), config.database.key().duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     blocking(move || copy_database(&from, &to, &key, &stopped, |done, all| told.pages("copying", done, all))).await?;
 
@@ -111,7 +111,7 @@ async fn try_make(
             seconds: (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             ..Manifest::new(name.clone(), &inspection, &sums)
         }
-        .authenticate(&BackupIdentity::derive(&config.database.key)?);
+        .authenticate(&BackupIdentity::derive(config.database.key())?);
         target.put_manifest(name, manifest.to_json()).await?;
         Ok(manifest)
     }
@@ -130,7 +130,7 @@ async fn inspect_copy(
     stop: &Arc<AtomicBool>,
     watcher: &Watcher,
 ) -> Result<Inspection, WorkerError> {
-    let (copy, key) = (copy.to_owned(), config.database.key.duplicate());
+    let (copy, key) = (copy.to_owned(), config.database.key().duplicate());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let inspection =
         blocking(move || inspect_content(&copy, &key, &stopped, |stage| told.stage(&stage.to_string()))).await?;
@@ -153,13 +153,13 @@ async fn upload(
     watcher: &Watcher,
 ) -> Result<(Sums, u64), WorkerError> {
     let (sender, receiver) = pipe();
-    let (copy, key, recipients) = (copy.to_owned(), config.database.key.duplicate(), recipients.to_vec());
+    let (copy, key, recipients) = (copy.to_owned(), config.database.key().duplicate(), recipients.to_vec());
     let (stopped, told) = (Arc::clone(stop), watcher.clone());
     let packing = blocking(move || {
         let out = ChunkWriter::new(sender);
         let packed = archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes));
         let (sums, out) = packed.map_err(|error| match error {
-            ArchiveError::Database(error) => CopyFault::from(error).into(),
+            ArchiveError::Database(fault) => CopyError::from(fault).into(),
             other => WorkerError::from(other),
         })?;
         // Without its end the upload is given up.
@@ -200,7 +200,7 @@ pub(crate) async fn until_set(stop: &AtomicBool) {
 fn recipients(config: &Config) -> Result<Vec<BackupRecipient>, WorkerError> {
     let mut recipients = config.recipients.clone();
     if !config.offline_only {
-        recipients.push(BackupIdentity::derive(&config.database.key)?.recipient());
+        recipients.push(BackupIdentity::derive(config.database.key())?.recipient());
     }
     Ok(recipients)
 }
@@ -245,8 +245,8 @@ where
     match waiting.await {
         Ok(done) => done.map_err(|error| match error.into() {
             WorkerError::Database(BackupError::Stopped)
-            | WorkerError::Copy(CopyFault::Unreadable(BackupError::Stopped)) => WorkerError::Stopped,
-            error => error,
+            | WorkerError::Copy(CopyError::Unreadable(BackupError::Stopped)) => WorkerError::Stopped,
+            failure => failure,
         }),
         Err(_) => Err(WorkerError::Panicked),
     }

@@ -61,11 +61,11 @@ pub async fn drill(
         _ => None,
     };
     let proof = async {
-        let work = WorkFolder::take(&config.database.path)?;
+        let work = WorkFolder::take(config.database.path())?;
         let target = Target::open(&config.target, config.encryption.clone()).await?;
         let name = name.insert(request.wanted.find(&target, Timestamp::now()).await?);
         let vouched = until_stopped(request.vouch(&target, name, identities, store), stop).await?;
-        let key = config.database.key.duplicate();
+        let key = config.database.key().duplicate();
         prove(&target, vouched, identities, &work.file("restored.db"), &key, stop, watcher).await
     }
     .await;
@@ -140,8 +140,8 @@ pub async fn prove(
 fn check_room(path: &Path, bytes: u64) -> Result<(), WorkerError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Where the file system does not tell, the writing will.
-    let Ok(disk) = nix::sys::statvfs::statvfs(folder) else { return Ok(()) };
-    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+    let Ok(room) = store::backup::room_for(path) else { return Ok(()) };
+    let free = room.free_bytes;
     if bytes <= free {
         return Ok(());
     }
@@ -165,6 +165,6 @@ pub(crate) async fn until_stopped<T, E: Into<WorkerError>>(
 /// What can open a backup here: what a file holds, and the key derived from the database key.
 pub fn identities(config: &Config, file: Option<&Path>) -> Result<Arc<[BackupIdentity]>, WorkerError> {
     let mut identities = file.map(BackupIdentity::read_file).transpose()?.unwrap_or_default();
-    identities.push(BackupIdentity::derive(&config.database.key)?);
+    identities.push(BackupIdentity::derive(config.database.key())?);
     Ok(identities.into())
 }

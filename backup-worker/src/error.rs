@@ -1,7 +1,7 @@
 //! Why a backup, a drill or a restore did not come to its end, and what that means for its exit code.
 
 use process::Exit;
-use store::backup::{BackupError, CopyFault};
+use store::backup::{BackupError, CopyError};
 use store::{OpenError, StoreError};
 
 use crate::age_keys::IdentityError;
@@ -17,7 +17,7 @@ pub enum WorkerError {
     Target(#[from] TargetError),
     /// The copy, or what was unpacked, is not sound.
     #[error("the copy is not sound: {0}")]
-    Copy(#[from] CopyFault),
+    Copy(#[from] CopyError),
     /// The archive.
     #[error("the archive: {0}")]
     Archive(#[from] ArchiveError),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use store::backup::{ClaimError, claim};
-use store::{DatabaseKey, GivenUp, IfMissing, Restoration, Store, Timestamp};
+use store::backup::{PlaceError, check_replaceable, put_in_place, remove_database};
+use store::{DatabaseKey, GivenUp, IfMissing, Location, Restoration, Store, Timestamp};
 
 use crate::age_keys::BackupIdentity;
 use crate::backup::blocking;
@@ -19,9 +19,6 @@ use crate::progress::Watcher;
 use crate::provenance::Source;
 use crate::target::Target;
 use crate::vouch::Vouched;
-
-/// What SQLite keeps beside a database.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// A restore that went through.
 #[derive(Debug)]
@@ -52,13 +49,13 @@ pub async fn restore(
         return Err(WorkerError::NotPossible(format!("there is no folder {}: make it first", directory.display())));
     }
     // Before an hour of downloading, and again at the end.
-    drop(claim_old(path)?);
+    check_replaceable(path).map_err(not_possible)?;
     let new = beside(path, ".restoring");
     let _alone = Alone::at(&new)?;
-    remove_with_companions(&new)?;
+    remove_database(&new).map_err(not_possible)?;
     let restored = put_back(target, vouched, identities, path, &new, key, stop, watcher).await;
     if restored.is_err()
-        && let Err(error) = remove_with_companions(&new)
+        && let Err(error) = remove_database(&new)
     {
         tracing::warn!(%error, file = %new.display(), "what was unpacked so far could not be removed; it is encrypted");
     }
@@ -117,7 +114,7 @@ async fn put_back(
 ) -> Result<Restored, WorkerError> {
     let proof = prove(target, vouched, identities, new, key, stop, watcher).await?;
     let given_up = end_of_old(path, key).await;
-    let store = Store::open_restored(new, key).await?;
+    let store = Store::open_restored(&Location::file(new, key)).await?;
     let restoration = Restoration {
         archive: proof.manifest.to_record(),
         given_up: given_up.clone(),
@@ -129,13 +126,13 @@ async fn put_back(
     store.close().await;
     let ended_sessions = recorded?;
     let (path, new) = (path.to_owned(), new.to_owned());
-    let replaced = blocking(move || take_place(&path, &new)).await?;
+    let replaced = blocking(move || put_in_place(&new, &path, Timestamp::now()).map_err(not_possible)).await?;
     Ok(Restored { proof, replaced, given_up, ended_sessions })
 }
 
 /// Where the log of the old database ends, if there is one that can still be opened.
 async fn end_of_old(path: &Path, key: &DatabaseKey) -> Option<GivenUp> {
-    let old = Store::open(path, key, IfMissing::Refuse).await.ok()?;
+    let old = Store::open(&Location::file(path, key), IfMissing::Refuse).await.ok()?;
     let end = match (old.audit_stream().await, old.audit_head().await) {
         (Ok(stream), Ok(head)) => Some(GivenUp { stream, head }),
         _ => None,
@@ -144,78 +141,14 @@ async fn end_of_old(path: &Path, key: &DatabaseKey) -> Option<GivenUp> {
     end
 }
 
-fn take_place(path: &Path, new: &Path) -> Result<Option<PathBuf>, WorkerError> {
-    let unusable =
-        |error: io::Error| WorkerError::NotPossible(format!("{} cannot be put in place: {error}", path.display()));
-    sync(new).map_err(unusable)?;
-    // Held until the new file has the name: nobody can open the old one in between and write into what is put aside, or into
-    // the new one's log; and nobody can make one where there was none.
-    let _claim = claim_old(path)?;
-    let replaced = if exists(path)? {
-        let stamp: String = Timestamp::now().to_rfc3339().chars().filter(|c| !"-:.".contains(*c)).collect();
-        let old = beside(path, &format!(".replaced-{stamp}"));
-        // A second name for the old file first: killed anywhere in here, there is a database at `path`.
-        fs::hard_link(path, &old).map_err(unusable)?;
-        for companion in COMPANIONS {
-            rename_if_there(&beside(path, companion), &beside(&old, companion)).map_err(unusable)?;
-        }
-        fs::rename(new, path).map_err(unusable)?;
-        Some(old)
-    } else {
-        for companion in COMPANIONS {
-            // A log without its database belongs to none; SQLite would take it for the new one's.
-            rename_if_there(&beside(path, companion), &beside(path, &format!(".stray{companion}")))
-                .map_err(unusable)?;
-        }
-        fs::rename(new, path).map_err(unusable)?;
-        None
-    };
-    sync(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(unusable)?;
-    Ok(replaced)
-}
-
-fn claim_old(path: &Path) -> Result<store::backup::Claim, WorkerError> {
-    claim(path).map_err(|error| match error {
-        ClaimError::InUse => WorkerError::NotPossible(format!("{}: {error}", path.display())),
-        ClaimError::Io(error) => WorkerError::NotPossible(format!("{} cannot be locked: {error}", path.display())),
-    })
-}
-
-fn exists(path: &Path) -> Result<bool, WorkerError> {
-    path.try_exists()
-        .map_err(|error| WorkerError::NotPossible(format!("{} cannot be looked at: {error}", path.display())))
+fn not_possible(error: PlaceError) -> WorkerError {
+    WorkerError::NotPossible(error.to_string())
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
-}
-
-fn remove_with_companions(path: &Path) -> Result<(), WorkerError> {
-    for end in [""].iter().chain(&COMPANIONS) {
-        match fs::remove_file(beside(path, end)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(WorkerError::NotPossible(format!(
-                    "{} cannot be removed: {error}",
-                    beside(path, end).display()
-                )));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 #[cfg(test)]

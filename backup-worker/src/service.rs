@@ -98,7 +98,7 @@ async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
 
 /// What a killed run has left goes now, and not only with the next run.
 fn clear_work_folder(config: &Config) {
-    match WorkFolder::take(&config.database.path) {
+    match WorkFolder::take(config.database.path()) {
         // By hand or by a timer, a run is at it.
         Ok(_) | Err(WorkError::Busy) => {}
         Err(error) => tracing::warn!(%error, "what a run may have left could not be removed"),

@@ -212,7 +212,7 @@ def test_the_command_agrees_with_the_page(site, visitor):
 
 
 def chain_hash(row):
-    """A row's hash as `libs/store/src/chain_hash.rs` documents it, from what the export shows and nothing else."""
+    """A row's hash as `libs/store/src/ledger/chain_hash.rs` documents it, from what the export shows and nothing else."""
 
     def field(text):
         data = (text or "").encode()

@@ -117,11 +117,11 @@ def to_stranger(spoilt):
     spoilt.seal(spoilt.inside(), recipient=recipient)
 
 
-def behind_the_guards(*statements):
-    """Changes rows of the audit log, and puts its triggers back as they were: the schema alone would show it."""
+def behind_the_guards(*statements, table="audit_log"):
+    """Changes rows of a table, and puts its triggers back as they were: the schema alone would show it."""
 
     def spoil(spoilt):
-        guards = ("audit_log_fixed", "audit_log_stays")
+        guards = (f"{table}_fixed", f"{table}_stays")
         plain = spoilt.plain()
         again = [sql(plain, f"SELECT sql FROM sqlite_master WHERE name = '{guard}'") for guard in guards]
         spoilt.change(*(f"DROP TRIGGER {guard}" for guard in guards), *statements, *again)
@@ -148,7 +148,8 @@ MATRIX = {
     "for another key": (to_stranger, "another key"),
     "gzip that is cut off": (lambda s: s.seal(s.inside()[:-100]), "cut off"),
     "gzip that is followed": (lambda s: s.seal(s.inside() + b"more"), "something follows"),
-    "gzip that is damaged": (lambda s: s.seal(s.inside()[:9000] + b"\0" * 50 + s.inside()[9050:]), "cannot be unpacked"),
+    # Its first block is of a kind that there is not. Further in, what follows may unpack to anything, and to more than it should.
+    "gzip that is damaged": (lambda s: s.seal(s.inside()[:10] + b"\xff" * 50 + s.inside()[60:]), "cannot be unpacked"),
     "no gzip at all": (lambda s: s.seal(b"a text, and nothing else in it" * 9), "cannot be unpacked"),
     "no database inside": (lambda s: s.seal_database(b"a text, and nothing else" * 900), "does not begin like one"),
     "half a page": (lambda s: s.seal_database(s.plain().read_bytes()[:-100]), "last page is cut off"),
@@ -174,6 +175,10 @@ MATRIX = {
     "no manifest": (lambda s: s.manifest_file.unlink(), "no manifest"),
     "no archive": (lambda s: s.archive.unlink(), "there is no backup"),
     "a foreign trigger": (lambda s: s.change("CREATE TRIGGER t AFTER INSERT ON session BEGIN SELECT 1; END"), "the trigger `t`"),
+    "another migration": (
+        behind_the_guards("UPDATE migration SET sha256 = zeroblob(32) WHERE number = 3", table="migration"),
+        "not made by migration 3 as",
+    ),
     "a newer schema": (lambda s: s.change("PRAGMA user_version = 99"), "schema 99"),
     "another program's database": (lambda s: s.change("PRAGMA application_id = 5"), "another program"),
     "an altered audit row": (behind_the_guards("UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 700"), "broken at row 700"),

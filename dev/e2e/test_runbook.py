@@ -22,7 +22,7 @@ def sources():
 
 def alarms():
     """The name of every alarm, wherever it is raised from."""
-    audit = (ROOT / "libs" / "store" / "src" / "audit.rs").read_text()
+    audit = (ROOT / "libs" / "store" / "src" / "types" / "action.rs").read_text()
     names = set(re.findall(r'"alarm":"(\w+)"', (ROOT / "systemd" / "refuse-database-key").read_text()))
     for path, text in sources():
         for value in re.findall(r"\balarm = (.*?)[,;]\s", text, re.DOTALL):

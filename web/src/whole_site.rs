@@ -40,7 +40,7 @@ impl WholeSite {
     /// Over an open database.
     pub fn build(config: Config, store: Store, shutdown: Shutdown) -> Result<Self, BuildError> {
         let site = Site::build(config.site, store, shutdown)?;
-        let features = Features::build(Arc::clone(&site), config.sign_in, config.database.path)?;
+        let features = Features::build(Arc::clone(&site), config.sign_in)?;
         Ok(Self { site, features: Arc::new(features) })
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
-use store::{ChainVerdict, IdempotencyKey, IfMissing, Store};
+use store::{ChainVerdict, IdempotencyKey, IfMissing, Location, Store};
 use support::{Sender, browser, key, launch, messages, sign_in_all};
 use testkit::{Http, Reply, SOON, wait_until};
 use tokio::task::JoinSet;
@@ -123,7 +123,7 @@ async fn a_full_queue_refuses_at_once_keeps_the_text_and_does_nothing_by_halves(
     acknowledged.insert(again.subject);
     assert!(program.terminate().await.success());
 
-    let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(&database, &key()), IfMissing::Refuse).await.unwrap();
     let stored = messages(&store).await;
     assert_eq!(stored.len(), acknowledged.len());
     assert_eq!(stored, acknowledged, "what was acknowledged is there, and nothing else");

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use store::{ChainVerdict, IdempotencyKey, IfMissing, Store};
+use store::{ChainVerdict, IdempotencyKey, IfMissing, Location, Store};
 use support::{browser, key, launch, messages, sign_in};
 use testkit::{Http, Program, SOON, wait_until};
 use tokio::task::JoinSet;
@@ -59,7 +59,7 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
     assert_eq!(browser(&site, &sender).get("/messages").await.status, 200, "the program starts again and serves");
     assert!(program.terminate().await.success());
 
-    let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(&database, &key()), IfMissing::Refuse).await.unwrap();
     let stored = messages(&store).await;
     let acknowledged = acknowledged.lock().unwrap().clone();
     assert!(acknowledged.len() > KILLS, "only {} sends were acknowledged in all", acknowledged.len());
@@ -75,7 +75,7 @@ async fn killed_a_hundred_times_under_load_it_loses_nothing_it_acknowledged() {
 async fn a_start_empties_the_log_of_what_may_have_been_deleted_before_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("wardpost.db");
-    let other = Store::open(&database, &key(), IfMissing::Create).await.unwrap();
+    let other = Store::open(&Location::file(&database, &key()), IfMissing::Create).await.unwrap();
     sign_in(&database, "sender").await;
     let log = folder.path().join("wardpost.db-wal");
     let length = || std::fs::metadata(&log).unwrap().len();
@@ -127,7 +127,7 @@ async fn two_programs_on_one_database_never_show_that_it_is_locked() {
         assert!(complaints.is_empty(), "{complaints:?}");
         assert!(program.terminate().await.success());
     }
-    let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(&database, &key()), IfMissing::Refuse).await.unwrap();
     assert_eq!(messages(&store).await.len(), 2 * SENDERS * 40);
     let verdict = store.verify_chain(None, |_| {}).await.unwrap();
     assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");

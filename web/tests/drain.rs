@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use store::{IdempotencyKey, IfMissing, Store};
+use store::{IdempotencyKey, IfMissing, Location, Store};
 use support::{SESSION_COOKIE, Sender, browser, fill, key, launch, messages, sign_in};
 use tempfile::TempDir;
 use testkit::{Program, SOON, wait_until};
@@ -109,7 +109,7 @@ async fn answers_in_flight_are_finished_streams_end_and_nobody_new_comes_in() {
 
     assert_eq!(running.program.wait(SOON).await.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(10), "took {:?}", start.elapsed());
-    let store = Store::open(&running.database, &key(), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(&running.database, &key()), IfMissing::Refuse).await.unwrap();
     assert!(messages(&store).await.contains(&subject), "what was acknowledged is stored");
     store.close().await;
 }

@@ -108,7 +108,7 @@ async fn a_code_that_belongs_to_nothing_leaves_no_row() {
     clinic.sign_in("amina").await;
     let before = clinic.audit().await.len();
     let (http, token) = pre_session(&clinic).await;
-    for code in ["", "hello", &EmergencyCode::random().reveal(), &"0".repeat(300)] {
+    for code in ["", "hello", &EmergencyCode::random(&store::SystemRandom).reveal(), &"0".repeat(300)] {
         assert_eq!(enter(&http, &token, code).await.status, 403);
     }
     assert_eq!(clinic.audit().await.len(), before);

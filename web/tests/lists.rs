@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{
-    Action, AuditFilter, AuditId, Body, IdempotencyKey, IfMissing, MessageId, NewMessage, Sent, SignIn, Store, Subject,
-    Timestamp,
+    Action, AuditFilter, AuditId, Body, IdempotencyKey, IfMissing, Location, MessageId, NewMessage, Sent, SignIn,
+    Store, Subject, Timestamp,
 };
 use support::{Clinic, SignedIn, client, identity, key};
 use testkit::SOON;
@@ -21,7 +21,7 @@ async fn list(member: &SignedIn) -> String {
 
 /// The store as another process has it: nothing of what it does is announced in this one.
 async fn another_process(clinic: &Clinic) -> Store {
-    Store::open(&clinic.folder.path().join("wardpost.db"), &key(), IfMissing::Refuse).await.unwrap()
+    Store::open(&Location::file(clinic.folder.path().join("wardpost.db"), &key()), IfMissing::Refuse).await.unwrap()
 }
 
 async fn send(store: &Store, author: &SignedIn, subject: &str) -> MessageId {

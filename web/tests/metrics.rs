@@ -21,12 +21,7 @@ use wardpost_web::whole_site::WholeSite;
 async fn tell(clinic: &Clinic) -> String {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    tokio::spawn(exporter::run(
-        socket,
-        Arc::clone(&clinic.site),
-        Arc::clone(&clinic.whole.features),
-        clinic.database(),
-    ));
+    tokio::spawn(exporter::run(socket, Arc::clone(&clinic.site), Arc::clone(&clinic.whole.features)));
     format!("http://{address}")
 }
 

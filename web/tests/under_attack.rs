@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use store::{ChainVerdict, IdempotencyKey, IfMissing, Store};
+use store::{ChainVerdict, IdempotencyKey, IfMissing, Location, Store};
 use support::{SESSION_COOKIE, Sender, browser, fill, key, launch, sign_in_all};
 use testkit::{Request, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -287,7 +287,7 @@ async fn under_every_attack_at_once_memory_is_bounded_and_a_bystander_is_answere
     assert!(errors.is_empty(), "{errors:?}");
     assert!(program.log().len() < 500, "a flood of connections became one of {} lines", program.log().len());
     assert!(program.terminate().await.success());
-    let store = Store::open(&database, &key(), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(&database, &key()), IfMissing::Refuse).await.unwrap();
     let verdict = store.verify_chain(None, |_| {}).await.unwrap();
     assert!(matches!(verdict, ChainVerdict::Sound { .. }), "the chain is broken");
     store.close().await;

@@ -25,6 +25,6 @@ pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, WorkerErro
         store.close().await;
         recorded?;
     }
-    print_out(&identity_file(&BackupIdentity::derive(&config.database.key)?));
+    print_out(&identity_file(&BackupIdentity::derive(config.database.key())?));
     Ok(Exit::Done)
 }

@@ -174,7 +174,7 @@ async fn open(config: &Config) -> Result<Store, WorkerError> {
 
 /// The same where there may be none: another machine than the one that made the backups.
 async fn open_if_there(config: &Config) -> Result<Option<Store>, WorkerError> {
-    match config.database.path.try_exists() {
+    match config.database.path().try_exists() {
         Ok(false) => Ok(None),
         _ => open(config).await.map(Some),
     }

@@ -39,7 +39,7 @@ pub(super) async fn run(
     if let Some(store) = store {
         store.close().await;
     }
-    let restored = restore(&target, vouched?, &identities, to, &config.database.key, &stop, &watcher).await?;
+    let restored = restore(&target, vouched?, &identities, to, config.database.key(), &stop, &watcher).await?;
     print_out(&if as_json { to_json(&restored, to) } else { to_text(&restored, to) });
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-"""The audit chain in another language, from the description in `libs/store/src/chain_hash.rs` alone: a second opinion."""
+"""The audit chain in another language, from the description in `libs/store/src/ledger/chain_hash.rs` alone: a second opinion."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def personal_hash_of(line):
 
 def check_people(connection):
     """Fails unless everybody in the database is who the newest row about them says, from the description in
-    `libs/store/src/who.rs` alone; gives how many there are."""
+    `libs/store/src/ledger/who.rs` alone; gives how many there are."""
     told, off = {}, {}
     for at, action, person, text in connection.execute(
         "SELECT at, action, person_id, details FROM audit_log "

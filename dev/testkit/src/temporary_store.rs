@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use store::{Actor, Client, DatabaseKey, Identity, IfMissing, Session, SessionToken, SignIn, Store, Timestamp};
+use store::{
+    Actor, Client, DatabaseKey, Identity, IfMissing, Location, Session, SessionToken, SignIn, Store, Timestamp,
+};
 use tempfile::TempDir;
 
 /// The key of every temporary database: it guards nothing.
@@ -47,7 +49,7 @@ impl TemporaryStore {
 
     /// Opens it, as one program does; creates it the first time.
     pub async fn open(&self) -> Store {
-        let opened = Store::open(&self.path(), &self.key(), IfMissing::Create).await;
+        let opened = Store::open(&Location::file(self.path(), &self.key()), IfMissing::Create).await;
         opened.unwrap_or_else(|error| panic!("{}: {error}", self.path().display()))
     }
 }

@@ -1,12 +1,12 @@
 //! The database as a program opens it: which settings say where it is, who waits until it is created, and which exit code
 //! a refusal has. [`store`] knows nothing of settings and exit codes, and `process` nothing of a database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use process::settings::Settings;
 use process::{Exit, Shutdown};
-use store::{DatabaseKey, IfMissing, OpenError, Store};
+use store::{DatabaseKey, IfMissing, Location, OpenError, Store};
 
 /// How long to wait before looking again for a database that is not created yet.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -15,10 +15,8 @@ const TOLD: u32 = 30;
 
 /// Where the database is, and what opens it.
 pub struct DatabaseSettings {
-    /// The file.
-    pub path: PathBuf,
-    /// Its key.
-    pub key: DatabaseKey,
+    /// Both.
+    pub location: Location,
 }
 
 impl DatabaseSettings {
@@ -27,12 +25,24 @@ impl DatabaseSettings {
         let path = path(settings);
         let key =
             settings.secret("DB_ENCRYPTION_KEY", |text| DatabaseKey::from_hex(text).map_err(|error| error.to_string()));
-        Some(DatabaseSettings { path: path?, key: key? })
+        Some(DatabaseSettings { location: Location::File { path: path?, key: key? } })
     }
 
     /// Opens it; see [`OpenError`] for the refusals.
     pub async fn open(&self, if_missing: IfMissing) -> Result<Store, OpenError> {
-        Store::open(&self.path, &self.key, if_missing).await
+        Store::open(&self.location, if_missing).await
+    }
+
+    /// The file, for what works on files.
+    pub fn path(&self) -> &Path {
+        let Location::File { path, .. } = &self.location;
+        path
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &DatabaseKey {
+        let Location::File { key, .. } = &self.location;
+        key
     }
 
     /// Opens it as soon as it is created: the site does that, and on a new machine may not have yet. `None` when the program
@@ -64,7 +74,10 @@ pub fn path(settings: &mut Settings) -> Option<PathBuf> {
 /// The exit code of a program that could not open its database: whether starting again can help.
 pub fn exit_of(error: &OpenError) -> Exit {
     match error {
-        OpenError::Missing { .. } | OpenError::NotOurs { .. } | OpenError::NewerSchema { .. } => Exit::Configuration,
+        OpenError::Missing { .. }
+        | OpenError::NotOurs { .. }
+        | OpenError::NewerSchema { .. }
+        | OpenError::OtherMigration { .. } => Exit::Configuration,
         _ => Exit::Failed,
     }
 }
@@ -77,7 +90,7 @@ mod tests {
     use super::*;
 
     fn settings(path: PathBuf) -> DatabaseSettings {
-        DatabaseSettings { path, key: DatabaseKey::from_hex(&"0".repeat(64)).unwrap() }
+        DatabaseSettings { location: Location::File { path, key: DatabaseKey::from_hex(&"0".repeat(64)).unwrap() } }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,8 +33,15 @@ async fn main() {
     let capacity = Capacity { of_one_peer: usize::MAX, ..Capacity::default() }.within(open_files);
     let peers = Peers { trusted_proxies: Vec::new(), network: |ip| ip };
     let refusal = Response::new(Bytes::new());
-    http_server::serve(listener, OneLine, peers, refusal, Bounds { capacity, ..Bounds::default() }, std::future::pending())
-        .await;
+    http_server::serve(
+        listener,
+        OneLine,
+        peers,
+        refusal,
+        Bounds { capacity, ..Bounds::default() },
+        std::future::pending(),
+    )
+    .await;
 }
 
 async fn plain(listener: TcpListener) {

@@ -3,14 +3,14 @@
 //! It makes a database of 10,000 messages in a temporary folder of DIRECTORY (the system's own by default; name one on
 //! a real disk), and prints how many messages are sent, lists read and sessions looked up in a second, and how long the
 //! check of the chain takes.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use wardpost_store::{
-    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionLimits,
-    SignIn, Store, Subject, Timestamp,
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, Location, NewMessage,
+    SessionLimits, SignIn, Store, Subject, Timestamp,
 };
 
 const MESSAGES: usize = 10_000;
@@ -25,7 +25,7 @@ async fn main() {
     let key = DatabaseKey::from_hex(&"5a".repeat(32)).unwrap();
 
     let started = Instant::now();
-    let store = Store::open(&path, &key, IfMissing::Create).await.unwrap();
+    let store = Store::open(&Location::file(&path, &key), IfMissing::Create).await.unwrap();
     println!("open a new database: {:?}", started.elapsed());
 
     let ip = Ipv4Addr::LOCALHOST.into();

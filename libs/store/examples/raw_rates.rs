@@ -5,6 +5,7 @@
 //! (the audit chain does not hold afterwards: only for a copy). `raw_rates reads DB` reads every audit row once. Both take
 //! DB_ENCRYPTION_KEY and print JSON.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -8,77 +8,52 @@
 //! Every change and every look at a message's text goes with its audit row in the same transaction ([`Action`] lists
 //! them all), and every row carries a hash of itself and the row before it ([`chain_hash`]). [`Store::verify_chain`]
 //! finds what was altered.
+//!
+//! Four folders, each using only those below it: `acts`, `ledger`, `sqlite`, `types`. [`Store`] is the handle that the
+//! first three give methods to, so they name it; `open`, [`backup`], [`rekey`] and `statistics` stand above all four
+//! and put them together.
 
-mod audit;
-mod audit_query;
+mod acts;
 pub mod backup;
-mod backup_record;
-mod chain;
-mod chain_hash;
-mod checkpointer;
-mod connection;
-mod draft;
-mod emergency;
-mod error;
-mod failed_sign_ins;
-mod id;
-mod inbox;
-mod key;
-mod list_shown;
-mod log_keeper;
-mod message;
-mod opening;
-mod person;
-mod personal;
-mod random;
-mod readers;
+mod ledger;
+mod open;
 pub mod rekey;
-mod restore_record;
-mod schema;
-mod session;
-mod session_list;
-mod shipping;
-mod sign_in;
+mod sqlite;
+mod statistics;
 mod store;
-mod text;
-mod time;
-mod token;
-mod vitals;
-mod who;
-mod writer;
-mod writer_meter;
+mod types;
 
 #[cfg(test)]
 mod testing;
 
-pub use audit::Action;
-pub use audit_query::{AuditFilter, AuditPage, AuditRow, ExportFormat};
-pub use backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup};
-pub use chain::{ChainFault, ChainVerdict};
-pub use chain_hash::{ChainPosition, Hash, HashedFields, chain_hash, genesis_hash};
-pub use draft::{Draft, DraftSaved, DraftVersion, Seen};
-pub use emergency::{
+pub use acts::audit_view::{AuditPage, ExportFormat};
+pub use acts::backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup};
+pub use acts::draft::{Draft, DraftSaved, DraftVersion, Seen};
+pub use acts::emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
     LONGEST_MINUTES, LONGEST_REASON,
 };
-pub use error::{OpenError, Source, StoreError};
-pub use failed_sign_ins::client_network;
-pub use id::{AuditId, EmergencyGrantId, InvalidId, MessageId, PersonId, SessionId};
-pub use inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
-pub use key::{DatabaseKey, KeyError};
-pub use message::{Deletion, Message, NewMessage, Opened, Sent};
-pub use person::{Author, Identity, Person, StaffChange};
-pub use personal::Personal;
-pub use restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
-pub use schema::IfMissing;
-pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
-pub use session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
-pub use shipping::{AuditCopy, AuditEvent, Quarantined, ShippingState};
-pub use sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
+pub use acts::failed_sign_ins::client_network;
+pub use acts::inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
+pub use acts::message::{Deletion, Message, NewMessage, Opened, Sent};
+pub use acts::person::StaffChange;
+pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
+pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
+pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
+pub use ledger::chain::ChainVerdict;
+pub use ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
+pub use ledger::personal::Personal;
+pub use ledger::query::{AuditFilter, AuditRow};
+pub use ledger::shipping::{AuditCopy, AuditEvent, Quarantined, ShippingState};
+pub use ledger::who::People;
+pub use sqlite::files::{Room, Sizes};
+pub use sqlite::schema::IfMissing;
+pub use sqlite::writer_meter::{Distribution, WriterNumbers};
+pub use statistics::Statistics;
 pub use store::Store;
-pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError, is_visible};
-pub use time::Timestamp;
-pub use token::SessionToken;
-pub use vitals::{FileSizes, Vitals};
-pub use who::{People, PersonFault};
-pub use writer_meter::{Distribution, WriterNumbers};
+pub use types::{
+    Action, Actor, AuditId, Author, Body, BodyError, ChainFault, ChainPosition, Client, Clock, DatabaseKey,
+    EmergencyGrantId, EndReason, Environment, Hash, IdempotencyKey, Identity, InvalidId, KeyError, Location, MessageId,
+    OpenError, Person, PersonFault, PersonId, Random, Session, SessionId, SessionLimits, SessionState, SessionToken,
+    Source, StoreError, Subject, SubjectError, SystemClock, SystemRandom, Timestamp, is_visible,
+};

@@ -1,21 +1,22 @@
 //! The open database: one writer, a few readers, and a connection that looks out for other processes.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::connection::{Role, check_build, open, opening};
-use crate::error::{OpenError, StoreError};
-use crate::failed_sign_ins::FailedSignIns;
-use crate::id::SessionId;
-use crate::key::DatabaseKey;
-use crate::readers::{READERS, Readers};
-use crate::schema::{IfMissing, Unrecorded, open_current};
-use crate::session::EndReason;
-use crate::writer::{Erased, Write, Writer, announce, read_head};
+use crate::acts::failed_sign_ins::FailedSignIns;
+use crate::open::{Unrecorded, open_current};
+use crate::sqlite::connection::{Role, check_build, open, opening};
+use crate::sqlite::files::{Room, Sizes};
+use crate::sqlite::readers::{READERS, Readers};
+use crate::sqlite::schema::IfMissing;
+use crate::sqlite::write::{Erased, Write, read_head};
+use crate::sqlite::writer::{Writer, announce};
+use crate::sqlite::writer_meter::WriterNumbers;
+use crate::types::{DatabaseKey, EndReason, Environment, Location, OpenError, SessionId, StoreError};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -27,6 +28,8 @@ pub struct Store {
 }
 
 struct Inner {
+    /// The file.
+    path: PathBuf,
     database_id: String,
     writer: Writer,
     readers: Readers,
@@ -45,25 +48,35 @@ struct Watch {
 }
 
 impl Store {
-    /// Opens the database at `path`, which must be ours and readable with `key`; see [`OpenError`] for the refusals.
-    pub async fn open(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> Result<Store, OpenError> {
-        Store::open_in(path, key, if_missing, Unrecorded::Record).await
+    /// Opens the database at `location`, which must be ours and readable with its key; see [`OpenError`] for the refusals.
+    pub async fn open(location: &Location, if_missing: IfMissing) -> Result<Store, OpenError> {
+        Store::open_with(location, if_missing, Environment::default()).await
     }
 
-    /// Opens a database that was just restored and brings its schema up to date, but writes no audit row: the first one has to
-    /// be [`Store::record_restore`]'s.
-    pub async fn open_restored(path: &Path, key: &DatabaseKey) -> Result<Store, OpenError> {
-        Store::open_in(path, key, IfMissing::Refuse, Unrecorded::Leave).await
+    /// The same with another clock, or other randomness, than the system's.
+    pub async fn open_with(
+        location: &Location,
+        if_missing: IfMissing,
+        environment: Environment,
+    ) -> Result<Store, OpenError> {
+        Store::open_in(location, if_missing, Unrecorded::Record, environment).await
+    }
+
+    /// Opens a database that was just restored and brings its schema up to date, but writes no audit row: the first one
+    /// has to be [`Store::record_restore`]'s.
+    pub async fn open_restored(location: &Location) -> Result<Store, OpenError> {
+        Store::open_in(location, IfMissing::Refuse, Unrecorded::Leave, Environment::default()).await
     }
 
     async fn open_in(
-        path: &Path,
-        key: &DatabaseKey,
+        location: &Location,
         if_missing: IfMissing,
         unrecorded: Unrecorded,
+        environment: Environment,
     ) -> Result<Store, OpenError> {
-        let (path, key) = (path.to_owned(), key.duplicate());
-        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing, unrecorded))
+        let Location::File { path, key } = location;
+        let (path, key) = (path.clone(), key.duplicate());
+        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing, unrecorded, environment))
             .await
             .unwrap_or_else(|_| Err(StoreError::internal("opening the database panicked").into()))
     }
@@ -73,9 +86,10 @@ impl Store {
         key: &DatabaseKey,
         if_missing: IfMissing,
         unrecorded: Unrecorded,
+        environment: Environment,
     ) -> Result<Store, OpenError> {
         check_build()?;
-        let writer = open_current(path, key, if_missing, unrecorded)?;
+        let writer = open_current(path, key, if_missing, unrecorded, &environment)?;
         let database_id = writer
             .query_row("SELECT value FROM meta WHERE name = 'database_id'", (), |row| row.get(0))
             .map_err(|error| opening(path, error))?;
@@ -86,10 +100,11 @@ impl Store {
         let checkpoints = open(path, key, Role::Writer)?;
         // It would be done inside the commits; there is a thread for it.
         writer.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(|error| opening(path, error))?;
-        let writer = Writer::start(writer, checkpoints, path, changes.clone())
+        let writer = Writer::start(writer, checkpoints, path, changes.clone(), environment)
             .map_err(|error| OpenError::Sqlite(Arc::new(error)))?;
         Ok(Store {
             inner: Arc::new(Inner {
+                path: path.to_owned(),
                 database_id,
                 writer,
                 readers: Readers::new(readers?),
@@ -101,8 +116,8 @@ impl Store {
         })
     }
 
-    /// Empties the write-ahead log soon, and as soon as nobody reads what is in it. A program that erases text calls it once at
-    /// its start: it may have died between that and this. No other needs to, and writes wait for it.
+    /// Empties the write-ahead log soon, and as soon as nobody reads what is in it. A program that erases text calls it
+    /// once at its start: it may have died between that and this. No other needs to, and writes wait for it.
     pub async fn finish_deletions(&self) -> Result<(), StoreError> {
         self.write(|write| {
             write.erased(Erased::Now);
@@ -152,9 +167,19 @@ impl Store {
         looked.await.unwrap_or_else(|_| Err(StoreError::internal("looking for other commits panicked")))
     }
 
+    /// How much the database takes on the disk. Blocks for microseconds.
+    pub fn sizes(&self) -> std::io::Result<Sizes> {
+        Sizes::of(&self.inner.path)
+    }
+
+    /// How much room there is for it. Blocks for microseconds.
+    pub fn room(&self) -> std::io::Result<Room> {
+        Room::of(&self.inner.path)
+    }
+
     /// Whether a write can be made now: takes and releases the write lock, behind what is queued. After a write that
     /// failed for want of room it writes for real, until one succeeds. A disk that has filled up since is not noticed
-    /// without writing: ask the file system too.
+    /// without writing: ask [`Store::room`] too.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         self.write(|write| {
             if write.was_full {
@@ -163,6 +188,11 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// What the writer of this process has counted of itself. Takes no lock and waits for nothing.
+    pub fn writer_numbers(&self) -> WriterNumbers {
+        self.writer().meter().read()
     }
 
     /// Runs a job in the writer, in a transaction of its own as far as it can tell.

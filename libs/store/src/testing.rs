@@ -3,20 +3,52 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::connection::{APPLICATION_ID, Role, open};
-use crate::personal::with_personal;
-use crate::schema::MIGRATIONS;
+use crate::ledger::personal::with_personal;
+use crate::sqlite::connection::{APPLICATION_ID, Role, open};
+use crate::sqlite::schema::MIGRATIONS;
 use crate::*;
 
 pub(crate) const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 pub(crate) const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_millis(1_000), absolute: Duration::from_millis(5_000) };
+
+/// A clock that tests move, and "random" bytes that count up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TestSources {
+    millis: Arc<AtomicI64>,
+    byte: Arc<AtomicU8>,
+}
+
+impl TestSources {
+    /// What [`at`] means by these milliseconds.
+    pub(crate) fn set(&self, millis: i64) {
+        self.millis.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn environment(&self) -> Environment {
+        Environment { clock: Arc::new(self.clone()), random: Arc::new(self.clone()) }
+    }
+}
+
+impl Clock for TestSources {
+    fn now(&self) -> Timestamp {
+        at(self.millis.load(Ordering::Relaxed))
+    }
+}
+
+impl Random for TestSources {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill_with(|| self.byte.fetch_add(1, Ordering::Relaxed));
+    }
+}
 
 /// A store of its own; the directory goes with it.
 pub(crate) struct TestStore {
@@ -29,7 +61,7 @@ impl TestStore {
     pub(crate) async fn new() -> TestStore {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("test.db");
-        let store = Store::open(&path, &key(), IfMissing::Create).await.unwrap();
+        let store = Store::open(&Location::file(&path, &key()), IfMissing::Create).await.unwrap();
         TestStore { store, path, directory }
     }
 
@@ -38,13 +70,13 @@ impl TestStore {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("copy.db");
         std::fs::copy(file, &path).unwrap();
-        let store = Store::open(&path, &key(), IfMissing::Refuse).await.unwrap();
+        let store = Store::open(&Location::file(&path, &key()), IfMissing::Refuse).await.unwrap();
         TestStore { store, path, directory }
     }
 
     /// Another store on the same file, as another process would have it.
     pub(crate) async fn another(&self) -> Store {
-        Store::open(&self.path, &key(), IfMissing::Refuse).await.unwrap()
+        Store::open(&Location::file(&self.path, &key()), IfMissing::Refuse).await.unwrap()
     }
 
     /// A keyed connection that can do anything, as someone has who got hold of the machine and the key.
@@ -229,6 +261,17 @@ pub(crate) fn details(row: &AuditRow) -> Value {
 /// The actions of the log, oldest first, without the database's own first row.
 pub(crate) async fn actions(store: &Store) -> Vec<String> {
     log(store).await.into_iter().skip(1).map(|row| row.action).collect()
+}
+
+/// The actions that a statement names.
+pub(crate) fn actions_in(sql: &str) -> Vec<&'static str> {
+    let named = |action: &&Action| sql.contains(&format!("'{}'", action.as_str()));
+    Action::ALL.iter().filter(named).map(|action| action.as_str()).collect()
+}
+
+/// The actions of which something holds.
+pub(crate) fn actions_that(holds: fn(Action) -> bool) -> Vec<&'static str> {
+    Action::ALL.iter().filter(|action| holds(**action)).map(|action| action.as_str()).collect()
 }
 
 /// Asserts that the chain and the messages hold, and gives how many rows there are.

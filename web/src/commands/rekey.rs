@@ -8,7 +8,7 @@ use process::Exit;
 use process::console::Progress;
 use serde_json::json;
 use store::rekey::{OpensWith, RekeyError, Rekeyed, Step, is_unfinished, opens_with, rekey, tidy_up};
-use store::{DatabaseKey, Timestamp};
+use store::{DatabaseKey, Location, Timestamp};
 
 use super::operator::operator;
 use super::{print_err, print_out, refuse_database};
@@ -37,7 +37,7 @@ pub struct Rekey {
 
 /// Exit 0 when the database has the new key, 1 when it could not be given it, 78 when no key opens it.
 pub async fn run(options: Rekey, database: DatabaseSettings, new: Option<DatabaseKey>, as_json: bool) -> Exit {
-    let DatabaseSettings { path, key: old } = database;
+    let Location::File { path, key: old } = database.location;
     let work = tokio::task::spawn_blocking(move || {
         if options.status {
             status(&path, &old, new.as_ref(), as_json)

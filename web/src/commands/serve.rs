@@ -1,7 +1,6 @@
 //! `web`: address, database, site, and then listening; requests until the process is asked to stop.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use http_server::{Bounds, Capacity, ReservedAddress};
@@ -35,9 +34,8 @@ pub async fn run(config: Config) -> Exit {
     if let Err(error) = store.finish_deletions().await {
         tracing::warn!(%error, "text that was deleted may be in the database's log until the next deletion or start");
     }
-    let database = config.database.path.clone();
     match WholeSite::build(config, store.clone(), shutdown.clone()) {
-        Ok(site) => serve(site, store, database, addresses, &shutdown, bounds).await,
+        Ok(site) => serve(site, store, addresses, &shutdown, bounds).await,
         Err(error) => {
             tracing::error!(%error, "the site cannot be built");
             store.close().await;
@@ -108,14 +106,7 @@ fn bounds() -> Bounds {
     Bounds { capacity, ..Bounds::default() }
 }
 
-async fn serve(
-    whole: WholeSite,
-    store: Store,
-    database: PathBuf,
-    addresses: Addresses,
-    shutdown: &Shutdown,
-    bounds: Bounds,
-) -> Exit {
+async fn serve(whole: WholeSite, store: Store, addresses: Addresses, shutdown: &Shutdown, bounds: Bounds) -> Exit {
     let WholeSite { site, features } = &whole;
     let (listener, metrics_listener) = match addresses.listen() {
         Ok(listeners) => listeners,
@@ -139,7 +130,7 @@ async fn serve(
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, path = exporter::PATH, "metrics can be read");
         }
-        tokio::spawn(exporter::run(listener, Arc::clone(site), Arc::clone(features), database));
+        tokio::spawn(exporter::run(listener, Arc::clone(site), Arc::clone(features)));
     }
     ready::notify_ready();
 

@@ -1,7 +1,7 @@
 //! What the process and its disk are like at this moment, under the names that every Prometheus client gives them.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
@@ -10,15 +10,13 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use store::FileSizes;
-
-use crate::features::health::{Disk, disk_of};
+use store::{Room, Sizes, Store};
 
 /// What could be found out; what could not is left out.
 #[derive(Debug)]
 pub(super) struct Machine {
-    pub(super) files: Option<FileSizes>,
-    pub(super) disk: Option<Disk>,
+    pub(super) files: Option<Sizes>,
+    pub(super) disk: Option<Room>,
     process: Process,
 }
 
@@ -33,10 +31,10 @@ struct Process {
 
 impl Machine {
     /// Looks, off the async threads: a folder with thousands of open files takes a millisecond to list.
-    pub(super) async fn look(database: PathBuf, started: SystemTime) -> Option<Self> {
+    pub(super) async fn look(store: Store, started: SystemTime) -> Option<Self> {
         let looked = tokio::task::spawn_blocking(move || Self {
-            files: FileSizes::of(&database).ok(),
-            disk: disk_of(&database).ok(),
+            files: store.sizes().ok(),
+            disk: store.room().ok(),
             process: Process::look(started),
         });
         looked.await.ok()
@@ -112,8 +110,9 @@ mod tests {
 
     #[tokio::test]
     async fn this_process_can_be_looked_at() {
-        let machine = Machine::look("/nowhere/wardpost.db".into(), SystemTime::now()).await.unwrap();
-        assert!(machine.files.is_none());
+        let place = testkit::TemporaryStore::new();
+        let machine = Machine::look(place.open().await, SystemTime::now()).await.unwrap();
+        assert!(machine.files.is_some() && machine.disk.is_some());
         let Process { resident_bytes, open_files, most_files, cpu_seconds, .. } = machine.process;
         assert!(resident_bytes.unwrap() > 1 << 20);
         assert!((3..most_files.unwrap()).contains(&(open_files.unwrap() as u64)));

@@ -8,7 +8,6 @@ mod scrape;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,8 +50,8 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Answers until the process is asked to stop.
-pub async fn run(listener: TcpListener, site: Arc<Site>, features: Arc<Features>, database: PathBuf) {
-    let scrape = Arc::new(Scrape::new(Arc::clone(&site), features, database));
+pub async fn run(listener: TcpListener, site: Arc<Site>, features: Arc<Features>) {
+    let scrape = Arc::new(Scrape::new(Arc::clone(&site), features));
     tokio::select! {
         () = accept(&listener, &scrape) => {}
         () = site.stopping() => {}

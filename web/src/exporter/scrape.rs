@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use store::{Action, AuditId, Distribution, StoreError, Timestamp, Vitals, WriterNumbers};
+use store::{Action, AuditId, Distribution, Statistics, StoreError, Timestamp, WriterNumbers};
 
 use super::machine::{Machine, counter, gauge};
 use crate::app::site::Site;
@@ -41,16 +40,16 @@ impl Default for AuditTotals {
 impl AuditTotals {
     /// Counts up to the end of the log. Of a log that has never been looked at, that is all of it: where the time does not
     /// suffice, the next look goes on.
-    async fn catch_up(&mut self, site: &Site) -> Result<Vitals, StoreError> {
+    async fn catch_up(&mut self, site: &Site) -> Result<Statistics, StoreError> {
         loop {
             let limits = site.session_limits;
-            let vitals = site.store.vitals(self.counted, limits, Timestamp::now()).await?;
-            self.counted = vitals.counted;
-            for (action, count) in &vitals.actions {
+            let statistics = site.store.statistics(self.counted, limits, Timestamp::now()).await?;
+            self.counted = statistics.counted;
+            for (action, count) in &statistics.actions {
                 *self.actions.entry(*action).or_default() += count;
             }
-            if vitals.counted >= vitals.head {
-                return Ok(vitals);
+            if statistics.counted >= statistics.head {
+                return Ok(statistics);
             }
         }
     }
@@ -60,20 +59,19 @@ impl AuditTotals {
 pub(super) struct Scrape {
     site: Arc<Site>,
     features: Arc<Features>,
-    database: PathBuf,
     audit: tokio::sync::Mutex<AuditTotals>,
 }
 
 impl Scrape {
-    pub(super) fn new(site: Arc<Site>, features: Arc<Features>, database: PathBuf) -> Self {
-        Self { site, features, database, audit: Default::default() }
+    pub(super) fn new(site: Arc<Site>, features: Arc<Features>) -> Self {
+        Self { site, features, audit: Default::default() }
     }
 
     /// Everything there is to export, in Prometheus' text format.
     pub(super) async fn text(&self) -> Result<String, fmt::Error> {
         let site = &self.site;
         let (database, machine) =
-            tokio::join!(Database::look(site, &self.audit), Machine::look(self.database.clone(), site.started));
+            tokio::join!(Database::look(site, &self.audit), Machine::look(site.store.clone(), site.started));
         let mut looked = Registry::with_prefix("wardpost");
         looked.register_collector(Box::new(Looked {
             complete: database.is_some()
@@ -109,10 +107,10 @@ impl Database {
     async fn look(site: &Site, totals: &tokio::sync::Mutex<AuditTotals>) -> Option<Self> {
         let look = async {
             let mut totals = totals.lock().await;
-            let vitals = totals.catch_up(site).await?;
+            let statistics = totals.catch_up(site).await?;
             Ok::<_, StoreError>(Self {
-                head: vitals.head,
-                live_sessions: vitals.live_sessions,
+                head: statistics.head,
+                live_sessions: statistics.live_sessions,
                 audit_rows: totals.actions.clone(),
             })
         };
@@ -134,8 +132,8 @@ impl Database {
 struct Looked {
     complete: bool,
     database: Option<Database>,
-    files: Option<store::FileSizes>,
-    disk: Option<crate::features::health::Disk>,
+    files: Option<store::Sizes>,
+    disk: Option<store::Room>,
     writer: WriterNumbers,
     chain: ChainSeen,
     live_streams: usize,

@@ -1,11 +1,9 @@
 //! What a load balancer asks: is the process alive, and can it do its work.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use nix::sys::statvfs::statvfs;
 use store::Store;
 use tokio::sync::Mutex;
 
@@ -19,17 +17,8 @@ const LEAST_FREE_BYTES: u64 = 16 * 1024 * 1024;
 const ANSWER_LIFETIME: Duration = Duration::from_secs(1);
 
 /// The last answer of `/readyz`, and when it was found.
-pub struct Health {
-    database: PathBuf,
-    last: Mutex<Option<(Instant, Result<(), &'static str>)>>,
-}
-
-impl Health {
-    /// Nobody has asked yet. The disk that is looked at is the database's.
-    pub fn of(database: PathBuf) -> Self {
-        Self { database, last: Mutex::default() }
-    }
-}
+#[derive(Default)]
+pub struct Health(Mutex<Option<(Instant, Result<(), &'static str>)>>);
 
 /// `GET /healthz`
 pub async fn alive(_: Request, _: ()) -> Result<Reply, PageError> {
@@ -38,11 +27,11 @@ pub async fn alive(_: Request, _: ()) -> Result<Reply, PageError> {
 
 /// `GET /readyz`
 pub async fn ready(health: Arc<Health>, request: Request, _: ()) -> Result<Reply, PageError> {
-    let mut last = health.last.lock().await;
+    let mut last = health.0.lock().await;
     let answer = match *last {
         Some((at, answer)) if at.elapsed() < ANSWER_LIFETIME => answer,
         _ => {
-            let answer = look(&request.site.store, &health.database).await;
+            let answer = look(&request.site.store).await;
             *last = Some((Instant::now(), answer));
             answer
         }
@@ -53,12 +42,12 @@ pub async fn ready(health: Arc<Health>, request: Request, _: ()) -> Result<Reply
     })
 }
 
-async fn look(store: &Store, database: &Path) -> Result<(), &'static str> {
+async fn look(store: &Store) -> Result<(), &'static str> {
     if let Err(error) = store.check_writable().await {
         tracing::warn!(%error, "not ready: the database cannot be written");
         return Err("not ready: the database cannot be written\n");
     }
-    match disk_of(database) {
+    match store.room() {
         Ok(disk) if disk.free_bytes < LEAST_FREE_BYTES => {
             tracing::warn!("not ready: the disk is nearly full");
             Err("not ready: the disk is nearly full\n")
@@ -69,23 +58,6 @@ async fn look(store: &Store, database: &Path) -> Result<(), &'static str> {
             Err("not ready: the disk cannot be looked at\n")
         }
     }
-}
-
-/// A file system.
-#[derive(Clone, Copy, Debug)]
-pub struct Disk {
-    /// What is left for us.
-    pub free_bytes: u64,
-    /// All of it.
-    pub size_bytes: u64,
-}
-
-/// The file system that the database lies on.
-pub fn disk_of(database: &Path) -> nix::Result<Disk> {
-    let folder = database.parent().unwrap_or(Path::new("."));
-    let disk = statvfs(folder)?;
-    let block = disk.fragment_size();
-    Ok(Disk { free_bytes: disk.blocks_available() * block, size_bytes: disk.blocks() * block })
 }
 
 fn plain(text: &str) -> Reply {

@@ -11,8 +11,8 @@ use demo::{Provider, ProviderOptions};
 use http_server::Bounds;
 use process::{Settings, Shutdown};
 use store::{
-    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, NewMessage, SessionToken, SignIn,
-    Store, Subject, SummaryContent, Timestamp,
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, Location, NewMessage,
+    SessionToken, SignIn, Store, Subject, SummaryContent, Timestamp,
 };
 use tempfile::TempDir;
 use testkit::{Http, Launch, SOON};
@@ -114,7 +114,7 @@ impl Clinic {
         let settings = settings.iter().chain(limits).map(|(name, value)| (name.into(), value.into()));
         let (config, _) = config::read(Settings::from_parts(settings, None)).expect("good settings");
 
-        let store = Store::open(&database, &key(), IfMissing::Create).await.expect("a database");
+        let store = Store::open(&Location::file(&database, &key()), IfMissing::Create).await.expect("a database");
         let (trigger, shutdown) = Shutdown::by_hand();
         let whole = Arc::new(WholeSite::build(config, store.clone(), shutdown).expect("a site"));
         let (serving, working, routes) = (Arc::clone(&whole), Arc::clone(&whole), routes(&whole));
@@ -254,7 +254,7 @@ pub struct Sender {
 
 /// Signs somebody in through the store, before the program runs.
 pub async fn sign_in(database: &Path, name: &str) -> Sender {
-    let store = Store::open(database, &key(), IfMissing::Create).await.expect("a database");
+    let store = Store::open(&Location::file(database, &key()), IfMissing::Create).await.expect("a database");
     let sender = sign_in_at(&store, name).await;
     store.close().await;
     sender
@@ -262,7 +262,7 @@ pub async fn sign_in(database: &Path, name: &str) -> Sender {
 
 /// Signs in so many people.
 pub async fn sign_in_all(database: &Path, count: usize) -> Vec<Sender> {
-    let store = Store::open(database, &key(), IfMissing::Create).await.expect("a database");
+    let store = Store::open(&Location::file(database, &key()), IfMissing::Create).await.expect("a database");
     let mut senders = Vec::new();
     for number in 0..count {
         senders.push(sign_in_at(&store, &format!("member-{number}")).await);
@@ -280,7 +280,7 @@ async fn sign_in_at(store: &Store, name: &str) -> Sender {
 
 /// Sends so many short messages through the store, before the program runs.
 pub async fn fill(database: &Path, sender: &Sender, count: usize) {
-    let store = Store::open(database, &key(), IfMissing::Create).await.expect("a database");
+    let store = Store::open(&Location::file(database, &key()), IfMissing::Create).await.expect("a database");
     send_many(&store, sender.actor, count).await;
     store.close().await;
 }

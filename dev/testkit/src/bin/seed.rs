@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use store::{
-    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, NewMessage, SignIn, Store, Subject,
-    Timestamp,
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, Location, NewMessage, SignIn, Store,
+    Subject, Timestamp,
 };
 
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -54,7 +54,7 @@ async fn main() {
     }
     let key = std::env::var("DB_ENCRYPTION_KEY").expect("DB_ENCRYPTION_KEY is set");
     let key = DatabaseKey::from_hex(&key).expect("DB_ENCRYPTION_KEY is 64 hex characters");
-    let store = Store::open(&db, &key, IfMissing::Create).await.expect("the database opens");
+    let store = Store::open(&Location::file(&db, &key), IfMissing::Create).await.expect("the database opens");
     let now = Timestamp::now();
     let mut signed_in = Vec::new();
     for number in 0..people {

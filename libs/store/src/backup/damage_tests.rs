@@ -20,7 +20,7 @@ async fn one_page_of_each_kind() -> (PathBuf, TempDir, Vec<(String, u64)>) {
     }
     send(&test.store, actor, "long", &"text ".repeat(2_000)).await;
     let (path, folder) = test.close().await;
-    let raw = crate::connection::open(&path, &key(), crate::connection::Role::Writer).unwrap();
+    let raw = crate::sqlite::connection::open(&path, &key(), crate::sqlite::connection::Role::Writer).unwrap();
     raw.execute_batch(
         "CREATE TABLE gone AS SELECT * FROM message_body; DROP TABLE gone; \
          INSERT INTO draft SELECT id, zeroblob(4096), 0, zeroblob(16), '', printf('%.*c', 9000, 'x') FROM person; PRAGMA wal_checkpoint(TRUNCATE)",
@@ -89,7 +89,7 @@ async fn a_damaged_page_of_the_database_never_becomes_an_empty_one_in_a_copy() {
 
 /// What is read while it is packed needs no other check of its codes.
 #[tokio::test]
-async fn whoever_reads_a_copy_finds_a_damaged_page_of_any_kind() {
+async fn anyone_who_reads_a_copy_finds_a_damaged_page_of_any_kind() {
     let (path, _folder, kinds) = one_page_of_each_kind().await;
     let read = || read_pages(&path, &key(), |_| Ok(()));
     for (kind, page) in &kinds {
@@ -132,7 +132,7 @@ async fn damage_is_told_before_what_follows_from_it() {
     flip(&path, (page - 1) * PAGE + 100);
     let found = inspect_content(&path, &key(), &AtomicBool::new(false), |_| ()).unwrap_err();
     assert!(
-        matches!(&found, CopyFault::CipherDamage { pages: 1, first } if first.contains(&page.to_string())),
+        matches!(&found, CopyError::CipherDamage { pages: 1, first } if first.contains(&page.to_string())),
         "{found:?}"
     );
 }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 use super::*;
-use crate::schema::MIGRATIONS;
+use crate::sqlite::backup::{ClaimError, claim};
+use crate::sqlite::schema::MIGRATIONS;
 use crate::testing::*;
 use crate::*;
 
@@ -47,7 +48,7 @@ fn pages_of(path: &Path) -> Vec<u8> {
     clear
 }
 
-fn fault(path: &Path) -> CopyFault {
+fn fault(path: &Path) -> CopyError {
     inspect(path, &key(), |_| ()).expect_err("the copy is refused")
 }
 
@@ -58,7 +59,7 @@ async fn a_copy_is_sound_closed_private_and_alone() {
     let found = inspect(&path, &key(), |stage| stages.push(stage)).unwrap();
     assert_eq!(stages, [Stage::Key, Stage::Cipher, Stage::Structure, Stage::Chain, Stage::Counts]);
     assert_eq!((found.rows["message"], found.rows["person"], found.rows["audit_log"]), (300, 1, 302));
-    assert_eq!((found.head.id.get(), found.schema), (302, crate::schema::newest()));
+    assert_eq!((found.head.id.get(), found.schema), (302, crate::sqlite::schema::newest()));
     assert_eq!(found.newest_at, at(10));
     assert_eq!(names(folder.path()), ["copy.db"], "nothing else is left beside it");
     use std::os::unix::fs::PermissionsExt;
@@ -111,7 +112,7 @@ async fn a_copy_is_one_moment_of_a_database_in_use() {
         proofs += usize::from(count() > before.len());
         let found = inspect(&to, &key(), |_| ()).unwrap();
         assert!(found.rows["message"] >= 2_000 + before.len() as u64, "{} messages", found.rows["message"]);
-        let restored = crate::connection::open(&to, &key(), crate::connection::Role::Reader).unwrap();
+        let restored = crate::sqlite::connection::open(&to, &key(), crate::sqlite::connection::Role::Reader).unwrap();
         let mut body = restored.prepare("SELECT body FROM message_body WHERE message_id = ?1").unwrap();
         for (id, text) in before {
             let found: String = body.query_row([id], |row| row.get(0)).unwrap();
@@ -193,7 +194,7 @@ async fn the_pages_are_a_database_that_an_ordinary_sqlite_opens() {
     assert_eq!(text("PRAGMA integrity_check"), "ok");
     assert_eq!(text("SELECT count(*) || '' FROM message"), "300");
     drop(connection);
-    assert!(matches!(fault(&plain), CopyFault::NotEncrypted));
+    assert!(matches!(fault(&plain), CopyError::NotEncrypted));
 }
 
 #[tokio::test]
@@ -205,7 +206,7 @@ async fn what_is_no_database_is_not_made_into_one() {
         writer.write_all(bytes)?;
         writer.finish()
     };
-    for (name, bytes, words) in [
+    for (name, bytes, text) in [
         ("empty", Vec::new(), "empty"),
         ("short", clear[..clear.len() - 1].to_vec(), "cut off"),
         ("text", vec![b'x'; 8_192], "does not begin"),
@@ -220,7 +221,7 @@ async fn what_is_no_database_is_not_made_into_one() {
         ),
     ] {
         let error = build(name, &bytes).unwrap_err().to_string();
-        assert!(error.contains(words), "{name}: {error}");
+        assert!(error.contains(text), "{name}: {error}");
     }
 }
 
@@ -238,8 +239,8 @@ async fn a_flipped_byte_anywhere_is_found() {
         let found = fault(&spoilt);
         let on_first_page = place < 4_096;
         match found {
-            CopyFault::WrongKey if on_first_page => {}
-            CopyFault::CipherDamage { .. } | CopyFault::Structure(_) if !on_first_page => {}
+            CopyError::WrongKey if on_first_page => {}
+            CopyError::CipherDamage { .. } | CopyError::Structure(_) if !on_first_page => {}
             other => panic!("byte {place}: {other:?}"),
         }
     }
@@ -251,18 +252,18 @@ async fn each_fault_of_a_copy_has_its_own_name() {
     let spoilt = |name: &str, sql: &str| {
         let to = folder.path().join(name);
         std::fs::copy(&path, &to).unwrap();
-        let connection = crate::connection::open(&to, &key(), crate::connection::Role::Writer).unwrap();
+        let connection = crate::sqlite::connection::open(&to, &key(), crate::sqlite::connection::Role::Writer).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         connection.execute_batch(sql).unwrap();
         drop(connection);
         fault(&to)
     };
-    assert!(matches!(fault(&folder.path().join("none.db")), CopyFault::Missing));
-    assert!(matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyFault::NewerSchema { found: 99, known: 6 }));
-    assert!(matches!(spoilt("foreign", "PRAGMA application_id = 1"), CopyFault::NotOurs));
+    assert!(matches!(fault(&folder.path().join("none.db")), CopyError::Missing));
+    assert!(matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyError::NewerSchema { found: 99, known: 7 }));
+    assert!(matches!(spoilt("foreign", "PRAGMA application_id = 1"), CopyError::NotOurs));
     let orphan = spoilt("orphan", "UPDATE message SET author_id = 77 WHERE id = 5");
-    assert!(matches!(&orphan, CopyFault::ForeignKeys { table, rows: 1 } if table == "message"), "{orphan:?}");
-    let guard: String = crate::connection::open(&path, &key(), crate::connection::Role::Reader)
+    assert!(matches!(&orphan, CopyError::ForeignKeys { table, rows: 1 } if table == "message"), "{orphan:?}");
+    let guard: String = crate::sqlite::connection::open(&path, &key(), crate::sqlite::connection::Role::Reader)
         .unwrap()
         .query_row("SELECT sql FROM sqlite_master WHERE name = 'audit_log_fixed'", (), |row| row.get(0))
         .unwrap();
@@ -270,19 +271,19 @@ async fn each_fault_of_a_copy_has_its_own_name() {
         "altered",
         &format!("DROP TRIGGER audit_log_fixed; UPDATE audit_log SET ip = '192.0.2.9' WHERE id = 9; {guard}"),
     );
-    assert!(matches!(&altered, CopyFault::Chain { row, .. } if row.get() == 9), "{altered:?}");
+    assert!(matches!(&altered, CopyError::Chain { row, .. } if row.get() == 9), "{altered:?}");
     let changed = spoilt("changed", "UPDATE message_body SET body = 'other' WHERE message_id = 7");
     assert!(
-        matches!(&changed, CopyFault::Chain { fault: ChainFault::Message(id), .. } if id.get() == 7),
+        matches!(&changed, CopyError::Chain { fault: ChainFault::Message(id), .. } if id.get() == 7),
         "{changed:?}"
     );
 
     let wrong = DatabaseKey::from_hex(&"0b".repeat(32)).unwrap();
-    assert!(matches!(inspect(&path, &wrong, |_| ()), Err(CopyFault::WrongKey)));
+    assert!(matches!(inspect(&path, &wrong, |_| ()), Err(CopyError::WrongKey)));
     let garbage = folder.path().join("garbage");
     for bytes in [Vec::new(), vec![7; 10], vec![7; 50_000]] {
         std::fs::write(&garbage, bytes).unwrap();
-        assert!(matches!(fault(&garbage), CopyFault::WrongKey));
+        assert!(matches!(fault(&garbage), CopyError::WrongKey));
     }
 }
 
@@ -293,10 +294,10 @@ async fn every_schema_is_sound_and_so_is_what_the_program_makes_of_it() {
         let older = folder.path().join(format!("{schema}.db"));
         write_older(&path, &older, schema);
         assert_eq!(inspect(&older, &key(), |_| ()).unwrap().schema, i64::try_from(schema).unwrap());
-        Store::open(&older, &key(), IfMissing::Refuse).await.unwrap().close().await;
+        Store::open(&Location::file(&older, &key()), IfMissing::Refuse).await.unwrap().close().await;
         let migrated = folder.path().join(format!("{schema}-migrated.db"));
         copy(&older, &migrated).unwrap();
-        assert_eq!(inspect(&migrated, &key(), |_| ()).unwrap().schema, crate::schema::newest());
+        assert_eq!(inspect(&migrated, &key(), |_| ()).unwrap().schema, crate::sqlite::schema::newest());
     }
 }
 
@@ -324,15 +325,16 @@ async fn a_schema_that_is_not_the_programs_own_is_refused_and_named() {
         ),
     ];
     for schema in 1..=MIGRATIONS.len() {
-        for (number, (sql, words)) in cases.iter().enumerate() {
+        for (number, (sql, text)) in cases.iter().enumerate() {
             let spoilt = folder.path().join(format!("{schema}-{number}.db"));
             write_older(&path, &spoilt, schema);
-            let connection = crate::connection::open(&spoilt, &key(), crate::connection::Role::Writer).unwrap();
+            let connection =
+                crate::sqlite::connection::open(&spoilt, &key(), crate::sqlite::connection::Role::Writer).unwrap();
             connection.execute_batch(&format!("PRAGMA journal_mode = DELETE; {sql}")).unwrap();
             drop(connection);
             let found = fault(&spoilt);
-            assert!(matches!(found, CopyFault::ForeignSchema(_)), "{sql}: {found:?}");
-            assert!(found.to_string().contains(words), "{found}");
+            assert!(matches!(found, CopyError::ForeignSchema(_)), "{sql}: {found:?}");
+            assert!(found.to_string().contains(text), "{found}");
         }
     }
 }
@@ -343,7 +345,7 @@ const HOLDER: &str = "WARDPOST_TEST_HOLDS";
 #[tokio::test]
 async fn holds_a_database_open_when_told_to() {
     let Ok(path) = std::env::var(HOLDER) else { return };
-    let store = Store::open(Path::new(&path), &key(), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(&path, &key()), IfMissing::Refuse).await.unwrap();
     println!("open");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();

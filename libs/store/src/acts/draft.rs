@@ -1,0 +1,255 @@
+//! Drafts: one half-written message per person, kept in the encrypted database and nowhere else.
+//!
+//! A draft may also be kept for a session that just ran out: the person was typing, and the token proves whose text it
+//! is. It cannot be read back without signing in.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rusqlite::OptionalExtension;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::acts::session::{find_session, require_live};
+use crate::ledger::audit::Entry;
+use crate::sqlite::write::{Erased, Write};
+use crate::store::Store;
+use crate::types::{Action, Actor, IdempotencyKey, PersonId, SessionLimits, SessionToken, StoreError, Timestamp, clip};
+
+/// For how long after its end a session may still hand in a draft: a page left open over a shift.
+const AFTER_END: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Zero bytes before the text, so that the text lies on overflow pages only: see the schema.
+const FILLER: [u8; 4096] = [0; 4096];
+
+/// A half-written message, as typed. Debug does not show the text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The key it will be sent under.
+    pub key: IdempotencyKey,
+    /// The subject so far.
+    pub subject: String,
+    /// The body so far.
+    pub body: String,
+    /// When it was last kept.
+    pub saved_at: Timestamp,
+}
+
+impl Draft {
+    /// The most characters of a subject that are kept; what is longer is cut off.
+    pub const MAX_SUBJECT_CHARS: usize = 1_000;
+    /// The most characters of a body that are kept; what is longer is cut off.
+    pub const MAX_BODY_CHARS: usize = 40_000;
+}
+
+/// Names exactly one draft: its key and its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DraftVersion([u8; 16]);
+
+/// Which draft a page was showing when what is written there was begun or last saved: it may replace that one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The page does not say, and replaces whatever there is.
+    Unknown,
+    /// There was none.
+    Nothing,
+    /// This one.
+    Version(DraftVersion),
+}
+
+/// What became of a draft that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DraftSaved {
+    /// It is kept.
+    Kept(DraftVersion),
+    /// Another one is there that its page has not seen; that one stays.
+    Other(Draft),
+    /// A message was sent under its key before, so that it is no draft any more; it is not kept.
+    Sent,
+}
+
+impl Draft {
+    /// The version that this one is, as it is stored.
+    pub fn version(&self) -> DraftVersion {
+        let mut hash = Sha256::new();
+        hash.update(self.key.0);
+        // With its length, so that no other pair of subject and body reads as the same bytes.
+        hash.update(self.subject.len().to_be_bytes());
+        hash.update(&self.subject);
+        hash.update(&self.body);
+        let mut version = [0; 16];
+        version.copy_from_slice(&hash.finalize()[..16]);
+        DraftVersion(version)
+    }
+}
+
+impl DraftVersion {
+    /// Reads the 32 hex characters that Display writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl std::fmt::Display for DraftVersion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&hex::encode(self.0))
+    }
+}
+
+impl Seen {
+    /// Whether a page that saw this may replace `kept` by a draft with `key`. The form that made a draft may replace it
+    /// though the answer was lost that named its version.
+    fn may_replace(self, kept: &Draft, key: IdempotencyKey) -> bool {
+        match self {
+            Seen::Unknown => true,
+            Seen::Nothing => kept.key == key,
+            Seen::Version(version) => kept.version() == version,
+        }
+    }
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Draft({} and {} bytes)", self.subject.len(), self.body.len())
+    }
+}
+
+impl Store {
+    /// Keeps the actor's half-written message instead of the one that was `seen`: DRAFT_SAVED. One that has not changed is
+    /// not recorded again.
+    pub async fn save_draft(&self, actor: Actor, draft: Draft, seen: Seen) -> Result<DraftSaved, StoreError> {
+        self.write(move |write| {
+            require_live(write, actor)?;
+            keep(write, actor.person, actor.ip, draft, seen, json!({}))
+        })
+        .await
+    }
+
+    /// The same for a session that ended by the idle or absolute limit at most 12 hours ago. False: the token is not of
+    /// such a session, a draft was kept since that session ended, or its page has not seen the one that is there: that one
+    /// stays.
+    pub async fn save_draft_of_ended_session(
+        &self,
+        token: &SessionToken,
+        ip: IpAddr,
+        limits: SessionLimits,
+        draft: Draft,
+        seen: Seen,
+    ) -> Result<bool, StoreError> {
+        let hash = token.hash();
+        let reported = self.expired().clone();
+        self.write(move |write| {
+            let at = draft.saved_at;
+            let Some(found) = find_session(write.connection, hash)?.filter(|found| !found.disabled) else {
+                return Ok(false);
+            };
+            let session = found.session;
+            let ended = found
+                .ended
+                .or_else(|| limits.passed(session.started_at, session.last_active_at, session.emergency_until, at))
+                .or_else(|| reported.get(&session.id).map(|reason| (*reason, at)));
+            let Some((_, ended_at)) = ended.filter(|(reason, _)| reason.is_time_limit()) else {
+                return Ok(false);
+            };
+            let newer =
+                current(write, session.person)?.is_some_and(|kept| kept.saved_at > ended_at && kept.key != draft.key);
+            if at.since(ended_at) > AFTER_END || newer {
+                return Ok(false);
+            }
+            let details = json!({ "session": session.id, "after_session_end": true });
+            let saved = keep(write, session.person, ip, draft, seen, details)?;
+            Ok(!matches!(saved, DraftSaved::Other(_)))
+        })
+        .await
+    }
+
+    /// A person's half-written message.
+    pub async fn draft(&self, person: PersonId) -> Result<Option<Draft>, StoreError> {
+        self.look_up(move |connection| find(connection, person)).await
+    }
+
+    /// Throws the half-written message of the actor away that was `seen`: DRAFT_DISCARDED, if there was one. Gives the
+    /// one that is there instead, which stays. `key` is that of the form that discards.
+    pub async fn discard_draft(
+        &self,
+        actor: Actor,
+        key: IdempotencyKey,
+        seen: Seen,
+        at: Timestamp,
+    ) -> Result<Option<Draft>, StoreError> {
+        self.write(move |write| {
+            require_live(write, actor)?;
+            if let Some(other) = current(write, actor.person)?.filter(|kept| !seen.may_replace(kept, key)) {
+                return Ok(Some(other));
+            }
+            let mut delete = write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1")?;
+            if delete.execute([actor.person])? == 1 {
+                write.erased(Erased::AtRest);
+                let (person, ip) = (Some(actor.person), Some(actor.ip));
+                let action = Action::DraftDiscarded;
+                write.append(Entry { at, person, action, message: None, details: json!({}), ip })?;
+            }
+            Ok(None)
+        })
+        .await
+    }
+}
+
+fn current(write: &Write<'_>, person: PersonId) -> Result<Option<Draft>, StoreError> {
+    find(write.connection, person)
+}
+
+fn find(connection: &rusqlite::Connection, person: PersonId) -> Result<Option<Draft>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT idempotency_key, subject, body, saved_at FROM draft WHERE person_id = ?1")?;
+    let draft = select.query_row([person], |row| {
+        let key = IdempotencyKey(row.get(0)?);
+        Ok(Draft { key, subject: row.get(1)?, body: row.get(2)?, saved_at: row.get(3)? })
+    });
+    Ok(draft.optional()?)
+}
+
+fn keep(
+    write: &mut Write<'_>,
+    person: PersonId,
+    ip: IpAddr,
+    draft: Draft,
+    seen: Seen,
+    details: Value,
+) -> Result<DraftSaved, StoreError> {
+    let mut sent =
+        write.connection.prepare_cached("SELECT 1 FROM message_key WHERE author_id = ?1 AND idempotency_key = ?2")?;
+    if sent.exists((person, draft.key.0))? {
+        return Ok(DraftSaved::Sent);
+    }
+    drop(sent);
+    let subject = clip(&draft.subject, Draft::MAX_SUBJECT_CHARS);
+    let body = clip(&draft.body, Draft::MAX_BODY_CHARS);
+    let draft = Draft { subject: subject.to_owned(), body: body.to_owned(), ..draft };
+    let version = draft.version();
+    let before = current(write, person)?;
+    let is_replaced = before.is_some();
+    match before {
+        Some(kept) if kept.version() == version => return Ok(DraftSaved::Kept(version)),
+        Some(kept) if !seen.may_replace(&kept, draft.key) => return Ok(DraftSaved::Other(kept)),
+        _ => {}
+    }
+    let mut upsert = write.connection.prepare_cached(
+        "INSERT INTO draft (person_id, filler, saved_at, idempotency_key, subject, body) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (person_id) DO UPDATE SET saved_at = excluded.saved_at, \
+         idempotency_key = excluded.idempotency_key, subject = excluded.subject, body = excluded.body",
+    )?;
+    upsert.execute((person, FILLER, draft.saved_at, draft.key.0, &draft.subject, &draft.body))?;
+    drop(upsert);
+    if is_replaced {
+        write.erased(Erased::AtRest);
+    }
+    let (at, ip) = (draft.saved_at, Some(ip));
+    write.append(Entry { at, person: Some(person), action: Action::DraftSaved, message: None, details, ip })?;
+    Ok(DraftSaved::Kept(version))
+}
+
+#[cfg(test)]
+mod tests;

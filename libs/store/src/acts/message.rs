@@ -1,0 +1,224 @@
+//! A message: sent once, read with a trace, deleted for good.
+//!
+//! Sending is idempotent: the same author and key is the same message. Opening records MESSAGE_VIEW in the transaction
+//! that reads the text, so no text is given out without a durable row. Deleting writes spaces over the text where it
+//! lies, in rows that keep their size, and then empties the write-ahead log: nothing of the text is left in the file,
+//! but its length.
+
+use rusqlite::OptionalExtension;
+use serde_json::json;
+
+use crate::acts::inbox::{MessageSummary, SummaryContent, find_summary};
+use crate::acts::session::require_live;
+use crate::ledger::audit::Entry;
+use crate::ledger::chain_hash::content_hash;
+use crate::sqlite::write::{Erased, Write};
+use crate::store::Store;
+use crate::types::{
+    Action, Actor, Author, Body, Hash, IdempotencyKey, MessageId, PersonId, StoreError, Subject, Timestamp,
+    random_bytes,
+};
+
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Its subject.
+    pub subject: Subject,
+    /// Its body.
+    pub body: Body,
+    /// What makes a repeated request the same message.
+    pub key: IdempotencyKey,
+}
+
+/// What came of sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is stored.
+    Created(MessageId),
+    /// It was stored before under the same key: this is that one. Nothing was stored or recorded now.
+    Repeated(MessageId),
+    /// The key belongs to a message with another text. Nothing was stored.
+    KeyReused(MessageId),
+}
+
+/// A message with its text. Debug does not show the text.
+#[derive(Clone)]
+pub struct Message {
+    /// Its number.
+    pub id: MessageId,
+    /// Who sent it.
+    pub author: Author,
+    /// When.
+    pub sent_at: Timestamp,
+    /// Its subject.
+    pub subject: String,
+    /// Its body.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Message").field("id", &self.id).field("author", &self.author.id).finish_non_exhaustive()
+    }
+}
+
+/// What was found where a message was to be opened.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// The message.
+    Message(Message),
+    /// What is left of it.
+    Deleted(MessageSummary),
+    /// Nothing.
+    Missing,
+}
+
+/// What came of deleting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Deleted,
+    /// It was gone.
+    AlreadyDeleted,
+    /// Someone else sent it. Nothing was changed.
+    NotYours,
+    /// There is no such message.
+    Missing,
+}
+
+impl Store {
+    /// Sends a message: MESSAGE_CREATE. The actor's draft with the same key goes with it.
+    pub async fn send_message(&self, actor: Actor, message: NewMessage, at: Timestamp) -> Result<Sent, StoreError> {
+        self.write(move |write| {
+            require_live(write, actor)?;
+            if let Some(sent) = sent_before(write, actor.person, &message)? {
+                return Ok(sent);
+            }
+            let (id, content) = insert(write, actor.person, &message, at)?;
+            let mut draft =
+                write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1 AND idempotency_key = ?2")?;
+            if draft.execute((actor.person, message.key.0))? == 1 {
+                write.erased(Erased::AtRest);
+            }
+            record(write, actor, Action::MessageCreate, id, json!({ "content": content.to_string() }), at)?;
+            Ok(Sent::Created(id))
+        })
+        .await
+    }
+
+    /// Opens a message: MESSAGE_VIEW is durable before its text is given out. A deleted one shows no text, and opening
+    /// it writes no row.
+    pub async fn open_message(&self, actor: Actor, id: MessageId, at: Timestamp) -> Result<Opened, StoreError> {
+        self.write(move |write| {
+            require_live(write, actor)?;
+            let Some(summary) = find_summary(write.connection, id)? else {
+                return Ok(Opened::Missing);
+            };
+            let SummaryContent::Live { subject } = summary.content else {
+                return Ok(Opened::Deleted(summary));
+            };
+            let mut select = write.connection.prepare_cached("SELECT body FROM message_body WHERE message_id = ?1")?;
+            let body = select.query_row([id], |row| row.get(0))?;
+            record(write, actor, Action::MessageView, id, json!({}), at)?;
+            let MessageSummary { author, sent_at, .. } = summary;
+            Ok(Opened::Message(Message { id, author, sent_at, subject, body }))
+        })
+        .await
+    }
+
+    /// Deletes the actor's own message: MESSAGE_DELETE. Who sent it and when it went stay, as a tombstone; subject, body
+    /// and salt are overwritten, and the write-ahead log is emptied as soon as no reader needs it.
+    pub async fn delete_message(&self, actor: Actor, id: MessageId, at: Timestamp) -> Result<Deletion, StoreError> {
+        self.write(move |write| {
+            require_live(write, actor)?;
+            let Some(summary) = find_summary(write.connection, id)? else {
+                return Ok(Deletion::Missing);
+            };
+            if summary.author.id != actor.person {
+                return Ok(Deletion::NotYours);
+            }
+            if matches!(summary.content, SummaryContent::Deleted { .. }) {
+                return Ok(Deletion::AlreadyDeleted);
+            }
+            overwrite(write, id)?;
+            let mut tombstone =
+                write.connection.prepare_cached("INSERT INTO message_deletion (message_id, at) VALUES (?1, ?2)")?;
+            tombstone.execute((id, at))?;
+            record(write, actor, Action::MessageDelete, id, json!({}), at)?;
+            write.erased(Erased::Now);
+            Ok(Deletion::Deleted)
+        })
+        .await
+    }
+}
+
+fn record(
+    write: &mut Write<'_>,
+    actor: Actor,
+    action: Action,
+    message: MessageId,
+    details: serde_json::Value,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (person, message, ip) = (Some(actor.person), Some(message), Some(actor.ip));
+    write.append(Entry { at, person, action, message, details, ip })?;
+    Ok(())
+}
+
+/// The message that this author sent under this key. One that was deleted since cannot be compared any more: it counts
+/// as the same, so that a late repetition does not bring it back.
+fn sent_before(write: &Write<'_>, author: PersonId, message: &NewMessage) -> Result<Option<Sent>, StoreError> {
+    let mut select = write.connection.prepare_cached(
+        "SELECT m.id, d.message_id IS NOT NULL OR (m.subject = ?3 AND b.body = ?4) FROM message_key k \
+         JOIN message m ON m.id = k.message_id JOIN message_body b ON b.message_id = m.id \
+         LEFT JOIN message_deletion d ON d.message_id = m.id WHERE k.author_id = ?1 AND k.idempotency_key = ?2",
+    )?;
+    let values = (author, message.key.0, message.subject.as_str(), message.body.as_str());
+    let sent = select.query_row(values, |row| {
+        let id = row.get(0)?;
+        Ok(if row.get(1)? { Sent::Repeated(id) } else { Sent::KeyReused(id) })
+    });
+    Ok(sent.optional()?)
+}
+
+fn insert(
+    write: &Write<'_>,
+    author: PersonId,
+    message: &NewMessage,
+    at: Timestamp,
+) -> Result<(MessageId, Hash), StoreError> {
+    let (salt, subject, body) = (random_bytes::<16>(write.random()), message.subject.as_str(), message.body.as_str());
+    // Messages never leave their table, so the numbers SQLite gives are 1, 2, 3 without a gap; the chain's check of
+    // messages against their MESSAGE_CREATE rows rests on it.
+    let mut insert = write.connection.prepare_cached(
+        "INSERT INTO message (author_id, sent_at, salt, subject) VALUES (?1, ?2, ?3, ?4) RETURNING id",
+    )?;
+    let id = insert.query_row((author, at, salt, subject), |row| row.get(0))?;
+    let mut insert = write
+        .connection
+        .prepare_cached("INSERT INTO message_key (idempotency_key, author_id, message_id) VALUES (?1, ?2, ?3)")?;
+    insert.execute((message.key.0, author, id))?;
+    let mut insert = write.connection.prepare_cached("INSERT INTO message_body (message_id, body) VALUES (?1, ?2)")?;
+    insert.execute((id, body))?;
+    Ok((id, content_hash(&salt, subject, body)))
+}
+
+/// Writes spaces and zeros of the same length over subject, body and salt: SQLite then overwrites the row in place.
+fn overwrite(write: &Write<'_>, id: MessageId) -> Result<(), StoreError> {
+    let mut lengths = write.connection.prepare_cached(
+        "SELECT octet_length(m.subject), octet_length(b.body) FROM message m \
+         JOIN message_body b ON b.message_id = m.id WHERE m.id = ?1",
+    )?;
+    let (subject, body): (u32, u32) = lengths.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut update = write.connection.prepare_cached("UPDATE message SET subject = ?2, salt = ?3 WHERE id = ?1")?;
+    update.execute((id, " ".repeat(subject as usize), [0_u8; 16]))?;
+    let mut update = write.connection.prepare_cached("UPDATE message_body SET body = ?2 WHERE message_id = ?1")?;
+    update.execute((id, " ".repeat(body as usize)))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod erasure_tests;

@@ -1,0 +1,277 @@
+//! Checking the audit log, and the messages against it.
+//!
+//! The check walks the log from its start (or from a position checked before) to its head, in read transactions of
+//! [`ROWS`] rows each, in constant memory, while the programs write on. It recomputes every hash, misses what is not
+//! there, and holds every message against its MESSAGE_CREATE row: author, time, text. Messages and their MESSAGE_CREATE
+//! rows are numbered in the same order without a gap, so one that is too many is seen by counting. What stands beside a
+//! row of somebody by name is held against it ([`personal`](crate::ledger::personal)), and at the end everybody against
+//! what the rows say of them ([`who`](crate::ledger::who)), which is kept meanwhile: some hundred bytes a person.
+
+mod messages;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
+use crate::ledger::personal::{self, Personal, PersonalFault, has_table};
+use crate::ledger::who::{People, PersonRow};
+use crate::sqlite::write::read_head;
+use crate::store::Store;
+use crate::types::{Action, AuditId, ChainFault, ChainPosition, CheckedChain, Hash, PersonId, StoreError, Timestamp};
+
+/// How many rows a read transaction takes: some 50 ms, which is how long the write-ahead log is kept from shrinking.
+const ROWS: u32 = 10_000;
+
+/// What a check of the chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChainVerdict {
+    /// Everything is as it was written.
+    Sound {
+        /// Up to here.
+        head: ChainPosition,
+        /// How many rows were checked.
+        rows: u64,
+        /// What the rows up to here say of people; a check that goes on from here needs it.
+        people: People,
+    },
+    /// Something is not: the first fault of the chain itself, or if it holds, the first message or person that
+    /// disagrees with it.
+    Broken {
+        /// The row that shows it.
+        row: AuditId,
+        /// What is wrong there.
+        fault: ChainFault,
+    },
+}
+
+impl Store {
+    /// Checks the chain after `from` (from the start if none) up to its head, and tells `progress` how far it has come
+    /// after each read transaction. `from` is where an earlier check ended, with what it learnt of people.
+    pub async fn verify_chain(
+        &self,
+        from: Option<(ChainPosition, People)>,
+        mut progress: impl FnMut(AuditId) + Send + 'static,
+    ) -> Result<ChainVerdict, StoreError> {
+        let genesis = ChainPosition { id: AuditId::ZERO, hash: genesis_hash(self.database_id()) };
+        let mut walk = self.read(move |connection| Walk::start(connection, from, genesis)).await?;
+        loop {
+            match walk {
+                Step::Done(verdict) => return Ok(verdict),
+                Step::More(state) => {
+                    walk = self.read(move |connection| state.advance(connection)).await?;
+                    if let Step::More(state) = &walk {
+                        progress(state.position.id);
+                    } else if let Step::Done(ChainVerdict::Sound { head, .. }) = &walk {
+                        progress(head.id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same for a file that nobody else has open, on the thread that asks; gives the chain's end, or the first fault.
+pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result<CheckedChain, StoreError> {
+    let genesis = ChainPosition { id: AuditId::ZERO, hash: genesis_hash(database_id) };
+    let mut step = Walk::start(connection, None, genesis)?;
+    loop {
+        match step {
+            Step::Done(ChainVerdict::Sound { head, .. }) => return Ok(Ok(head)),
+            Step::Done(ChainVerdict::Broken { row, fault }) => return Ok(Err((row, fault))),
+            Step::More(walk) => step = walk.advance(connection)?,
+        }
+    }
+}
+
+/// The newest message created up to a row, by one step in the index. It is named, since SQLite would rather sort every row
+/// of a message there is.
+const LAST_CREATED: &str = "SELECT message_id FROM audit_log INDEXED BY audit_log_message_event \
+     WHERE +action = 'MESSAGE_CREATE' AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 \
+     ORDER BY id DESC LIMIT 1";
+
+/// The next rows, and what stands beside each.
+const ROWS_SINCE_6: &str = "SELECT a.id, a.at, a.person_id, a.action, a.message_id, a.details, a.ip, a.previous_hash, a.hash, \
+     p.salt, p.details FROM audit_log a LEFT JOIN audit_personal p ON p.audit_id = a.id WHERE a.id > ?1 ORDER BY a.id LIMIT ?2";
+
+/// The same in a database of an older schema.
+const ROWS_BEFORE_6: &str = "SELECT id, at, person_id, action, message_id, details, ip, previous_hash, hash, NULL, NULL \
+     FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const BESIDE_NO_ROW: &str = "SELECT 1 FROM audit_personal WHERE audit_id > ?1";
+
+enum Step {
+    More(Walk),
+    Done(ChainVerdict),
+}
+
+fn broken(row: AuditId, fault: ChainFault) -> Step {
+    Step::Done(ChainVerdict::Broken { row, fault })
+}
+
+/// How far a check has come.
+struct Walk {
+    position: ChainPosition,
+    rows: u64,
+    /// The newest message whose MESSAGE_CREATE row was passed; zero before the first.
+    last_message: i64,
+    people: People,
+    /// The first message or person that disagrees with a row. Kept until the end of the log: a cut in the chain
+    /// explains more.
+    disagrees: Option<(AuditId, ChainFault)>,
+}
+
+/// A row as it is stored, nothing joined.
+struct StoredRow {
+    id: i64,
+    at: i64,
+    person: Option<PersonId>,
+    action: String,
+    message: Option<i64>,
+    details: String,
+    ip: Option<String>,
+    previous_hash: Hash,
+    hash: Hash,
+    /// What stands beside it; an error where that cannot be read.
+    personal: Result<Option<Personal>, rusqlite::Error>,
+}
+
+impl Walk {
+    fn start(
+        connection: &Connection,
+        from: Option<(ChainPosition, People)>,
+        genesis: ChainPosition,
+    ) -> Result<Step, StoreError> {
+        let Some((from, people)) = from.filter(|(from, _)| from.id > AuditId::ZERO) else {
+            let people = People::default();
+            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0, people, disagrees: None }));
+        };
+        let snapshot = connection.unchecked_transaction()?;
+        let mut select = snapshot.prepare_cached("SELECT hash FROM audit_log WHERE id = ?1")?;
+        match select.query_row([from.id], |row| row.get::<_, Hash>(0)).optional()? {
+            Some(hash) if hash == from.hash => {}
+            Some(_) => return Ok(broken(from.id, ChainFault::Altered)),
+            None => {
+                let end: i64 =
+                    snapshot.query_row("SELECT coalesce(max(id), 0) FROM audit_log", (), |row| row.get(0))?;
+                let gone = end < from.id.get();
+                let first_gone = AuditId::new(end).unwrap_or(AuditId::ZERO).next();
+                return Ok(if gone {
+                    broken(first_gone, ChainFault::CutOff)
+                } else {
+                    broken(from.id, ChainFault::Missing)
+                });
+            }
+        }
+        // The rows up to `from` were checked before.
+        let mut select = snapshot.prepare_cached(LAST_CREATED)?;
+        let last: Option<Option<i64>> = select.query_row([from.id], |row| row.get(0)).optional()?;
+        let last_message = last.flatten().unwrap_or(0);
+        Ok(Step::More(Walk { position: from, rows: 0, last_message, people, disagrees: None }))
+    }
+
+    /// Checks the next rows, in one read transaction.
+    fn advance(mut self, connection: &Connection) -> Result<Step, StoreError> {
+        let snapshot = connection.unchecked_transaction()?;
+        let mut select = snapshot.prepare_cached(if has_table(&snapshot)? { ROWS_SINCE_6 } else { ROWS_BEFORE_6 })?;
+        let mut rows = select.query((self.position.id, ROWS))?;
+        let mut passed = 0;
+        while let Some(row) = rows.next()? {
+            let expected = self.position.id.next();
+            let Ok(mut row) = stored_row(row) else {
+                // A value of a kind that is never written: nothing else to compare it with.
+                return Ok(broken(expected, ChainFault::Altered));
+            };
+            if let Some(fault) = self.check_link(&row, expected) {
+                return Ok(broken(expected, fault));
+            }
+            match messages::check_message(&mut self, &snapshot, &row)? {
+                Some(ChainFault::Altered) => return Ok(broken(expected, ChainFault::Altered)),
+                fault => {
+                    let fault = fault.or_else(|| self.check_people(&mut row, expected));
+                    self.disagrees = self.disagrees.or(fault.map(|fault| (expected, fault)));
+                }
+            }
+            self.position = ChainPosition { id: expected, hash: row.hash };
+            self.rows += 1;
+            passed += 1;
+        }
+        if passed < ROWS { self.finish(&snapshot) } else { Ok(Step::More(self)) }
+    }
+
+    fn check_link(&self, row: &StoredRow, expected: AuditId) -> Option<ChainFault> {
+        if row.id != expected.get() {
+            return Some(ChainFault::Missing);
+        }
+        if row.previous_hash != self.position.hash {
+            return Some(ChainFault::Unlinked);
+        }
+        let at = Timestamp::from_millis(row.at);
+        let fields = HashedFields {
+            id: expected,
+            at: &at.to_rfc3339(),
+            person: row.person,
+            action: &row.action,
+            details: &row.details,
+            ip: row.ip.as_deref(),
+        };
+        let holds = at.as_millis() == row.at && chain_hash(&row.previous_hash, &fields) == row.hash;
+        (!holds).then_some(ChainFault::Altered)
+    }
+
+    fn check_people(&mut self, row: &mut StoredRow, id: AuditId) -> Option<ChainFault> {
+        let beside = std::mem::replace(&mut row.personal, Ok(None));
+        let personal = personal::check(&row.details, beside).map(|fault| match fault {
+            PersonalFault::Changed => ChainFault::PersonalChanged,
+            PersonalFault::Gone => ChainFault::PersonalGone,
+        });
+        let (at, person, details) = (Timestamp::from_millis(row.at), row.person, row.details.as_str());
+        let action = Action::parse(&row.action);
+        let contradicts = action.and_then(|action| self.people.take(&PersonRow { id, at, action, person, details }));
+        personal.or(contradicts.map(|(person, fault)| ChainFault::Person(person, fault)))
+    }
+
+    /// At the end of the log, as this snapshot sees it.
+    fn finish(self, snapshot: &Connection) -> Result<Step, StoreError> {
+        let head = read_head(snapshot)?;
+        let last = self.position;
+        if head.id > last.id {
+            return Ok(broken(last.id.next(), ChainFault::CutOff));
+        }
+        if head.id < last.id {
+            return Ok(broken(head.id.next(), ChainFault::Unlinked));
+        }
+        if head.hash != last.hash {
+            return Ok(broken(last.id, ChainFault::Altered));
+        }
+        if let Some((row, fault)) = self.disagrees {
+            return Ok(broken(row, fault));
+        }
+        if let Some(id) = messages::unsent(snapshot, self.last_message)? {
+            return Ok(broken(last.id, ChainFault::Message(id)));
+        }
+        if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
+            return Ok(broken(last.id, ChainFault::PersonalChanged));
+        }
+        Ok(match self.people.compare(snapshot, last.id)? {
+            Some((row, person, fault)) => broken(row, ChainFault::Person(person, fault)),
+            None => Step::Done(ChainVerdict::Sound { head: last, rows: self.rows, people: self.people }),
+        })
+    }
+}
+
+fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
+    Ok(StoredRow {
+        id: row.get(0)?,
+        at: row.get(1)?,
+        person: row.get(2)?,
+        action: row.get(3)?,
+        message: row.get(4)?,
+        details: row.get(5)?,
+        ip: row.get(6)?,
+        previous_hash: row.get(7)?,
+        hash: row.get(8)?,
+        personal: Personal::from_row(row, 9),
+    })
+}
+
+#[cfg(test)]
+mod tests;

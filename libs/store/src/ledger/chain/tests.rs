@@ -1,0 +1,250 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::ledger::audit::Entry;
+use crate::testing::*;
+use crate::types::{Action, Hash, MessageId, PersonId, Timestamp};
+
+/// A log with every kind of row that touches messages: 1 made, 2-3 sign-ins, 4-6 sent (messages 1-3), 7 viewed,
+/// 8 deleted (message 2), 9 viewed.
+async fn filled() -> TestStore {
+    let test = TestStore::new().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(send(&test.store, ada, &format!("subject {number}"), &format!("body {number}")).await);
+    }
+    test.store.open_message(ben, ids[0], at(20)).await.unwrap();
+    test.store.delete_message(ada, ids[1], at(21)).await.unwrap();
+    test.store.open_message(ben, ids[2], at(22)).await.unwrap();
+    assert_eq!(assert_sound(&test.store).await, 9);
+    test
+}
+
+fn row(id: i64) -> AuditId {
+    AuditId::new(id).unwrap()
+}
+
+fn message(id: i64) -> ChainFault {
+    ChainFault::Message(MessageId::new(id).unwrap())
+}
+
+async fn verdict(store: &Store) -> (i64, ChainFault) {
+    match store.verify_chain(None, |_| ()).await.unwrap() {
+        ChainVerdict::Broken { row, fault } => (row.get(), fault),
+        sound => panic!("not found: {sound:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_tampering_is_found_at_the_right_row() {
+    let cases: &[(&str, i64, ChainFault)] = &[
+        // Each column.
+        ("UPDATE audit_log SET at = at + 1 WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET person_id = 2 WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET person_id = NULL WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET action = 'MESSAGE_VIEW' WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET action = 'NONSENSE' WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET message_id = 1 WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET message_id = NULL WHERE id = 7", 7, ChainFault::Altered),
+        ("UPDATE audit_log SET message_id = 1 WHERE id = 2", 2, ChainFault::Altered),
+        ("UPDATE audit_log SET details = '{}' WHERE id = 7", 7, ChainFault::Altered),
+        ("UPDATE audit_log SET details = details || ' ' WHERE id = 3", 3, ChainFault::Altered),
+        ("UPDATE audit_log SET ip = '192.0.2.8' WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET ip = NULL WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET ip = '' WHERE id = 1", 1, ChainFault::Altered),
+        ("UPDATE audit_log SET hash = zeroblob(32) WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET hash = zeroblob(32) WHERE id = 9", 9, ChainFault::Altered),
+        ("UPDATE audit_log SET hash = x'00' WHERE id = 5", 5, ChainFault::Altered),
+        ("UPDATE audit_log SET previous_hash = zeroblob(32) WHERE id = 5", 5, ChainFault::Unlinked),
+        ("UPDATE audit_log SET previous_hash = zeroblob(32) WHERE id = 1", 1, ChainFault::Unlinked),
+        // Rows gone, moved, put in between, added.
+        ("DELETE FROM audit_log WHERE id = 5", 5, ChainFault::Missing),
+        ("DELETE FROM audit_log WHERE id = 1", 1, ChainFault::Missing),
+        ("DELETE FROM audit_log WHERE id BETWEEN 4 AND 6", 4, ChainFault::Missing),
+        ("DELETE FROM audit_log WHERE id = 9", 9, ChainFault::CutOff),
+        ("DELETE FROM audit_log WHERE id > 6", 7, ChainFault::CutOff),
+        ("DELETE FROM audit_log", 1, ChainFault::CutOff),
+        (
+            "UPDATE audit_log SET id = -1 WHERE id = 4; UPDATE audit_log SET id = 4 WHERE id = 5; \
+          UPDATE audit_log SET id = 5 WHERE id = -1",
+            4,
+            ChainFault::Unlinked,
+        ),
+        (
+            "DELETE FROM audit_log WHERE id = 5; UPDATE audit_log SET id = id - 1 WHERE id > 5; \
+          UPDATE audit_head SET id = 8",
+            5,
+            ChainFault::Unlinked,
+        ),
+        (
+            "UPDATE audit_log SET id = id + 100 WHERE id > 4; UPDATE audit_log SET id = id - 99 WHERE id > 100; \
+          INSERT INTO audit_log SELECT 5, at, person_id, action, message_id, details, ip, previous_hash, hash \
+          FROM audit_log WHERE id = 4",
+            5,
+            ChainFault::Unlinked,
+        ),
+        (
+            "INSERT INTO audit_log SELECT 10, at, person_id, action, message_id, details, ip, previous_hash, hash \
+          FROM audit_log WHERE id = 9",
+            10,
+            ChainFault::Unlinked,
+        ),
+        ("UPDATE audit_head SET id = 8", 9, ChainFault::Unlinked),
+        ("UPDATE audit_head SET hash = zeroblob(32)", 9, ChainFault::Altered),
+        // Messages against the log.
+        ("UPDATE message SET subject = 'other' WHERE id = 1", 4, message(1)),
+        ("UPDATE message_body SET body = 'other' WHERE message_id = 3", 6, message(3)),
+        ("UPDATE message SET salt = zeroblob(16) WHERE id = 1", 4, message(1)),
+        ("UPDATE message SET author_id = 2 WHERE id = 1", 4, message(1)),
+        ("UPDATE message SET sent_at = sent_at + 1 WHERE id = 1", 4, message(1)),
+        ("DELETE FROM message WHERE id = 3", 6, message(3)),
+        ("DELETE FROM message_body WHERE message_id = 1", 4, message(1)),
+        ("INSERT INTO message_deletion VALUES (1, 5)", 4, message(1)),
+        ("DELETE FROM message_deletion WHERE message_id = 2", 5, message(2)),
+        ("UPDATE message_deletion SET at = at + 1", 8, message(2)),
+        ("UPDATE message_body SET body = 'back again' WHERE message_id = 2", 8, message(2)),
+        (
+            "INSERT INTO message SELECT 4, author_id, sent_at, salt, subject FROM message WHERE id = 1; \
+          INSERT INTO message_body VALUES (4, 'never sent')",
+            9,
+            message(4),
+        ),
+        // Another database's name.
+        ("UPDATE meta SET value = 'other'", 1, ChainFault::Unlinked),
+    ];
+    let original = filled().await;
+    let source = original.path.clone();
+    let (_, _directory) = original.close().await;
+    for (sql, expected_row, expected_fault) in cases {
+        let copy = TestStore::copy_of(&source).await;
+        copy.unguarded().execute_batch(sql).unwrap();
+        // Opened again, as it would be after someone was at the file.
+        let store = copy.another().await;
+        assert_eq!(verdict(&store).await, (*expected_row, *expected_fault), "{sql}");
+    }
+}
+
+/// Someone with the key can hash again what they changed; the row after it tells.
+#[tokio::test]
+async fn a_row_that_was_changed_and_hashed_again_breaks_the_link_to_the_next() {
+    let test = filled().await;
+    let raw = test.unguarded();
+    let (previous, at, person, details, ip): (Hash, Timestamp, PersonId, String, String) = raw
+        .query_row("SELECT previous_hash, at, person_id, details, ip FROM audit_log WHERE id = 3", (), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .unwrap();
+    let at = at.to_rfc3339();
+    let fields =
+        HashedFields { id: row(3), at: &at, person: Some(person), action: "LOGOUT", details: &details, ip: Some(&ip) };
+    let forged = chain_hash(&previous, &fields);
+    raw.execute("UPDATE audit_log SET action = 'LOGOUT', hash = ?1 WHERE id = 3", [forged]).unwrap();
+    assert_eq!(verdict(&test.store).await, (4, ChainFault::Unlinked));
+}
+
+#[tokio::test]
+async fn the_guards_refuse_changes_to_the_log_and_to_tombstones() {
+    let test = filled().await;
+    let raw = test.raw();
+    for sql in [
+        "UPDATE audit_log SET ip = NULL WHERE id = 5",
+        "UPDATE audit_log SET id = 50 WHERE id = 9",
+        "DELETE FROM audit_log WHERE id = 9",
+        "INSERT INTO audit_log SELECT 11, at, person_id, action, message_id, details, ip, previous_hash, hash \
+         FROM audit_log WHERE id = 9",
+        "INSERT OR REPLACE INTO audit_log SELECT 9, at, person_id, action, message_id, details, NULL, previous_hash, \
+         hash FROM audit_log WHERE id = 9",
+        "DELETE FROM message WHERE id = 3",
+        "DELETE FROM message_body WHERE message_id = 3",
+        "DELETE FROM message_deletion",
+        "UPDATE message_deletion SET at = 1",
+    ] {
+        let error = raw.execute_batch(sql).expect_err(sql);
+        assert_eq!(
+            error.sqlite_extended_error_code(),
+            Some(rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER),
+            "{sql}: {error}"
+        );
+    }
+    assert_sound(&test.store).await;
+}
+
+#[tokio::test]
+async fn a_check_goes_on_from_a_position_checked_before() {
+    let test = filled().await;
+    let rows = log(&test.store).await;
+    let ChainVerdict::Sound { people, .. } = test.store.verify_chain(None, |_| ()).await.unwrap() else {
+        panic!("not sound");
+    };
+    for from in &rows {
+        let position = ChainPosition { id: from.id, hash: from.hash };
+        let ChainVerdict::Sound { head, rows: checked, .. } =
+            test.store.verify_chain(Some((position, people.clone())), |_| ()).await.unwrap()
+        else {
+            panic!("from row {}", from.id);
+        };
+        assert_eq!((head.id, checked), (row(9), 9 - from.id.get().unsigned_abs()));
+    }
+    let altered = ChainPosition { id: row(5), hash: rows[0].hash };
+    let verdict = test.store.verify_chain(Some((altered, people.clone())), |_| ()).await.unwrap();
+    assert_eq!(verdict, ChainVerdict::Broken { row: row(5), fault: ChainFault::Altered });
+    let beyond = ChainPosition { id: row(12), hash: rows[0].hash };
+    let verdict = test.store.verify_chain(Some((beyond, people)), |_| ()).await.unwrap();
+    assert_eq!(verdict, ChainVerdict::Broken { row: row(10), fault: ChainFault::CutOff });
+}
+
+/// What an action says of itself, appending and checking the chain agree on: no act can write a row that is then taken for
+/// tampering.
+#[tokio::test]
+async fn a_row_of_any_action_is_refused_or_sound() {
+    let test = TestStore::new().await;
+    let ada = staff(&test.store, "ada").await;
+    send(&test.store, ada, "subject", "body").await;
+    for action in Action::ALL {
+        // These two say more of the message than that it is meant.
+        if matches!(action, Action::MessageCreate | Action::MessageDelete) {
+            continue;
+        }
+        for message in [None, MessageId::new(1)] {
+            let (at, details) = (at(20), serde_json::json!({}));
+            let entry = Entry { at, person: None, action: *action, message, details, ip: None };
+            let appended = test.store.write(|write| write.append(entry)).await;
+            assert_eq!(appended.is_ok(), message.is_some() == action.concerns_message(), "{action:?} {message:?}");
+            assert_sound(&test.store).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_of_several_chunks_is_checked_with_progress_after_each() {
+    let test = TestStore::new().await;
+    test.store
+        .write(|write| {
+            for number in 0..25_000 {
+                let details = serde_json::json!({ "n": number });
+                let action = Action::LoginFailed;
+                write.append(Entry { at: at(number), person: None, action, message: None, details, ip: None })?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let verdict = test.store.verify_chain(None, move |id| noted.lock().unwrap().push(id.get())).await.unwrap();
+    assert!(matches!(verdict, ChainVerdict::Sound { rows: 25_001, .. }), "{verdict:?}");
+    assert_eq!(*seen.lock().unwrap(), [10_000, 20_000, 25_001]);
+}
+
+#[tokio::test]
+async fn the_faults_are_sentences() {
+    assert_eq!(message(7).to_string(), "message 7 is not what the log says was sent or deleted");
+    assert!(ChainFault::CutOff.to_string().contains("cut off"));
+}
+
+#[tokio::test]
+async fn going_on_from_a_row_does_not_look_at_the_messages_before_it() {
+    let test = filled().await;
+    assert_eq!(plan_of(&test.raw(), LAST_CREATED), "SEARCH audit_log USING INDEX audit_log_message_event (id<?)");
+}

@@ -1,0 +1,249 @@
+//! What an audit row can record.
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// What an audit row records.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Action] = &[$(Action::$name),+];
+
+            /// As it stands in the log.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Action::$name => $text,)+
+                }
+            }
+
+            /// Reads what [`Action::as_str`] writes.
+            pub fn parse(text: &str) -> Option<Action> {
+                match text {
+                    $($text => Some(Action::$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// The database was made; always the first row.
+    DatabaseCreated = "DATABASE_CREATED",
+    /// A person signed in.
+    Login = "LOGIN",
+    /// A verified account was refused.
+    LoginDenied = "LOGIN_DENIED",
+    /// The provider's answer to a sign-in did not hold.
+    LoginFailed = "LOGIN_FAILED",
+    /// A person signed out.
+    Logout = "LOGOUT",
+    /// A session passed its idle or absolute limit.
+    SessionExpired = "SESSION_EXPIRED",
+    /// A session was ended from outside: the person was disabled, signed in again in the same browser, or ended it from
+    /// another device.
+    SessionEnded = "SESSION_ENDED",
+    /// Something happened that somebody should look at: too many failed sign-ins, an emergency access.
+    SecurityAlert = "SECURITY_ALERT",
+    /// The subjects of a list were shown.
+    MessageList = "MESSAGE_LIST",
+    /// A message was sent.
+    MessageCreate = "MESSAGE_CREATE",
+    /// A message's text was shown.
+    MessageView = "MESSAGE_VIEW",
+    /// A message was deleted by its author.
+    MessageDelete = "MESSAGE_DELETE",
+    /// A half-written message was kept.
+    DraftSaved = "DRAFT_SAVED",
+    /// A half-written message was thrown away.
+    DraftDiscarded = "DRAFT_DISCARDED",
+    /// The audit log was looked at.
+    AuditView = "AUDIT_VIEW",
+    /// The audit log was exported.
+    AuditExport = "AUDIT_EXPORT",
+    /// A staff member was locked out.
+    StaffDisabled = "STAFF_DISABLED",
+    /// A staff member was let in again.
+    StaffEnabled = "STAFF_ENABLED",
+    /// Who a person is, when the log began to vouch for it.
+    PersonRecorded = "PERSON_RECORDED",
+    /// An operator let a member in without the identity provider.
+    EmergencyAccessGranted = "EMERGENCY_ACCESS_GRANTED",
+    /// The member came in by it.
+    EmergencyAccessUsed = "EMERGENCY_ACCESS_USED",
+    /// Its code was used again, or too late, or after it was revoked.
+    EmergencyAccessRefused = "EMERGENCY_ACCESS_REFUSED",
+    /// It is over.
+    EmergencyAccessEnded = "EMERGENCY_ACCESS_ENDED",
+    /// A row could not be copied off the machine, and was given up on.
+    AuditRowQuarantined = "AUDIT_ROW_QUARANTINED",
+    /// A backup was made.
+    BackupCreated = "BACKUP_CREATED",
+    /// A backup was restored and checked, to prove it.
+    BackupVerified = "BACKUP_VERIFIED",
+    /// A backup could not be made or proved.
+    BackupFailed = "BACKUP_FAILED",
+    /// The key that opens the backups was shown to an operator.
+    BackupIdentityShown = "BACKUP_IDENTITY_SHOWN",
+    /// The database is one that was restored from a backup.
+    DatabaseRestored = "DATABASE_RESTORED",
+    /// The database was encrypted with another key.
+    DatabaseRekeyed = "DATABASE_REKEYED",
+}
+
+/// What a new action has to answer before it compiles: no wildcard here.
+impl Action {
+    /// Whether each of its rows names a message, in its column and its details, and none of another action does: the check of
+    /// the chain takes a row that differs for tampering.
+    pub const fn concerns_message(self) -> bool {
+        match self {
+            Action::MessageCreate | Action::MessageView | Action::MessageDelete => true,
+            Action::DatabaseCreated
+            | Action::Login
+            | Action::LoginDenied
+            | Action::LoginFailed
+            | Action::Logout
+            | Action::SessionExpired
+            | Action::SessionEnded
+            | Action::SecurityAlert
+            | Action::MessageList
+            | Action::DraftSaved
+            | Action::DraftDiscarded
+            | Action::AuditView
+            | Action::AuditExport
+            | Action::StaffDisabled
+            | Action::StaffEnabled
+            | Action::PersonRecorded
+            | Action::EmergencyAccessGranted
+            | Action::EmergencyAccessUsed
+            | Action::EmergencyAccessRefused
+            | Action::EmergencyAccessEnded
+            | Action::AuditRowQuarantined
+            | Action::BackupCreated
+            | Action::BackupVerified
+            | Action::BackupFailed
+            | Action::BackupIdentityShown
+            | Action::DatabaseRestored
+            | Action::DatabaseRekeyed => false,
+        }
+    }
+
+    /// Whether its rows say who a person is, or whether the person may sign in: the check of the chain holds the table of
+    /// people against them.
+    pub const fn concerns_person(self) -> bool {
+        match self {
+            Action::Login | Action::StaffDisabled | Action::StaffEnabled | Action::PersonRecorded => true,
+            Action::DatabaseCreated
+            | Action::LoginDenied
+            | Action::LoginFailed
+            | Action::Logout
+            | Action::SessionExpired
+            | Action::SessionEnded
+            | Action::SecurityAlert
+            | Action::MessageList
+            | Action::MessageCreate
+            | Action::MessageView
+            | Action::MessageDelete
+            | Action::DraftSaved
+            | Action::DraftDiscarded
+            | Action::AuditView
+            | Action::AuditExport
+            | Action::EmergencyAccessGranted
+            | Action::EmergencyAccessUsed
+            | Action::EmergencyAccessRefused
+            | Action::EmergencyAccessEnded
+            | Action::AuditRowQuarantined
+            | Action::BackupCreated
+            | Action::BackupVerified
+            | Action::BackupFailed
+            | Action::BackupIdentityShown
+            | Action::DatabaseRestored
+            | Action::DatabaseRekeyed => false,
+        }
+    }
+
+    /// Whether its rows say, under `session`, which session they ended: open lists and downloads of that session close.
+    pub const fn ends_session(self) -> bool {
+        match self {
+            Action::Logout | Action::SessionExpired | Action::SessionEnded => true,
+            Action::DatabaseCreated
+            | Action::Login
+            | Action::LoginDenied
+            | Action::LoginFailed
+            | Action::SecurityAlert
+            | Action::MessageList
+            | Action::MessageCreate
+            | Action::MessageView
+            | Action::MessageDelete
+            | Action::DraftSaved
+            | Action::DraftDiscarded
+            | Action::AuditView
+            | Action::AuditExport
+            | Action::StaffDisabled
+            | Action::StaffEnabled
+            | Action::PersonRecorded
+            | Action::EmergencyAccessGranted
+            | Action::EmergencyAccessUsed
+            | Action::EmergencyAccessRefused
+            | Action::EmergencyAccessEnded
+            | Action::AuditRowQuarantined
+            | Action::BackupCreated
+            | Action::BackupVerified
+            | Action::BackupFailed
+            | Action::BackupIdentityShown
+            | Action::DatabaseRestored
+            | Action::DatabaseRekeyed => false,
+        }
+    }
+
+    /// Whether its rows leave every list of messages as it was, so that one that is kept can be shown again.
+    pub const fn leaves_lists(self) -> bool {
+        match self {
+            Action::MessageList | Action::MessageView | Action::AuditView => true,
+            Action::DatabaseCreated
+            | Action::Login
+            | Action::LoginDenied
+            | Action::LoginFailed
+            | Action::Logout
+            | Action::SessionExpired
+            | Action::SessionEnded
+            | Action::SecurityAlert
+            | Action::MessageCreate
+            | Action::MessageDelete
+            | Action::DraftSaved
+            | Action::DraftDiscarded
+            | Action::AuditExport
+            | Action::StaffDisabled
+            | Action::StaffEnabled
+            | Action::PersonRecorded
+            | Action::EmergencyAccessGranted
+            | Action::EmergencyAccessUsed
+            | Action::EmergencyAccessRefused
+            | Action::EmergencyAccessEnded
+            | Action::AuditRowQuarantined
+            | Action::BackupCreated
+            | Action::BackupVerified
+            | Action::BackupFailed
+            | Action::BackupIdentityShown
+            | Action::DatabaseRestored
+            | Action::DatabaseRekeyed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_survives_its_name() {
+        for action in Action::ALL {
+            assert_eq!(Action::parse(action.as_str()), Some(*action));
+        }
+        assert_eq!(Action::ALL.len(), 30);
+        assert_eq!(Action::parse("login"), None);
+    }
+}

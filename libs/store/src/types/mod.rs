@@ -1,0 +1,34 @@
+//! The types of this crate: ids, text, times, tokens, keys, people, sessions, actions and errors, each with its rules.
+//! Nothing here knows of a database.
+
+mod action;
+mod chain_fault;
+mod environment;
+mod error;
+mod hash;
+mod id;
+mod key;
+mod location;
+mod person;
+mod session;
+mod text;
+mod time;
+mod token;
+
+pub use action::Action;
+pub(crate) use chain_fault::CheckedChain;
+pub use chain_fault::{ChainFault, PersonFault};
+pub(crate) use environment::random_bytes;
+pub use environment::{Clock, Environment, Random, SystemClock, SystemRandom};
+pub use error::{OpenError, Source, StoreError};
+pub use hash::{ChainPosition, Hash};
+pub use id::{AuditId, EmergencyGrantId, InvalidId, MessageId, PersonId, SessionId};
+pub use key::{DatabaseKey, KeyError};
+pub use location::Location;
+pub use person::{Author, Identity, Person};
+pub use session::{Actor, Client, EndReason, Session, SessionLimits, SessionState};
+pub(crate) use text::clip;
+pub use text::{Body, BodyError, IdempotencyKey, Subject, SubjectError, is_visible};
+pub use time::Timestamp;
+pub use token::SessionToken;
+pub(crate) use token::{TokenHash, csrf_token};
