@@ -293,7 +293,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("audit-end", html(&AuditPage { rows: vec![], older_url: None, filtered: false, ..audit(sound()) })),
         ("audit-error", html(&AuditPage { filter_error: Some("“From” is later than “Until”. Swap them, or leave one empty.".into()), rows: vec![], ..audit(sound()) })),
         ("emergency", html(&EmergencyPage { frame: signed_out(), token: "0123456789abcdef".repeat(4), refused: None })),
-        ("emergency-refused", html(&EmergencyPage { frame: signed_out(), token: MARKUP.into(), refused: Some("This code does not let anybody in.") })),
+        ("emergency-refused", html(&EmergencyPage { frame: signed_out(), token: "0123456789abcdef".repeat(4), refused: Some("This code does not let anybody in.") })),
         ("help", html(&HelpPage { frame: frame() })),
         ("sessions", html(&sessions(3))),
         ("sessions-1", html(&sessions(1))),
