@@ -10,6 +10,9 @@ pub(super) const HOSTILE: &str =
 /// A subject that no title may show.
 pub(super) const SUBJECT: &str = "Ward 3: handover for tonight";
 
+/// The site's own address, which the page for another name leads to.
+pub(super) const OWN_ADDRESS: &str = "https://messages.clinic.example/";
+
 const LONG_WORD: &str =
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftsvorstandsmitgliedsversammlung";
 const ARABIC: &str = "تم نقل المريض إلى الغرفة 12 (MRI في الساعة 14:30)";
@@ -299,7 +302,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("sessions-1", html(&sessions(1))),
         ("sessions-ended", html(&SessionsPage { frame: Frame { notice: Some("That session has ended."), ..frame() }, ..sessions(2) })),
         ("error", html(&error(frame(), 404, "There is no such page"))),
-        ("misdirected", html(&MisdirectedPage { address: "https://messages.clinic.example/".into() })),
+        ("misdirected", html(&MisdirectedPage { address: OWN_ADDRESS.into() })),
         ("error-signed-out", html(&error(signed_out(), 503, "Wardpost cannot store anything right now"))),
         ("error-hostile", html(&ErrorPage { explanation: MARKUP.into(), ..error(frame(), 400, MARKUP) })),
     ]
