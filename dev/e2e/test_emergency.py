@@ -40,7 +40,7 @@ def come_in(page, link):
 
 
 def door(visitor):
-    """The token of the form at the door."""
+    """The token of the form that is sent without a session."""
     return re.search(r'name="csrf" value="([0-9a-f]{64})"', visitor.get("/emergency-access").text)[1]
 
 

@@ -225,6 +225,7 @@ def test_static_files_are_kept_forever_and_sent_compressed(site):
         assert packed.headers["content-encoding"] == "gzip"
         assert "accept-encoding" in packed.headers["vary"].lower()
         raw = packed.raw.read(decode_content=False)
+        packed.close()
         assert gzip.decompress(raw) == plain.content
         check(packed, address)
     for script in ("<script>", "style=", "onclick=", "http://", "https://"):

@@ -4,6 +4,7 @@ import html
 import re
 import secrets
 import time
+import weakref
 
 import requests
 
@@ -28,6 +29,8 @@ class Visitor:
         self._http = requests.Session()
         # The environment's proxies and .netrc are not for loopback.
         self._http.trust_env = False
+        # A socket that is left to the garbage collector is a warning, which fails whichever test runs then.
+        weakref.finalize(self, self._http.close)
         if person:
             self.sign_in(person)
 
@@ -101,18 +104,19 @@ class Visitor:
     @staticmethod
     def _events(reply):
         last, fields = time.monotonic(), {}
-        # The site sends a heartbeat every ten seconds, so that the deadline is looked at however quiet the stream is.
-        for line in reply.iter_lines(decode_unicode=True):
-            name, _, value = line.partition(":")
-            if line:
-                fields[name] = value.strip()
-            elif fields.get("event") == "heartbeat":
-                fields = {}
-            elif "event" in fields:
-                yield fields
-                last, fields = time.monotonic(), {}
-            quiet = time.monotonic() - last
-            assert quiet < QUIET_SECONDS, f"{reply.url} sent nothing for {quiet:.0f} s, and something was expected"
+        with reply:
+            # The site sends a heartbeat every ten seconds, so that the deadline is looked at however quiet the stream is.
+            for line in reply.iter_lines(decode_unicode=True):
+                name, _, value = line.partition(":")
+                if line:
+                    fields[name] = value.strip()
+                elif fields.get("event") == "heartbeat":
+                    fields = {}
+                elif "event" in fields:
+                    yield fields
+                    last, fields = time.monotonic(), {}
+                quiet = time.monotonic() - last
+                assert quiet < QUIET_SECONDS, f"{reply.url} sent nothing for {quiet:.0f} s, and something was expected"
 
     def audit(self, **query):
         """The rows of the log that a filter lets through, oldest first, as the export has them."""
