@@ -105,14 +105,16 @@ mod tests {
         tokio::select! {
             biased;
             _ = &mut waiting => panic!("there is none to open"),
-            made = async {
+            () = async {
                 assert_eq!(exit_of(&creating.open(IfMissing::Refuse).await.err().unwrap()), Exit::Configuration);
                 std::fs::create_dir(path.parent().unwrap()).unwrap();
                 assert_eq!(exit_of(&creating.open(IfMissing::Refuse).await.err().unwrap()), Exit::Configuration);
-                creating.open(IfMissing::Create).await.unwrap()
-            } => made.close().await,
+            } => {}
         }
-        waiting.await.unwrap().unwrap().close().await;
+        // It may be found before the one that creates it is told that it is there.
+        let (opened, created) = tokio::join!(waiting, creating.open(IfMissing::Create));
+        created.unwrap().close().await;
+        opened.unwrap().unwrap().close().await;
     }
 
     #[tokio::test]
