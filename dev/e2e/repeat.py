@@ -9,6 +9,7 @@ takes all of them. The same for the tests in Rust: `cargo nextest run --workspac
 import argparse
 import collections
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ def repeat(name, files, times):
 @contextlib.contextmanager
 def busy_core():
     """One core that has no time for the tests."""
+    # Being asked to stop is an error here, so that the process is not left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
