@@ -9,7 +9,7 @@ from playwright.sync_api import sync_playwright
 
 from support import leftovers, shared, workers
 from support.backups import BackupWorker
-from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk
+from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Windows
 from support.database_program import copy_database, seed
 from support.site import Site
 from support.visitor import Visitor
@@ -62,16 +62,16 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
-def desk(browser, request):
-    """Opens windows. A test passes only if no page complained, even one that the test was not about."""
-    desk = Desk(browser)
-    yield desk
+def windows(browser, request):
+    """Opens windows. A test passes only if no page had an error, even one that the test was not about."""
+    windows = Windows(browser)
+    yield windows
     failed = getattr(request.node, "call_failed", True)
     if failed:
-        desk.keep_pictures(re.sub(r"\W+", "-", request.node.name))
-    desk.close()
+        windows.keep_pictures(re.sub(r"\W+", "-", request.node.name))
+    windows.close()
     if not failed:
-        assert not desk.complaints, "\n".join(desk.complaints)
+        assert not windows.errors, "\n".join(windows.errors)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +119,9 @@ def worker(seeded, tmp_path):
 
 
 @pytest.fixture
-def window(desk, site):
+def window(windows, site):
     """Opens windows on the module's site."""
-    return lambda **options: desk.window(site, **options)
+    return lambda **options: windows.window(site, **options)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk, begin_sign_in, sign_in
+from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Windows, begin_sign_in, sign_in
 from support.site import Site
 from support.visitor import Visitor
 
@@ -154,7 +154,7 @@ def emergency_pages(site):
     }
 
 
-def take(desk, site, folder, prefix, pages, person, wanted):
+def take(windows, site, folder, prefix, pages, person, wanted):
     """One picture of each page in each look."""
     pages = {f"{prefix}{name}": go for name, go in pages.items()}
     pages = {name: go for name, go in pages.items() if not wanted or name in wanted}
@@ -162,7 +162,7 @@ def take(desk, site, folder, prefix, pages, person, wanted):
         return
     for scheme in SCHEMES:
         for width in WIDTHS:
-            page = desk.window(site, color_scheme=scheme, viewport={"width": width, "height": 860})
+            page = windows.window(site, color_scheme=scheme, viewport={"width": width, "height": 860})
             if person:
                 sign_in(page, person)
             for name, go in pages.items():
@@ -178,23 +178,23 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        desk = Desk(browser)
+        windows = Windows(browser)
         site = Site(Path(data) / "demo")
         lists = {"inbox": lambda page: page.goto("/messages"), "audit": lambda page: page.goto("/audit")}
         try:
-            take(desk, site, folder, "", signed_out_pages(), None, wanted)
-            take(desk, site, folder, "empty-", lists, "amina", wanted)
+            take(windows, site, folder, "", signed_out_pages(), None, wanted)
+            take(windows, site, folder, "empty-", lists, "amina", wanted)
             Visitor(site, "tomas").send("The first message of all", "Hello everybody.")
-            take(desk, site, folder, "one-", lists, "amina", wanted)
-            take(desk, site, folder, "", busy_pages(furnish(site)), "amina", wanted)
-            take(desk, site, folder, "", pages_in_need(site), "huong", wanted)
-            take(desk, site, folder, "", emergency_pages(site), None, wanted)
+            take(windows, site, folder, "one-", lists, "amina", wanted)
+            take(windows, site, folder, "", busy_pages(furnish(site)), "amina", wanted)
+            take(windows, site, folder, "", pages_in_need(site), "huong", wanted)
+            take(windows, site, folder, "", emergency_pages(site), None, wanted)
         finally:
-            desk.close()
+            windows.close()
             browser.close()
             site.stop()
-    if desk.complaints:
-        sys.exit("\n".join(desk.complaints))
+    if windows.errors:
+        sys.exit("\n".join(windows.errors))
     print(f"{len(list(folder.glob('*.png')))} pictures are in {folder}")
 
 

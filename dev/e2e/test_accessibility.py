@@ -81,8 +81,8 @@ def furnished(site):
     return {"deleted": deleted, "strange": strange, "own": own}
 
 
-def test_signed_out_pages(look, desk, site):
-    page = desk.window(site, **look)
+def test_signed_out_pages(look, windows, site):
+    page = windows.window(site, **look)
     visit(page, "/", "the sign-in page")
     visit(page, "/?ended=signed-out", "the sign-in page after signing out")
     visit(page, "/no/such/page", "the page for a wrong address")
@@ -93,11 +93,11 @@ def test_signed_out_pages(look, desk, site):
     check(page, "the page for a refused account")
 
 
-def test_pages_of_an_emergency(look, desk, site):
+def test_pages_of_an_emergency(look, windows, site):
     Visitor(site, "amina")
     done = site.command("emergency-access", "grant", "amina@clinic.example", "--reason", "x", "--minutes", "9", "--json")
     link = json.loads(done.stdout)["link"]
-    page = desk.window(site, **look)
+    page = windows.window(site, **look)
     visit(page, "/emergency-access", "the page for a code")
     page.get_by_label("One-time code").fill("mistyped")
     page.get_by_role("button", name="Start emergency access").click()
@@ -111,14 +111,14 @@ def test_pages_of_an_emergency(look, desk, site):
         visit(page, path, "under an emergency access")
 
 
-def test_pages_with_nothing_to_show(look, desk, empty_site):
-    page = sign_in(desk.window(empty_site, **look), "amina")
+def test_pages_with_nothing_to_show(look, windows, empty_site):
+    page = sign_in(windows.window(empty_site, **look), "amina")
     visit(page, "/messages", "an empty list")
     visit(page, "/audit?action=MESSAGE_DELETE", "a log in which nothing fits")
 
 
-def test_pages_of_a_busy_clinic(look, desk, site, furnished):
-    page = sign_in(desk.window(site, **look), "amina")
+def test_pages_of_a_busy_clinic(look, windows, site, furnished):
+    page = sign_in(windows.window(site, **look), "amina")
     visit(page, "/messages", "a full list")
     visit(page, "/messages?notice=sent", "a list with a notice")
     page.get_by_role("link", name="Older messages").click()
@@ -145,24 +145,24 @@ def test_pages_of_a_busy_clinic(look, desk, site, furnished):
     visit(page, "/messages/999999", "the page for a message that never was")
 
 
-def test_a_list_of_one(look, desk, own_site):
+def test_a_list_of_one(look, windows, own_site):
     site = own_site()
     Visitor(site, "amina").send("The only one")
-    page = sign_in(desk.window(site, **look), "amina")
+    page = sign_in(windows.window(site, **look), "amina")
     check(page, "a list of one")
     visit(page, "/audit", "a short log")
 
 
-def test_dialogs(look, desk, site, furnished):
-    page = sign_in(desk.window(site, **look), "amina")
+def test_dialogs(look, windows, site, furnished):
+    page = sign_in(windows.window(site, **look), "amina")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     check(page, "the list of keys")
 
 
-def test_what_a_lost_connection_looks_like(look, desk, site, furnished):
+def test_what_a_lost_connection_looks_like(look, windows, site, furnished):
     network = Network()
-    page = desk.window(site, proxy=network.proxy(), **look)
+    page = windows.window(site, proxy=network.proxy(), **look)
     page.clock.install()
     sign_in(page, "amina")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
@@ -182,8 +182,8 @@ def test_what_a_lost_connection_looks_like(look, desk, site, furnished):
     network.close()
 
 
-def test_two_tabs_and_their_end(look, desk, site, furnished):
-    page = sign_in(desk.window(site, **look), "noor", "/messages/new")
+def test_two_tabs_and_their_end(look, windows, site, furnished):
+    page = sign_in(windows.window(site, **look), "noor", "/messages/new")
     page.clock.install()
     page.get_by_label("Message", exact=True).fill("Written here")
     Visitor(site, "noor").post("/draft", key="ef" * 16, subject="", body="Written on another device")
@@ -203,14 +203,14 @@ def test_two_tabs_and_their_end(look, desk, site, furnished):
 
 
 @pytest.mark.parametrize("size", [320, 640])
-def test_nothing_sticks_out_on_a_small_screen(size, desk, site, furnished):
-    page = sign_in(desk.window(site, viewport={"width": size, "height": 640}), "amina")
+def test_nothing_sticks_out_on_a_small_screen(size, windows, site, furnished):
+    page = sign_in(windows.window(site, viewport={"width": size, "height": 640}), "amina")
     for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help", "/sessions"):
         page.goto(path)
         fits(page)
 
 
-def test_pages_hold_in_forced_colours_and_with_reduced_motion(desk, site, furnished):
-    page = sign_in(desk.window(site, forced_colors="active", reduced_motion="reduce"), "amina")
+def test_pages_hold_in_forced_colours_and_with_reduced_motion(windows, site, furnished):
+    page = sign_in(windows.window(site, forced_colors="active", reduced_motion="reduce"), "amina")
     for path in ("/messages", "/messages/new", "/audit", "/sessions"):
         visit(page, path, "forced colours")

@@ -218,7 +218,7 @@ def test_old_backups_go_but_never_the_newest_that_was_proved(worker, tmp_path):
     assert names() == [latest, later]
 
 
-def test_a_database_that_the_site_has_open_is_not_replaced_and_the_restored_one_is_served(desk, tmp_path):
+def test_a_database_that_the_site_has_open_is_not_replaced_and_the_restored_one_is_served(windows, tmp_path):
     data = tmp_path / "demo"
     site = Site(data)
     key = dict(line.split("=", 1) for line in (data / "env").read_text().splitlines() if "=" in line)["DB_ENCRYPTION_KEY"]
@@ -237,7 +237,7 @@ def test_a_database_that_the_site_has_open_is_not_replaced_and_the_restored_one_
         amina = Visitor(site, "amina")
         page = amina.get("/messages").text
         assert "Before the backup" in page and "After the backup" not in page
-        page = desk.window(site)
+        page = windows.window(site)
         send_and_read(page)
         page.goto("/messages")
         row(page, "Before the backup").get_by_role("link").click()

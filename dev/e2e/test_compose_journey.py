@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Desk, row, sign_in, write_message
+from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Windows, row, sign_in, write_message
 from support.composed_site import BUCKET, PROGRAMS
 from support.people import PEOPLE
 from support.waiting import wait_until
@@ -17,11 +17,11 @@ GROUP = "wardpost/audit"
 def edge_desk(browser, composed):
     """Windows that take the provider's name for the way to it, and the tests' authority for one they know."""
     own = browser.browser_type.launch(executable_path=CHROMIUM, args=[*CHROMIUM_ARGUMENTS, composed.browser_rule])
-    desk = Desk(own)
-    yield desk
-    desk.close()
+    windows = Windows(own)
+    yield windows
+    windows.close()
     own.close()
-    assert not desk.complaints, "\n".join(desk.complaints)
+    assert not windows.errors, "\n".join(windows.errors)
 
 
 def shipped(composed):

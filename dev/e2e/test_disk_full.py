@@ -38,12 +38,12 @@ def fill(disk, *, leave_kilobytes):
     return ballast
 
 
-def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(small_disk, own_site, desk):
+def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(small_disk, own_site, windows):
     database = small_disk / "wardpost.db"
     site = own_site(web_environment={"WARDPOST_DB": str(database)})
     amina = Visitor(site, "amina")
     amina.send("Sent in good time")
-    page = sign_in(desk.window(site), "amina")
+    page = sign_in(windows.window(site), "amina")
     page.goto("/messages/new")
     page.get_by_label("Subject").fill("The one that did not fit")
     page.get_by_label("Message", exact=True).fill(BODY)

@@ -55,7 +55,7 @@ def known(site, *people):
         Visitor(site, person)
 
 
-def test_a_member_comes_in_by_the_link_while_the_provider_is_down(own_site, desk):
+def test_a_member_comes_in_by_the_link_while_the_provider_is_down(own_site, windows):
     site = own_site()
     tomas = Visitor(site, "tomas")
     known(site)
@@ -63,7 +63,7 @@ def test_a_member_comes_in_by_the_link_while_the_provider_is_down(own_site, desk
     with pytest.raises(AssertionError, match="Signing in did not work"):
         Visitor(site, "amina")
     given = grant(site)
-    page = come_in(desk.window(site), given["link"])
+    page = come_in(windows.window(site), given["link"])
     expect(banner(page)).to_contain_text("Emergency access until")
     write_message(page, "Sent in an emergency")
     expect(row(page, "Sent in an emergency")).to_have_count(1)
@@ -94,44 +94,44 @@ def alarm_lines(site):
     return [line for line in lines if line.get("alarm") == "SECURITY_ALERT" or line.get("fields", {}).get("alarm") == "SECURITY_ALERT"]
 
 
-def test_a_scanner_that_fetches_the_link_uses_nothing_up(site, visitor, desk):
+def test_a_scanner_that_fetches_the_link_uses_nothing_up(site, visitor, windows):
     known(site)
     link = grant(site)["link"]
     scanner = visitor()
     for _ in range(3):
         assert scanner.get(link.removeprefix(site.address).split("#")[0]).status_code == 200
-    page = desk.window(site)
+    page = windows.window(site)
     page.goto(link)
     page.goto("/")
-    come_in(desk.window(site), link)
+    come_in(windows.window(site), link)
     assert grants(site)[0]["state"] == "in_use"
 
 
-def test_without_a_script_the_code_is_pasted(site, desk):
+def test_without_a_script_the_code_is_pasted(site, windows):
     known(site)
     given = grant(site)
-    page = desk.window(site, java_script_enabled=False)
+    page = windows.window(site, java_script_enabled=False)
     page.goto(given["link"])
     page.get_by_label("One-time code").fill(given["code"].lower())
     page.get_by_role("button", name="Start emergency access").click()
     expect(banner(page)).to_be_visible()
 
 
-def test_a_link_works_once(site, visitor, desk):
+def test_a_link_works_once(site, visitor, windows):
     known(site)
     given = grant(site)
     assert enter(visitor(), given["code"]).status_code == 303
-    page = desk.window(site)
+    page = windows.window(site)
     page.goto(given["link"])
     page.get_by_role("button", name="Start emergency access").click()
     expect(page.get_by_role("alert")).to_contain_text("Nobody was let in")
     assert SESSION_COOKIE not in [cookie["name"] for cookie in page.context.cookies(page.url)]
 
 
-def test_taking_it_back_ends_the_session_and_its_open_list_at_once(site, visitor, desk):
+def test_taking_it_back_ends_the_session_and_its_open_list_at_once(site, visitor, windows):
     known(site)
     given = grant(site)
-    page = come_in(desk.window(site), given["link"])
+    page = come_in(windows.window(site), given["link"])
     watcher = visitor()
     assert enter(watcher, grant(site)["code"]).status_code == 303
     stream = watcher.updates("/messages/updates?after=0")

@@ -134,12 +134,12 @@ def test_marks_piled_on_a_letter_cover_nothing_beside_it(window, visitor):
     assert pictures[0] == pictures[1]
 
 
-def test_names_cannot_look_like_anything_but_names(own_site, desk):
+def test_names_cannot_look_like_anything_but_names(own_site, windows):
     site = own_site()
     site.provider.rename("noor", name=f"Amina{RLO} Diallo\u200b\n\u3164{RLI}")
     noor = Visitor(site, "noor")
     noor.send("From whom")
-    page = sign_in(desk.window(site), "tomas")
+    page = sign_in(windows.window(site), "tomas")
     expect(row(page, "From whom").locator(".who bdi")).to_have_text("Amina Diallo")
     listed = site.command("staff", "list").stdout
     assert "Amina Diallo" in listed and listed.count("\n") == 2, listed

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import Desk, choose_person, row, sign_in
+from support.browser import Windows, choose_person, row, sign_in
 from support.clock import Clock
 from support.visitor import Visitor
 from support.waiting import wait_until
@@ -19,13 +19,13 @@ ABSOLUTE = "You were signed out because your session had reached its longest tim
 class Ward:
     """A site whose clock can be moved, and the windows on it."""
 
-    def __init__(self, site, clock: Clock, desk: Desk):
-        self.site, self.clock, self._desk = site, clock, desk
+    def __init__(self, site, clock: Clock, windows: Windows):
+        self.site, self.clock, self._windows = site, clock, windows
         self._pages = []
         self._minutes = 0.0
 
     def window(self, person="amina", path="/"):
-        page = self._desk.window(self.site)
+        page = self._windows.window(self.site)
         page.clock.install()
         self._pages.append(page)
         return sign_in(page, person, path)
@@ -44,9 +44,9 @@ class Ward:
 
 
 @pytest.fixture
-def ward(own_site, desk, tmp_path):
+def ward(own_site, windows, tmp_path):
     clock = Clock(tmp_path)
-    return Ward(own_site(web_environment=clock.environment()), clock, desk)
+    return Ward(own_site(web_environment=clock.environment()), clock, windows)
 
 
 def warning(page):
@@ -189,10 +189,10 @@ def test_watching_is_no_activity(ward):
     assert expired[0]["details"]["reason"] == "idle"
 
 
-def test_the_longest_time_of_a_session_cannot_be_put_off(own_site, desk, tmp_path):
+def test_the_longest_time_of_a_session_cannot_be_put_off(own_site, windows, tmp_path):
     clock = Clock(tmp_path)
     site = own_site(web_environment=clock.environment(), WARDPOST_SESSION_MAX_HOURS="1")
-    ward = Ward(site, clock, desk)
+    ward = Ward(site, clock, windows)
     page = ward.window()
     for _ in range(2):
         ward.pass_time(20)

@@ -45,8 +45,8 @@ def send(page, subject):
     expect(row(page, subject)).to_have_count(1)
 
 
-def test_app_secret_changes_and_nobody_is_signed_out_and_a_sign_in_on_its_way_comes_through(estate, desk):
-    inside, coming = choose(begin(desk.window(estate))), begin(desk.window(estate))
+def test_app_secret_changes_and_nobody_is_signed_out_and_a_sign_in_on_its_way_comes_through(estate, windows):
+    inside, coming = choose(begin(windows.window(estate))), begin(windows.window(estate))
     writing(inside, "Written across the change")
     # 1.
     estate.change_secret(WARDPOST_APP_SECRET_PREVIOUS=estate.secret["APP_SECRET"], APP_SECRET=secrets.token_hex(32))
@@ -55,19 +55,19 @@ def test_app_secret_changes_and_nobody_is_signed_out_and_a_sign_in_on_its_way_co
     estate.restart("web")
     choose(coming)
     send(inside, "Written across the change")
-    choose(begin(desk.window(estate)))
+    choose(begin(windows.window(estate)))
     # 3.
     estate.change_secret(WARDPOST_APP_SECRET_PREVIOUS=None)
     estate.secrets_init()
     estate.restart("web")
     inside.reload()
     expect(inside.get_by_role("heading", name="Messages", level=1)).to_be_visible()
-    choose(begin(desk.window(estate)))
+    choose(begin(windows.window(estate)))
 
 
-def test_without_the_previous_secret_a_sign_in_on_its_way_has_to_begin_again(estate, desk):
+def test_without_the_previous_secret_a_sign_in_on_its_way_has_to_begin_again(estate, windows):
     """What the rotation's first step is for."""
-    coming = begin(desk.window(estate))
+    coming = begin(windows.window(estate))
     estate.change_secret(APP_SECRET=secrets.token_hex(32))
     estate.secrets_init()
     estate.restart("web")
@@ -75,20 +75,20 @@ def test_without_the_previous_secret_a_sign_in_on_its_way_has_to_begin_again(est
     expect(coming.get_by_role("heading", name="This sign-in took too long, or began elsewhere")).to_be_visible()
 
 
-def test_the_google_secret_changes_by_a_restart(estate, desk):
-    inside = choose(begin(desk.window(estate)))
+def test_the_google_secret_changes_by_a_restart(estate, windows):
+    inside = choose(begin(windows.window(estate)))
     # 1., 2.
     estate.change_secret(GOOGLE_CLIENT_SECRET=secrets.token_hex(16))
     # This provider knows one secret at a time.
     estate.provider.stop()
     estate.provider.start(estate.secret["GOOGLE_CLIENT_SECRET"])
-    refused = begin(desk.window(estate))
+    refused = begin(windows.window(estate))
     refused.get_by_role("button", name="Inês Duarte").click()
     expect(refused.get_by_role("heading", name="Signing in did not work")).to_be_visible()
     # 3., 4.
     estate.secrets_init()
     estate.restart("web")
-    choose(begin(desk.window(estate)))
+    choose(begin(windows.window(estate)))
     inside.reload()
     expect(inside.get_by_role("heading", name="Messages", level=1)).to_be_visible()
 
@@ -107,8 +107,8 @@ def backup(estate):
     return wait_until("there is a second of its own for a backup", now, seconds=60)
 
 
-def test_the_key_of_the_database_changes_and_every_backup_stays_readable(estate, desk, tmp_path):
-    inside = choose(begin(desk.window(estate)))
+def test_the_key_of_the_database_changes_and_every_backup_stays_readable(estate, windows, tmp_path):
+    inside = choose(begin(windows.window(estate)))
     write_message(inside, "Sent under the old key")
     writing(inside, "Begun under the old key")
     # 1.

@@ -37,7 +37,7 @@ def until_refused(request, tries=300):
     raise AssertionError(f"asked {tries} times, and never too often")
 
 
-def test_a_site_that_nobody_configured_lets_five_sign_ins_a_minute_begin(own_site, desk):
+def test_a_site_that_nobody_configured_lets_five_sign_ins_a_minute_begin(own_site, windows):
     site = own_site(**DEFAULT_LIMITS)
     for _ in range(5):
         assert ask(site, "/sign-in/start").status_code == 303
@@ -47,7 +47,7 @@ def test_a_site_that_nobody_configured_lets_five_sign_ins_a_minute_begin(own_sit
     assert ask(site, "/sign-in/start", ip="203.0.113.2").status_code == 303, "somebody else"
     assert ask(site, "/").status_code == 200
 
-    page = desk.window(site)
+    page = windows.window(site)
     for _ in range(5):
         page.goto("/sign-in/start")
     page.goto("/")
@@ -92,10 +92,10 @@ def test_an_address_that_asks_for_too_much_waits_and_the_health_checks_never_do(
     assert json.loads(stream.text)["error"] == "too_many_requests"
 
 
-def test_a_message_too_many_stays_on_the_screen_and_is_sent_a_little_later(limited, desk):
+def test_a_message_too_many_stays_on_the_screen_and_is_sent_a_little_later(limited, windows):
     # One at once and then one a minute: the page has to hold the text until then, whatever is pressed.
     site = limited(SEND_PER_MINUTE="1")
-    page = desk.window(site)
+    page = windows.window(site)
     page.clock.install()
     sign_in(page, "amina")
     page.goto("/messages/new")
@@ -141,9 +141,9 @@ def flood(site):
         asking.join()
 
 
-def test_a_message_from_an_address_that_asks_too_often_is_not_lost_either(limited, desk):
+def test_a_message_from_an_address_that_asks_too_often_is_not_lost_either(limited, windows):
     site = limited(REQUESTS_PER_SECOND="1")
-    page = sign_in(desk.window(site), "amina")
+    page = sign_in(windows.window(site), "amina")
     page.goto("/messages/new")
     page.get_by_label("Subject").fill("Not to be lost")
     page.get_by_label("Message", exact=True).fill("Half a night's work.")
@@ -153,9 +153,9 @@ def test_a_message_from_an_address_that_asks_too_often_is_not_lost_either(limite
     expect(page.get_by_label("Message", exact=True)).to_have_value("Half a night's work.")
 
 
-def test_a_draft_that_may_not_be_saved_yet_is_saved_later(limited, desk):
+def test_a_draft_that_may_not_be_saved_yet_is_saved_later(limited, windows):
     site = limited(REQUESTS_PER_SECOND="2")
-    page = desk.window(site)
+    page = windows.window(site)
     page.clock.install()
     sign_in(page, "amina", "/messages/new")
     message, saved = page.get_by_label("Message", exact=True), page.locator("#saved")

@@ -327,7 +327,7 @@ def fits(page):
     assert width[0] <= width[1], f"{page.url} is {width[0]} wide in a window of {width[1]}"
 
 
-def test_a_list_of_120_messages_is_paged_without_a_gap_or_a_double(own_site, desk):
+def test_a_list_of_120_messages_is_paged_without_a_gap_or_a_double(own_site, windows):
     site = own_site()
     amina, tomas = Visitor(site, "amina"), Visitor(site, "tomas")
     for number in range(1, 121):
@@ -335,7 +335,7 @@ def test_a_list_of_120_messages_is_paged_without_a_gap_or_a_double(own_site, des
         reply = author.post("/messages", key=f"{number:032x}", subject=f"Message number {number:03}", body="Text.")
         assert reply.status_code == 303, reply.text
 
-    page = sign_in(desk.window(site), "huong")
+    page = sign_in(windows.window(site), "huong")
     subjects = []
     for more in (True, True, False):
         subjects += page.locator("#rows a").all_inner_texts()
@@ -362,17 +362,17 @@ def test_a_list_of_120_messages_is_paged_without_a_gap_or_a_double(own_site, des
     expect(page.get_by_text("Message number 119")).to_be_visible()
 
 
-def test_an_empty_list_helps_to_begin(own_site, desk):
-    page = sign_in(desk.window(own_site()), "amina")
+def test_an_empty_list_helps_to_begin(own_site, windows):
+    page = sign_in(windows.window(own_site()), "amina")
     expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
     page.get_by_role("link", name="Write the first message").click()
     expect(page.get_by_role("heading", name="New message")).to_be_visible()
 
 
-def test_the_first_message_replaces_the_empty_list_live(own_site, desk):
+def test_the_first_message_replaces_the_empty_list_live(own_site, windows):
     site = own_site()
-    reader = live(sign_in(desk.window(site), "tomas"))
-    write_message(sign_in(desk.window(site), "amina"), "The very first", "Hello.")
+    reader = live(sign_in(windows.window(site), "tomas"))
+    write_message(sign_in(windows.window(site), "amina"), "The very first", "Hello.")
     expect(row(reader, "The very first")).to_have_count(1)
     expect(reader.get_by_role("heading", name="No messages yet")).to_be_hidden()
 

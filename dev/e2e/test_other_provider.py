@@ -94,7 +94,7 @@ def test_who_is_not_staff_or_not_verified_stays_outside(name, email, window):
     assert SESSION_COOKIE not in [cookie["name"] for cookie in page.context.cookies(page.url)]
 
 
-def test_a_provider_that_is_not_there_stops_sign_in_alone(tmp_path, desk):
+def test_a_provider_that_is_not_there_stops_sign_in_alone(tmp_path, windows):
     port, nobody = free_port(), free_port()
     web = BareWeb(
         tmp_path,
@@ -106,7 +106,7 @@ def test_a_provider_that_is_not_there_stops_sign_in_alone(tmp_path, desk):
     )
     web.provider = RunningProvider(f"http://127.0.0.1:{nobody}")
     try:
-        page = desk.window(web)
+        page = windows.window(web)
         page.goto("/")
         page.get_by_role("link", name="Sign in", exact=True).click()
         expect(page.get_by_role("heading", name="Signing in did not work")).to_be_visible()

@@ -263,8 +263,8 @@ def test_what_was_refused_is_in_the_log(own_site):
         assert reply.headers["x-request-id"] in told, reply.request.url
 
 
-def test_the_browser_keeps_nothing_but_the_choice_of_keys(desk, site):
-    page = sign_in(desk.window(site), "amina")
+def test_the_browser_keeps_nothing_but_the_choice_of_keys(windows, site):
+    page = sign_in(windows.window(site), "amina")
     page.goto("/messages/new")
     page.get_by_label("Subject").fill("Half written")
     page.get_by_label("Message", exact=True).fill("Of a patient")

@@ -162,11 +162,11 @@ def test_failures_that_prove_nothing_share_a_row_a_minute_and_none_is_lost_at_a_
 @pytest.mark.parametrize(
     "misbehaviour", ["discovery500", "jwks500", "malformed_discovery", "slow_discovery", "huge_reply"]
 )
-def test_a_provider_that_cannot_be_asked_stops_sign_in_alone(misbehaviour, own_site, desk):
+def test_a_provider_that_cannot_be_asked_stops_sign_in_alone(misbehaviour, own_site, windows):
     # A fresh site: once it knows the provider, it does not ask again for an hour.
     site = own_site()
     site.provider.script(misbehaviour)
-    page = desk.window(site)
+    page = windows.window(site)
     page.goto("/")
     page.get_by_role("link", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name=FAILED)).to_be_visible(timeout=30_000)

@@ -45,8 +45,8 @@ def make_a_backup(machine):
     wait_until("a backup is made", lambda: machine.run(*command, check=False).returncode == 0, 60)
 
 
-def test_a_member_signs_in_and_sends_and_the_rows_reach_the_sink(installed, desk):
-    page = sign_in(desk.window(installed), "amina")
+def test_a_member_signs_in_and_sends_and_the_rows_reach_the_sink(installed, windows):
+    page = sign_in(windows.window(installed), "amina")
     write_message(page, "From an installed site")
     row(page, "From an installed site").wait_for()
     wait_until("both rows are shipped", lambda: {"LOGIN", "MESSAGE_CREATE"} <= set(shipped_actions(installed)), 60)

@@ -114,10 +114,10 @@ def test_a_message_alone_hears_of_the_end_when_its_tab_is_shown(window, visitor,
     cleared(page, "You were signed out because you ended this session from another device.")
 
 
-def test_an_account_that_is_switched_off_is_off_the_screen_at_once(own_site, desk):
+def test_an_account_that_is_switched_off_is_off_the_screen_at_once(own_site, windows):
     site = own_site()
     number = Visitor(site, "tomas").send(SECRET, BODY)
-    first = sign_in(desk.window(site), "amina")
+    first = sign_in(windows.window(site), "amina")
     second = another_tab(first, number)
     done = site.command("staff", "disable", "amina@clinic.example")
     assert done.returncode == 0, done.stderr
@@ -125,11 +125,11 @@ def test_an_account_that_is_switched_off_is_off_the_screen_at_once(own_site, des
         cleared(tab, "You were signed out because an administrator has switched off your account.")
 
 
-def test_time_that_runs_out_is_told_in_every_tab(own_site, desk, tmp_path):
+def test_time_that_runs_out_is_told_in_every_tab(own_site, windows, tmp_path):
     clock = Clock(tmp_path)
     site = own_site(web_environment=clock.environment())
     number = Visitor(site, "tomas").send(SECRET, BODY)
-    first = sign_in(desk.window(site), "amina")
+    first = sign_in(windows.window(site), "amina")
     second = another_tab(first, number)
     clock.move(minutes=25)
     for tab in (first, second):

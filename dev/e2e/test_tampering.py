@@ -165,7 +165,7 @@ def test_names_beside_the_log_are_held_against_it(change, word, data):
     assert word in verdict["fault"]
 
 
-def test_the_page_says_so_to_every_member(data, desk):
+def test_the_page_says_so_to_every_member(data, windows):
     row = spoil(data, "UPDATE audit_log SET ip = '192.0.2.1' WHERE id = :row", row_of="MESSAGE_VIEW")
     site = Site(data)
     try:

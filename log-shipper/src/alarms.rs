@@ -85,7 +85,6 @@ fn kind(row: &AuditEvent) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use store::{Timestamp, genesis_hash};
 

@@ -113,7 +113,6 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -12,6 +12,7 @@ use warp::{Filter, Rejection};
 use crate::app::access::{Anyone, PassiveSession, PreSession, SignedIn};
 use crate::app::errors::ErrorContext;
 use crate::app::request::Visitor;
+use crate::app::return_paths::ReturnPaths;
 use crate::app::row::{Route, get, post, post_that_keeps, probe, with};
 use crate::app::site::Site;
 use crate::features::{Features, audit, emergency, health, help, messages, sessions, sign_in, static_files};
@@ -60,7 +61,7 @@ pub fn rows(s: &Arc<Site>, f: &Features) -> Vec<Route> {
 /// These rows as one filter, and a page for what they do not have.
 pub fn filter(site: &Arc<Site>, rows: Vec<Route>) -> BoxedFilter<(Response,)> {
     // Set once: a site has one table.
-    let _ = site.return_paths.set(rows.iter().filter(|row| row.returns).map(|row| row.path).collect());
+    let _ = site.return_paths.set(ReturnPaths::of(&rows));
     rows.iter().for_each(|row| site.metrics.add_row(&row.method, row.path));
     let methods: Arc<Vec<(&'static str, Method)>> =
         Arc::new(rows.iter().map(|row| (row.path, row.method.clone())).collect());

@@ -123,6 +123,24 @@ fn assert_signed_out(row: &Row, reply: &Reply) {
     assert!(!reply.text().contains("Handover"), "{name} shows a message");
 }
 
+/// The pages that a person reads, and no download or stream.
+#[tokio::test]
+async fn a_sign_in_leads_back_to_every_page_of_a_member_and_to_nothing_else() {
+    let clinic = Clinic::open().await;
+    let rows = clinic.whole.rows();
+    let returns = |row: &&wardpost_web::app::row::Route| row.returns;
+    let leading_back: Vec<_> = rows.iter().filter(returns).map(|row| (&row.method, row.path, row.access)).collect();
+    let pages = ["/messages", "/sessions", "/messages/new", "/messages/{}", "/messages/{}/delete", "/audit", "/help"];
+    assert_eq!(leading_back, pages.map(|path| (&Method::GET, path, "signed in")));
+    for (asked, led_to) in
+        [("/messages/7", "/messages/7"), ("/audit/export.csv", "/messages"), ("/messages/updates", "/messages")]
+    {
+        let landed = clinic.sign_in_towards(&clinic.browser(), "amina@clinic.example", asked).await;
+        let there = landed.location().unwrap();
+        assert_eq!(there.strip_prefix(&clinic.url), Some(led_to), "{asked}");
+    }
+}
+
 #[tokio::test]
 async fn only_the_listed_routes_are_public_and_every_post_needs_a_session() {
     let clinic = Clinic::open().await;

@@ -34,7 +34,7 @@ SHOW = """shown => {
 expect.set_options(timeout=15_000)
 
 
-class Desk:
+class Windows:
     """Opens browser windows, each with cookies of its own, and watches what no page of this site may ever do: break
     the content security policy, throw, or fetch anything from elsewhere."""
 
@@ -42,7 +42,7 @@ class Desk:
         self._browser = browser
         self._contexts = []
         self._pages = []
-        self.complaints = []
+        self.errors = []
 
     def window(self, site: Site, **options) -> Page:
         """A new window. `options` are Playwright's: java_script_enabled, color_scheme, viewport, timezone_id, ..."""
@@ -57,18 +57,18 @@ class Desk:
 
     def _watch(self, page):
         self._pages.append(page)
-        page.on("pageerror", lambda error: self.complaints.append(f"{page.url} threw {error}"))
+        page.on("pageerror", lambda error: self.errors.append(f"{page.url} threw {error}"))
         page.on("console", lambda message: self._check_console(page, message))
 
     def _check_console(self, page, message):
         # The provider's page is not ours; everything ours says on the console about its policy is an error.
         if re.search(r"Content Security Policy|Refused to", message.text):
-            self.complaints.append(f"{page.url}: {message.text}")
+            self.errors.append(f"{page.url}: {message.text}")
 
     def _check_address(self, url, own):
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "about") and parts.netloc not in own:
-            self.complaints.append(f"a page asked for {url}")
+            self.errors.append(f"a page asked for {url}")
 
     def keep_pictures(self, name):
         """What a person would have seen when a test failed."""

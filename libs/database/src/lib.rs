@@ -83,7 +83,6 @@ pub fn exit_of(error: &OpenError) -> Exit {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use process::Signal;
 

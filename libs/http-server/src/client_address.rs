@@ -45,7 +45,6 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;

@@ -346,5 +346,4 @@ impl PressureLog {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

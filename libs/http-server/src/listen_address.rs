@@ -54,7 +54,6 @@ impl ReservedAddress {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::ErrorKind;
     use std::net::Ipv4Addr;

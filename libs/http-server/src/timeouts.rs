@@ -133,7 +133,6 @@ pub(crate) fn longest_waiting<K>(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -14,6 +14,7 @@ pub mod host;
 pub mod limited;
 pub mod pages;
 pub mod request;
+pub mod return_paths;
 pub mod row;
 pub mod session_end;
 pub mod site;

@@ -232,7 +232,6 @@ fn check_csrf(form: &Form, proof: &impl FormToken) -> Result<(), PageError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

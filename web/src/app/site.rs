@@ -10,6 +10,7 @@ use store::{SessionLimits, Store, Timestamp};
 use crate::app::assets::Assets;
 use crate::app::body_memory::BodyMemory;
 use crate::app::host::OwnHost;
+use crate::app::return_paths::ReturnPaths;
 use crate::http::cookies::Cookies;
 use crate::http::public_url::PublicUrl;
 use crate::limits::{LimitSettings, Limits};
@@ -60,8 +61,8 @@ pub struct Site {
     pub metrics: Metrics,
     /// What others can make the log say again and again.
     pub log_throttle: LogThrottle,
-    /// The paths that a sign-in may lead back to, as the table of routes has them: set once, when the table is made.
-    pub return_paths: OnceLock<Vec<&'static str>>,
+    /// Where a sign-in may lead back to: set once, when the table of routes is made.
+    pub return_paths: OnceLock<ReturnPaths>,
     /// When it was built.
     pub started: SystemTime,
     shutdown: Shutdown,
@@ -89,9 +90,9 @@ impl Site {
         }))
     }
 
-    /// The patterns of paths that a sign-in may lead back to.
-    pub fn return_paths(&self) -> &[&'static str] {
-        self.return_paths.get().map_or(&[], Vec::as_slice)
+    /// Whether a sign-in may lead back to this path.
+    pub fn may_return_to(&self, path: &str) -> bool {
+        self.return_paths.get().is_some_and(|paths| paths.allow(path))
     }
 
     /// Resolves when the process has been asked to stop.

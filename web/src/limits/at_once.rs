@@ -104,7 +104,6 @@ impl<K: Eq + Hash> Drop for Turn<K> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -65,7 +65,6 @@ impl<K: Eq + Hash + Clone> StateStore for BoundedState<K> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use std::collections::HashMap;
     use std::num::NonZeroU32;

@@ -200,7 +200,6 @@ impl<K: Eq + Hash + Clone, C: Clock> Limit<K, C> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::num::NonZeroU32;
 

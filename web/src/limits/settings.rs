@@ -54,7 +54,6 @@ fn number(text: &str) -> Result<Option<NonZeroU32>, String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::time::Duration;
 

@@ -123,7 +123,6 @@ pub fn refusal(error: &PageError) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

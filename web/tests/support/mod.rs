@@ -169,7 +169,12 @@ impl Clinic {
 
     /// Signs somebody in as a browser does, through the provider, and gives the last page's reply.
     pub async fn sign_in_through_provider(&self, http: &Http, email: &str) -> testkit::Reply {
-        let start = http.get("/sign-in/start").await;
+        self.sign_in_towards(http, email, "/messages").await
+    }
+
+    /// The same on the way to a page.
+    pub async fn sign_in_towards(&self, http: &Http, email: &str, next: &str) -> testkit::Reply {
+        let start = http.get(&format!("/sign-in/start?next={next}")).await;
         let Some(provider) = start.location().filter(|_| start.status == 303) else {
             return start;
         };

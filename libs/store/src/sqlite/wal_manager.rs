@@ -163,7 +163,6 @@ fn checkpoint(connection: &mut Connection, how: &str) -> rusqlite::Result<bool> 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::testing::TestStore;

@@ -85,7 +85,6 @@ pub(super) fn is_recent(at: Timestamp, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

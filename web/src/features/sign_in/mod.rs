@@ -100,7 +100,7 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
         SessionState::Ended(reason) => Some(reason),
         SessionState::Unknown => (request.query.get("ended") == Some("signed-out")).then_some(EndReason::SignedOut),
     };
-    let next = safe_next(request.query.get("next"), request.site.return_paths());
+    let next = next_of(&request, request.query.get("next"));
     let limits = request.site.session_limits;
     let reply = Reply::page(&SignInPage {
         frame: Frame::signed_out(&request.site.assets),
@@ -119,7 +119,7 @@ pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
 /// `GET /sign-in/start`: off to the identity provider, with a sealed cookie that the callback is held against.
 pub async fn start(state: Arc<SignInState>, request: Request, _: ()) -> Result<Reply, PageError> {
     request.site.limits.sign_in_start(request.visitor.ip)?;
-    let next = safe_next(request.query.get("next"), request.site.return_paths());
+    let next = next_of(&request, request.query.get("next"));
     let authorization = match state.provider.authorization_request().await {
         Ok(authorization) => authorization,
         Err(error) => {
@@ -160,7 +160,7 @@ pub async fn callback(state: Arc<SignInState>, request: Request, _: ()) -> Resul
             next: "/messages".to_owned(),
         });
     };
-    let next = safe_next(Some(&attempt.next), request.site.return_paths());
+    let next = next_of(&request, Some(&attempt.next));
     let account = match prove(&state, &request, attempt).await {
         Ok(account) => account,
         Err(error) => return failed(&state, &request, &error, &next).await,
@@ -326,6 +326,11 @@ fn refused(request: &Request, status: StatusCode, refusal: Refusal) -> Result<Re
         request_id: request.visitor.request_id.to_string(),
     })?;
     Ok(reply.with_status(status).with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::SignIn)))
+}
+
+/// Where to go after sign-in.
+fn next_of(request: &Request, asked: Option<&str>) -> String {
+    safe_next(asked, |path| request.site.may_return_to(path))
 }
 
 fn start_url(next: &str) -> String {

@@ -41,7 +41,6 @@ impl UsedAttempts {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,138 @@
+//! Clients that do not take what they asked for.
+
+use crate::clients::{bounds, clinic, connect_narrow, get};
+use crate::support::send_many;
+use http_server::{Bounds, Capacity, Timeouts};
+use std::time::{Duration, Instant};
+use testkit::{SOON, wait_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_back() {
+    let timeouts = Timeouts { reply: Duration::from_secs(3), ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
+    let amina = clinic.sign_in("amina").await;
+    send_many(&clinic.store, amina.actor, 4_000).await;
+    let mut sleepers = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect_narrow(&clinic).await;
+        stream.write_all(get("/audit/export.jsonl", &amina).as_bytes()).await.unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        sleepers.push(stream);
+    }
+    assert_eq!(amina.http.get("/audit/export.jsonl").await.status, 429, "two at a time");
+
+    // A deletion empties the write-ahead log, which no reader may hold up for as long as its client likes.
+    let log = clinic.folder.path().join("wardpost.db-wal");
+    assert!(std::fs::metadata(&log).unwrap().len() > 0);
+    let form = [("csrf", amina.csrf.as_str())];
+    amina.http.post_form("/messages/1/delete", &form).await.expect_status(303);
+    let emptied = async || match std::fs::metadata(&log).unwrap().len() {
+        0 => Ok(()),
+        bytes => Err(bytes),
+    };
+    wait_until("the log is empty while two downloads sleep", Duration::from_secs(2), emptied).await;
+
+    let again = async || match amina.http.get("/audit/export.jsonl").await.status {
+        200 => Ok(()),
+        status => Err(status),
+    };
+    wait_until("a turn is free again", SOON, again).await;
+    for mut stream in sleepers {
+        let mut rest = Vec::new();
+        let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("an end");
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_is_read_slowly_but_steadily_comes_whole() {
+    let timeouts = Timeouts { reply: Duration::from_secs(2), ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
+    let amina = clinic.sign_in("amina").await;
+    send_many(&clinic.store, amina.actor, 4_000).await;
+    let mut stream = connect_narrow(&clinic).await;
+    let start = Instant::now();
+    stream.write_all(get("/audit/export.jsonl", &amina).as_bytes()).await.unwrap();
+    let (mut seen, mut part) = (0, vec![0; 16 * 1024]);
+    let mut end = Vec::new();
+    while !end.ends_with(b"0\r\n\r\n") {
+        let read = timeout(SOON, stream.read(&mut part)).await.expect("more").unwrap();
+        assert!(read > 0, "cut off after {seen} bytes and {:?}", start.elapsed());
+        seen += read;
+        end.extend_from_slice(&part[..read]);
+        end.drain(..end.len().saturating_sub(5));
+        // Some 400 kB a second, so that all of it takes longer than the timeouts with one that does not read.
+        tokio::time::sleep(Duration::from_millis(if start.elapsed() < Duration::from_secs(4) { 10 } else { 0 })).await;
+    }
+    assert!(start.elapsed() > Duration::from_secs(2), "too fast to prove anything: {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_member_has_so_many_open_lists_and_another_has_her_own() {
+    let clinic = clinic(Bounds::default(), &[]).await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    let mut lists = Vec::new();
+    for _ in 0..32 {
+        lists.push(amina.http.open_stream("/messages/updates?after=0").await);
+    }
+    assert!(lists.iter().all(|list| list.status == 200));
+    let one_more = amina
+        .http
+        .request(http::Method::GET, "/messages/updates?after=0")
+        .header("accept", "text/event-stream")
+        .send()
+        .await
+        .expect_status(429);
+    let told: serde_json::Value = serde_json::from_str(one_more.text()).unwrap();
+    assert_eq!(told["error"], "too_many_requests");
+    amina.http.get("/messages").await.expect_status(200);
+    assert_eq!(tomas.http.open_stream("/messages/updates?after=0").await.status, 200);
+    lists.pop();
+    wait_until("there is room for one", SOON, async || {
+        match amina.http.open_stream("/messages/updates?after=0").await.status {
+            200 => Ok(()),
+            status => Err(status),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_read_is_closed_and_the_others_hear_of_everything() {
+    let timeouts = Timeouts { reply: Duration::from_secs(1), ..Timeouts::default() };
+    let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
+    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
+    let mut deaf = connect_narrow(&clinic).await;
+    deaf.write_all(get("/messages/updates?after=0", &amina).as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    deaf.read_exact(&mut begin).await.unwrap();
+    let mut list = tomas.http.open_stream("/messages/updates?after=0").await;
+    let start = Instant::now();
+    let heard = async {
+        loop {
+            list.read_until("event:", SOON).await;
+        }
+    };
+    let told = async {
+        while start.elapsed() < SOON {
+            send_many(&clinic.store, tomas.actor, 100).await;
+            let peeked = timeout(Duration::from_millis(1), deaf.peek(&mut [0; 1])).await;
+            if matches!(peeked, Ok(Err(_))) {
+                return;
+            }
+            // A closed one that still has bytes to read shows by what it answers to being written to.
+            if deaf.write_all(b"x").await.is_err() {
+                return;
+            }
+        }
+        panic!("a list that nobody reads is still open after {:?}", start.elapsed());
+    };
+    tokio::select! {
+        () = told => {}
+        () = heard => {}
+    }
+}
