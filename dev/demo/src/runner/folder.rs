@@ -76,6 +76,18 @@ impl Folder {
         self.path.join("secret.json")
     }
 
+    /// The settings of this run, for a shell beside the demo.
+    pub(crate) fn shell_settings(&self) -> PathBuf {
+        self.path.join("settings.sh")
+    }
+
+    /// Writes them.
+    pub(crate) fn write_shell_settings(&self, text: &str) -> Result<(), DemoError> {
+        let path = self.shell_settings();
+        let written = private_file(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(DemoError::file("write", path))
+    }
+
     /// Where every audit row is copied to.
     pub(crate) fn audit_copy(&self) -> PathBuf {
         self.path.join("audit.jsonl")

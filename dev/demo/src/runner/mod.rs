@@ -112,7 +112,9 @@ async fn start_and_go_on(
     running: &mut Vec<Running>,
 ) -> Result<(), DemoError> {
     world.folder.prepare()?;
-    for Program { name, environment, kind } in programs::all(world) {
+    let programs = programs::all(world);
+    world.folder.write_shell_settings(&programs::shell_settings(&programs))?;
+    for Program { name, environment, kind } in programs {
         let program = Running::start(name, environment, world.folder)?;
         match kind {
             Kind::Prepares => program.succeed().await?,
@@ -213,22 +215,11 @@ fn greeting(world: &World<'_>, provider: &Provider, running: &[Running]) -> Stri
     )
 }
 
-/// What lets a shell run commands of `web` on the demo's database: its settings, and where the program is.
+/// What lets a shell run commands beside the demo: its settings, and where the programs are.
 fn commands(folder: &Folder, running: &[Running]) -> String {
     let web = running.iter().find(|program| program.name == "web").map_or(Path::new("web"), |web| &web.binary);
-    format!(
-        "    export WARDPOST_ENV_FILE={}\n    export WARDPOST_DB={}\n    {} staff list",
-        shell_word(&folder.env_file()),
-        shell_word(&folder.database()),
-        shell_word(web),
-    )
-}
-
-/// A path as one word of a shell.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    let word = |path: &Path| programs::shell_word(path.as_os_str());
+    format!("    . {}\n    {} staff list", word(&folder.shell_settings()), word(web))
 }
 
 fn lower_first(text: &str) -> String {

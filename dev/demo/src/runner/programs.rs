@@ -1,5 +1,6 @@
 //! Which programs a demo consists of, and what each is told. A new program is one more row of [`all`].
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -105,6 +106,22 @@ fn shared(world: &World<'_>) -> Environment {
     environment.push(pair("WARDPOST_ENV_FILE", world.folder.env_file()));
     environment.push(pair("WARDPOST_DB", world.folder.database()));
     environment
+}
+
+/// The settings of all programs as lines for a shell, so that a command beside the demo is told what they are told.
+pub(crate) fn shell_settings(programs: &[Program]) -> String {
+    let is_setting = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with("WARDPOST_"));
+    let told = programs.iter().flat_map(|program| &program.environment).filter(|(name, _)| is_setting(name));
+    // The last one counts, as in a program's own environment. What secrets-init alone is told is about the env file.
+    let settings: BTreeMap<_, _> = told.map(|(name, value)| (name, value)).collect();
+    settings.iter().map(|(name, value)| format!("export {}={}\n", name.display(), shell_word(value))).collect()
+}
+
+/// One word of a shell.
+pub(crate) fn shell_word(text: &OsStr) -> String {
+    let text = text.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The address of the site as a browser knows it.
