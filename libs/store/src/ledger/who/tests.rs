@@ -126,6 +126,9 @@ async fn people_from_before_schema_6_are_vouched_for_from_then_on() {
     assert_sound(&store).await;
     let (one, other) = (new[0].id.get(), new[1].id.get());
     store.close().await;
+    let copy = TestStore::copy_of(&file).await;
+    let salts: i64 = copy.raw().query_row("SELECT count(DISTINCT salt) FROM person", (), |row| row.get(0)).unwrap();
+    assert_eq!(salts, 2, "each has a salt of its own");
 
     let cases: &[(&str, i64, ChainFault)] = &[
         (&swap("name"), one, person(1, PersonFault::Profile)),
