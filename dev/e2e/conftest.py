@@ -1,5 +1,6 @@
 """Fixtures: the browser, windows, and a site for each test module."""
 
+import gc
 import re
 from contextlib import ExitStack
 from itertools import count
@@ -30,6 +31,13 @@ def _is_worker(config):
 def pytest_configure(config):
     if not _is_worker(config):
         leftovers.adopt_orphans()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """What a module leaves to the garbage collector fails it, and not whichever runs when that comes by."""
+    if nextitem is None or nextitem.module is not item.module:
+        gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)
