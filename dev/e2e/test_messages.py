@@ -313,7 +313,7 @@ def test_any_text_is_shown_as_it_was_typed_and_breaks_no_page(kind, width, windo
     assert entry.inner_text() == subject
     fits(page)
     entry.click()
-    expect(page).to_have_title("Message – Wardpost")
+    expect(page).to_have_title(f"Message {number} – Wardpost")
     assert page.get_by_role("heading", level=1).inner_text() == subject
     assert page.locator(".body").inner_text() == body
     fits(page)
@@ -380,7 +380,8 @@ def test_the_first_message_replaces_the_empty_list_live(own_site, windows):
 def test_what_is_being_written_is_kept_as_a_draft_and_found_again(window, visitor):
     page = sign_in(window(), "huong")
     new_message(page, "Half a thought", "To be continued")
-    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Keep the draft").click()
     expect(page.get_by_role("heading", name="Messages", level=1)).to_be_visible()
     huong = visitor("huong")
     wait_until("the draft is stored", lambda: "Half a thought" in huong.get("/messages/new").text)

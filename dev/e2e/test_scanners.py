@@ -263,7 +263,7 @@ def test_what_was_refused_is_in_the_log(own_site):
         assert reply.headers["x-request-id"] in told, reply.request.url
 
 
-def test_the_browser_keeps_nothing_but_the_choice_of_keys(windows, site):
+def test_the_browser_keeps_nothing_but_the_choice_of_keys_and_where_the_list_stood(windows, site):
     page = sign_in(windows.window(site), "amina")
     page.goto("/messages/new")
     page.get_by_label("Subject").fill("Half written")
@@ -272,9 +272,11 @@ def test_the_browser_keeps_nothing_but_the_choice_of_keys(windows, site):
         page.goto(path)
     kept = page.evaluate(
         """async () => ({
-            local: Object.keys(localStorage), session: Object.keys(sessionStorage),
+            local: Object.keys(localStorage), session: {...sessionStorage},
             databases: (await indexedDB.databases()).length, caches: (await caches.keys()).length, cookies: document.cookie,
         })"""
     )
     assert set(kept.pop("local")) <= {"keys"}
-    assert kept == {"session": [], "databases": 0, "caches": 0, "cookies": ""}
+    place = json.loads(kept.pop("session").pop("place"))
+    assert (place.keys(), place["address"]) == ({"own", "address", "top"}, "/messages")
+    assert kept == {"databases": 0, "caches": 0, "cookies": ""}

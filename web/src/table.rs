@@ -41,11 +41,17 @@ pub fn rows(s: &Arc<Site>, f: &Features) -> Vec<Route> {
         // One message, and writing one.
         get(s, "/messages/new", SignedIn, messages::compose::show).returns(),
         get(s, "/messages/updates", PassiveSession, with(&f.messages, messages::updates::stream)),
-        get(s, "/messages/{}", SignedIn, messages::view::show).returns(),
+        get(s, "/messages/go", SignedIn, messages::list::go),
+        get(s, "/messages/{}", SignedIn, messages::conversation::show).returns(),
+        post_that_keeps(s, "/messages/{}/replies", SignedIn, messages::draft::from_form, messages::conversation::reply),
+        post(s, "/messages/{}/done", SignedIn, messages::acts::done),
+        post(s, "/messages/{}/reopen", SignedIn, messages::acts::reopen),
+        post(s, "/messages/{}/unread", SignedIn, messages::acts::mark_unread),
         get(s, "/messages/{}/delete", SignedIn, messages::delete::confirm).returns(),
         post(s, "/messages/{}/delete", SignedIn, messages::delete::delete),
         post_that_keeps(s, "/draft", SignedIn, messages::draft::from_form, messages::draft::save),
         post(s, "/draft/discard", SignedIn, messages::draft::discard),
+        post_that_keeps(s, "/draft/leave", SignedIn, messages::draft::from_form, messages::draft::leave),
         // The audit log.
         get(s, "/audit", SignedIn, with(&f.chain, audit::page::show)).returns(),
         get(s, "/audit/export.csv", SignedIn, audit::export::csv),

@@ -214,7 +214,7 @@ async fn a_script_is_told_in_words_of_the_sites_that_its_message_is_stored_and_i
     };
     for time in ["first", "repeated"] {
         let reply = post("/messages").await;
-        assert_eq!((reply.status, reply.text()), (200, "{\"sent\":true}"), "{time}");
+        assert_eq!((reply.status, reply.text()), (200, "{\"next\":\"/messages?notice=sent\",\"sent\":true}"), "{time}");
     }
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
     assert_eq!(post("/draft/discard").await.status, 204);

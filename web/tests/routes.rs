@@ -23,6 +23,7 @@ fn expected_status(path: &str) -> u16 {
         "/" => 303,                 // on to the messages
         "/sign-in/start" => 303,    // off to the provider
         "/sign-in/callback" => 400, // nobody started
+        "/messages/go" => 303,      // to the message, or to the list
         _ => 200,
     }
 }

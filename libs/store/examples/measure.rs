@@ -70,10 +70,10 @@ async fn main() {
     }
     rate("sessions looked up, one by one", READS, started);
 
-    let query = ListQuery { before: None, author: None, limit: 50 };
+    let query = ListQuery::default();
     let started = Instant::now();
     for _ in 0..READS {
-        store.list_messages(query).await.unwrap();
+        store.list_conversations(query).await.unwrap();
     }
     rate("lists of 50 read, one by one", READS, started);
 
@@ -83,7 +83,7 @@ async fn main() {
             let store = store.clone();
             tokio::spawn(async move {
                 for _ in 0..READS / 8 {
-                    store.list_messages(query).await.unwrap();
+                    store.list_conversations(query).await.unwrap();
                 }
             })
         })

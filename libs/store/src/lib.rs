@@ -28,18 +28,23 @@ mod testing;
 
 pub use acts::audit_view::{AuditPage, ExportFormat};
 pub use acts::backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup};
+pub use acts::conversation::{Conversation, ConversationMessage, MessageContent, NewReply, Position};
+pub use acts::conversation_list::{ConversationList, ConversationSummary, Done, ListQuery, Neighbours, Show};
+pub use acts::done::DoneChange;
 pub use acts::draft::{Draft, DraftSaved, DraftVersion, Seen};
 pub use acts::emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
     LONGEST_MINUTES, LONGEST_REASON,
 };
 pub use acts::failed_sign_ins::client_network;
-pub use acts::inbox::{ListQuery, ListState, MessageChange, MessageEvent, MessageList, MessageSummary, SummaryContent};
-pub use acts::message::{Deletion, Message, NewMessage, Opened, Sent};
+pub use acts::inbox::{ListState, MessageChange, MessageEvent, MessageSummary, SummaryContent};
+pub use acts::message::{Deletion, NewMessage, Sent};
+pub use acts::opening::Reader;
 pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
+pub use acts::unread::{ReaderMark, ReaderMarks, UnreadCount};
 pub use ledger::chain::ChainVerdict;
 pub use ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
 pub use ledger::personal::Personal;

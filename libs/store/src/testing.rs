@@ -153,6 +153,9 @@ pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
             "person" if schema < 6 => {
                 "SELECT id, issuer, subject, email, name, created_at, last_sign_in_at, disabled_at FROM newest.person"
             }
+            "draft" if schema < 8 => {
+                "SELECT person_id, filler, saved_at, idempotency_key, subject, body FROM newest.draft WHERE root_id = 0"
+            }
             _ => &format!("SELECT * FROM newest.{table}"),
         };
         older.execute_batch(&format!("INSERT INTO main.{table} {rows} ORDER BY 1")).unwrap();
@@ -245,6 +248,11 @@ pub(crate) async fn send(store: &Store, actor: Actor, subject: &str, body: &str)
         Sent::Created(id) => id,
         other => panic!("{other:?}"),
     }
+}
+
+/// Opens the conversation that a message begins.
+pub(crate) async fn open_message(store: &Store, actor: Actor, root: MessageId, time: Timestamp) -> Conversation {
+    store.open_conversation(actor, root, 0, 50, time).await.unwrap().expect("a conversation")
 }
 
 /// The whole audit log, oldest first.

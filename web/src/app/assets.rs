@@ -19,7 +19,10 @@ const SCRIPT: &str = concat!(
     include_str!("../../static/js/ask.js"),
     include_str!("../../static/js/session.js"),
     include_str!("../../static/js/keys.js"),
+    include_str!("../../static/js/place.js"),
+    include_str!("../../static/js/unread.js"),
     include_str!("../../static/js/live.js"),
+    include_str!("../../static/js/arrivals.js"),
     include_str!("../../static/js/draft.js"),
     include_str!("../../static/js/writing.js"),
     include_str!("../../static/js/site.js"),
@@ -64,6 +67,25 @@ impl Assets {
     }
 }
 
+/// Where the icon with a number of unread conversations is: "7", "7+" or "99+".
+pub fn unread_icon_url(count: &str) -> String {
+    format!("/static/unread-{}.svg", count.replace('+', "-plus"))
+}
+
+/// The icon of such an address, given its last segment; None where that is no number of ours.
+pub fn unread_icon(name: &str) -> Option<String> {
+    let label = name.strip_prefix("unread-")?.strip_suffix(".svg")?;
+    let (number, more) = label.strip_suffix("-plus").map_or((label, ""), |number| (number, "+"));
+    let in_range = number.parse().is_ok_and(|count: u8| count <= 99 && count.to_string() == number);
+    let size = if number.len() + more.len() > 2 { 11 } else { 14 };
+    in_range.then(|| {
+        format!(
+            r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#0c6a60"/><g fill="none" stroke="#fff" stroke-width="2.25" stroke-linejoin="round" stroke-linecap="round"><path d="M5 10.5h18v12.5H5z"/><path d="m5.5 11 8.5 7 8.5-7"/></g><circle cx="21" cy="11" r="11" fill="#b1241c"/><text x="21" y="{}" font-family="sans-serif" font-size="{size}" font-weight="700" text-anchor="middle" fill="#fff">{number}{more}</text></svg>"##,
+            if size == 14 { 16 } else { 15 },
+        )
+    })
+}
+
 impl Asset {
     fn new(stem: &str, extension: &str, content_type: &'static str, content: &'static [u8]) -> std::io::Result<Self> {
         let hash = hex::encode(Sha256::digest(content));
@@ -79,5 +101,22 @@ impl Asset {
 
     fn url(&self) -> String {
         format!("/static/{}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_an_icon_for_each_number_of_unread_conversations_and_for_nothing_else() {
+        for (count, shown) in [("1", ">1<"), ("42", ">42<"), ("7+", ">7+<"), ("99+", ">99+<")] {
+            let url = unread_icon_url(count);
+            let icon = unread_icon(url.strip_prefix("/static/").unwrap()).unwrap();
+            assert!(icon.contains(shown), "{icon}");
+        }
+        for name in ["unread-100.svg", "unread-07.svg", "unread-.svg", "unread-x.svg", "unread-7.png", "icon.svg"] {
+            assert!(unread_icon(name).is_none(), "{name}");
+        }
     }
 }

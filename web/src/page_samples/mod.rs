@@ -109,7 +109,8 @@ fn what_people_typed_is_escaped_on_every_page() {
         false => Ok(()),
     });
     let shown = sample::message(HOSTILE, HOSTILE, true).render().unwrap();
-    assert_eq!(shown.matches("&lt;script&#62;").count() + shown.matches("&#60;script&#62;").count(), 2, "{shown}");
+    // The subject as heading and over the reply, and the text.
+    assert_eq!(shown.matches("&lt;script&#62;").count() + shown.matches("&#60;script&#62;").count(), 3, "{shown}");
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn titles_end_in_the_name_of_the_site_and_never_show_a_subject() {
         title if title.contains(SUBJECT) => Err("the title shows a subject".into()),
         _ => Ok(()),
     });
-    assert_eq!(title(&sample::message(SUBJECT, "text", false).render().unwrap()), "Message – Wardpost");
+    assert_eq!(title(&sample::message(SUBJECT, "text", false).render().unwrap()), "Message 990 – Wardpost");
 }
 
 #[test]
@@ -206,7 +207,8 @@ fn a_page_has_one_heading_of_the_first_rank_and_one_main_part() {
 #[test]
 fn a_row_is_one_list_item_alone_and_inside_the_list() {
     let row = sample::row(7, "Bruno Keller", SUBJECT);
-    let alone = row.render().unwrap();
+    let listed = ListedRow::new(2, store::Timestamp::from_millis(0), &row).unwrap();
+    let alone = MarkedRow { row: &listed, own: false, unread: false, draft: false }.render().unwrap();
     assert!(alone.starts_with("<li class=\"row\" id=\"message-7\">") && alone.ends_with("</li>"), "{alone:?}");
     let page = InboxPage { list: Arc::new(sample::list(vec![row], None)), ..sample::inbox(0) }.render().unwrap();
     assert!(page.contains(&alone), "the list shows the row differently: {page}");

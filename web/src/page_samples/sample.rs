@@ -1,5 +1,7 @@
 //! Pages filled with made-up people and messages, for the tests and for looking at.
 
+use store::{ReaderMark, ReaderMarks, Timestamp, UnreadCount};
+
 use super::*;
 
 /// Text that breaks a page whose template forgets to escape.
@@ -64,7 +66,7 @@ pub(super) fn choices(selected: Option<usize>) -> Vec<Choice> {
 
 pub(super) fn row(id: i64, author_name: &str, subject: &str) -> MessageRow {
     let content = RowContent::Live { subject: subject.into() };
-    MessageRow { id, author_name: author_name.into(), own: author_name == "Amina Haddad", sent: now(), content }
+    MessageRow { id, author_name: author_name.into(), sent: now(), content, last_reply: None, done: false }
 }
 
 fn rows(count: i64) -> Vec<MessageRow> {
@@ -92,22 +94,33 @@ fn rows(count: i64) -> Vec<MessageRow> {
 }
 
 pub(super) fn inbox(count: i64) -> InboxPage {
+    let unread = (0..count).map(|at| ReaderMark { unread: at < 3, draft: at == 2 });
+    let counted = usize::try_from(count.min(3)).unwrap();
     InboxPage {
         frame: frame(),
         reader: 1,
         list: Arc::new(list(rows(count), None)),
+        marks: Arc::new(ReaderMarks { conversations: unread.collect(), unread: UnreadCount { counted, more: false } }),
+        tab: Tab::All,
+        looked_at: Some(Timestamp::from_millis(1_000_003)),
         updates_url: Some("/messages/updates?after=990".into()),
     }
 }
 
 /// The list, of the author who is picked.
 pub(super) fn list(rows: Vec<MessageRow>, picked: Option<usize>) -> InboxList {
+    let listed = |(at, row): (usize, MessageRow)| {
+        let author = if at == 1 { 1 } else { 2 };
+        // The first four came since the reader last looked.
+        let last_at = Timestamp::from_millis(1_000_007 - i64::try_from(at).unwrap());
+        ListedRow::new(author, last_at, &row).unwrap()
+    };
     InboxList {
         older_url: (rows.len() > 9).then(|| "/messages?before=850".into()),
         newest_url: None,
-        filtered: picked.is_some(),
+        author: picked.map(|picked| i64::try_from(picked).unwrap()),
         authors: Rendered::of(&Choices(&choices(picked))).unwrap(),
-        rows: rows.into_iter().map(|row| ListedRow::new(if row.own { 1 } else { 2 }, row).unwrap()).collect(),
+        rows: rows.into_iter().enumerate().map(listed).collect(),
     }
 }
 
@@ -121,16 +134,72 @@ fn filtered(count: i64) -> InboxPage {
     InboxPage { list: Arc::new(list(rows(count), Some(2))), updates_url: None, ..inbox(0) }
 }
 
-pub(super) fn message(subject: &str, body: &str, own: bool) -> MessagePage {
-    MessagePage {
-        frame: frame(),
-        id: 990,
-        author_name: "Bruno Keller".into(),
+fn view(id: i64, author_name: &str, body: &str, own: bool) -> ConversationMessageView {
+    ConversationMessageView {
+        id,
+        author_name: author_name.into(),
         author_email: "bruno.keller@clinic.example".into(),
         sent: now(),
-        subject: subject.into(),
-        body: body.into(),
+        content: MessageContentView::Live { body: body.into() },
         own,
+        readers: Vec::new(),
+    }
+}
+
+/// A conversation of one message.
+pub(super) fn message(subject: &str, body: &str, own: bool) -> ConversationPage {
+    ConversationPage {
+        frame: frame(),
+        id: 990,
+        subject: Some(subject.into()),
+        replies: 0,
+        messages: vec![view(990, "Bruno Keller", body, own)],
+        earlier_url: None,
+        later_url: None,
+        newest_url: None,
+        done: None,
+        newer: None,
+        older: Some(989),
+        updates_url: "/messages/updates?after=12410&conversation=990".into(),
+        reply: reply(""),
+    }
+}
+
+fn readers(count: usize) -> Vec<ReaderView> {
+    let names = ["Chiara Rossi", HOSTILE, "李小龙", "فاطمة الزهراء", "Bruno Keller", "Tomáš Dvořák", LONG_WORD];
+    names.into_iter().take(count).map(|name| ReaderView { name: name.into(), at: now() }).collect()
+}
+
+fn reply(body: &str) -> ReplyForm {
+    ReplyForm {
+        key: "5f0c".repeat(8),
+        body: body.into(),
+        body_error: None,
+        problem: None,
+        draft_version: String::new(),
+        draft_saved: None,
+        max_body: 20_000,
+    }
+}
+
+/// One that went on, in the middle of its pages, whose first message is gone.
+fn conversation() -> ConversationPage {
+    let gone = MessageContentView::Deleted { at: now() };
+    ConversationPage {
+        subject: None,
+        replies: 120,
+        messages: vec![
+            ConversationMessageView { content: gone, ..view(990, "Bruno Keller", "", false) },
+            ConversationMessageView { readers: readers(2), ..view(991, "Amina Haddad", BODY, true) },
+            ConversationMessageView { readers: readers(7), ..view(994, HOSTILE, HOSTILE, false) },
+        ],
+        done: Some(DoneView { by: HOSTILE.into(), at: now() }),
+        newer: Some(997),
+        earlier_url: Some("/messages/990".into()),
+        later_url: Some("/messages/990?page=3".into()),
+        newest_url: Some("/messages/990?page=4".into()),
+        reply: ReplyForm { draft_saved: Some(now()), draft_version: "5f0c".repeat(8), ..reply("Half a reply") },
+        ..message(SUBJECT, BODY, false)
     }
 }
 
@@ -282,8 +351,9 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("message", html(&message(SUBJECT, BODY, false))),
         ("message-own", html(&message(ARABIC, ARABIC, true))),
         ("message-long", html(&message(LONG_WORD, &format!("{LONG_WORD}\n\n{}", "All work and no play. ".repeat(200)), true))),
-        ("message-hostile", html(&MessagePage { frame: frame_of(HOSTILE), author_name: HOSTILE.into(), author_email: HOSTILE.into(), ..message(HOSTILE, HOSTILE, true) })),
-        ("tombstone", html(&TombstonePage { frame: frame(), author_name: HOSTILE.into(), sent: earlier(), deleted: now() })),
+        ("message-hostile", html(&ConversationPage { frame: frame_of(HOSTILE), messages: vec![view(990, HOSTILE, HOSTILE, true)], ..message(HOSTILE, HOSTILE, true) })),
+        ("conversation", html(&conversation())),
+        ("conversation-errors", html(&ConversationPage { reply: ReplyForm { body_error: Some("Write a message.".into()), ..reply(HOSTILE) }, ..message(HOSTILE, BODY, false) })),
         ("delete", html(&DeletePage { frame: frame(), id: 990, subject: HOSTILE.into(), sent: now() })),
         ("compose", html(&compose("", ""))),
         ("compose-draft", html(&ComposePage { draft_saved: Some(now()), ..compose(SUBJECT, BODY) })),

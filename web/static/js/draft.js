@@ -31,8 +31,8 @@ const draft = {
   saving: Promise.resolve(),
 
   fields() {
-    const { key, seen, subject, body } = this.form.elements;
-    return { key: key.value, seen: seen.value, subject: subject.value, body: body.value };
+    const { key, seen, subject, body, reply_to: conversation } = this.form.elements;
+    return { key: key.value, seen: seen.value, subject: subject.value, body: body.value, ...(conversation && { reply_to: conversation.value }) };
   },
   fill(fields) {
     for (const [name, value] of Object.entries(fields)) if (this.form.elements[name]) this.form.elements[name].value = value;
@@ -150,7 +150,8 @@ const draft = {
   /** Another tab of this browser has saved or sent. One in which nothing is written is told once something is. */
   told(news) {
     if (this.held() || news.session !== session.id) return;
-    const { key, seen } = this.fields();
+    const { key, seen, reply_to: conversation } = this.fields();
+    if (news.draft && news.draft.reply_to !== conversation) return;
     if (news.sent === key) this.show({ sent: true });
     if (!news.draft || news.draft.seen === seen || this.conflict?.sent) return;
     if (sameDraft(this.fields(), news.draft)) this.adopt(news.draft);

@@ -48,11 +48,31 @@ function startUpdates(list) {
     }, 400);
   };
 
+  /** The update is the same for everybody: what the conversation is to the reader, the page adds. */
+  const mark = (row, old, { began_by, isNew }) => {
+    const own = began_by === Number(document.body.dataset.person);
+    row.classList.toggle("own", own);
+    if (own) row.querySelector(".tags").append(Object.assign(document.createElement("span"), { className: "tag", textContent: "you" }));
+    const draft = old?.querySelector(".tag.drafted");
+    if (draft) row.querySelector(".tags").prepend(draft);
+    const wasNew = Boolean(old?.classList.contains("new"));
+    const nowNew = isNew ?? (wasNew && Boolean(row.querySelector("a.subject")));
+    if (nowNew) {
+      row.classList.add("new");
+      row.prepend(Object.assign(document.createElement("span"), { className: "visually-hidden mark", textContent: "New: " }));
+    }
+    if (nowNew !== wasNew) unread.add(nowNew ? 1 : -1);
+  };
+
   const sent = (event) => {
     arrived(event);
-    const { id, html } = JSON.parse(event.data);
-    if ($(`message-${id}`)) return;
+    const { id, html, began_by, by } = JSON.parse(event.data);
+    const old = $(`message-${id}`);
+    if (old && event.type === "sent") return;
     const row = rowFrom(html);
+    const others = by !== Number(document.body.dataset.person);
+    mark(row, old, { began_by, isNew: others ? true : undefined });
+    old?.remove();
     const height = document.documentElement.scrollHeight;
     $("empty")?.remove();
     row.classList.add("fresh");
@@ -60,18 +80,18 @@ function startUpdates(list) {
     moved = performance.now();
     // Where the browser does not hold the scroll position by itself, what is being read must not slide away.
     if (scrollY > 0 && !CSS.supports("overflow-anchor", "auto")) scrollBy(0, document.documentElement.scrollHeight - height);
-    announce(row.querySelector(".who bdi").textContent);
+    announce(JSON.parse(event.data).author);
   };
 
-  const deleted = (event) => {
+  /** The row stays where it is: its first message was deleted, or it is done, or open again. */
+  const changed = (event) => {
     arrived(event);
-    const { id, html } = JSON.parse(event.data);
+    const { id, html, began_by } = JSON.parse(event.data);
     const old = $(`message-${id}`);
     if (!old) return;
     const row = rowFrom(html);
     const focused = old.contains(document.activeElement);
-    // The update is the same for everybody; only the old row knows whether it was the reader's own.
-    row.querySelector(".who").replaceWith(old.querySelector(".who"));
+    mark(row, old, { began_by });
     old.replaceWith(row);
     if (focused) {
       row.tabIndex = -1;
@@ -174,7 +194,9 @@ function startUpdates(list) {
       if (!source) again();
     };
     mine.addEventListener("sent", sent);
-    mine.addEventListener("deleted", deleted);
+    mine.addEventListener("replied", sent);
+    mine.addEventListener("deleted", changed);
+    mine.addEventListener("changed", changed);
     mine.addEventListener("heartbeat", () => connection.beat());
     mine.addEventListener("reload", reload);
     mine.addEventListener("ended", () => session.check());

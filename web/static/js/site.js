@@ -16,6 +16,7 @@ if (code) {
   takeCode(code);
   addEventListener("hashchange", () => takeCode(code));
 }
+if (signedIn && $("rows")) startPlace();
 const notice = document.querySelector(".notice");
 if (notice) {
   // Said once: loading the page again must not say it again. A screen reader hears only what changes after loading.
@@ -32,4 +33,5 @@ if (signedIn) {
   startKeys();
   if ($("compose")) startWriting();
   if ($("rows")?.dataset.updates) startUpdates($("rows"));
+  if ($("conversation")) startArrivals($("conversation"));
 }

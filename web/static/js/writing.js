@@ -44,19 +44,19 @@ const sending = {
     if (session.over) return;
     draft.say("");
     const page = reply?.text ? new DOMParser().parseFromString(reply.text, "text/html") : null;
-    if (reply && json(reply).sent) this.arrived(fields);
+    if (reply && json(reply).sent) this.arrived(fields, json(reply).next);
     else if ([409, 422].includes(reply?.status) && page.getElementById("compose")) this.showFaults(page);
     else this.failed(reply, page, fields);
   },
 
   async post(fields) {
-    const once = () => ask("/messages", fields, { tries: 1, timeout: SEND_TIMEOUT });
+    const once = () => ask(draft.form.getAttribute("action"), fields, { tries: 1, timeout: SEND_TIMEOUT });
     const reply = await once();
     // The page may go on in a newer session of the same person, whose token is another.
     return reply?.status === 403 && (await session.check()) === "live" ? once() : reply;
   },
 
-  arrived(fields) {
+  arrived(fields, next) {
     this.say("");
     tell({ sent: fields.key, session: session.id });
     if (!sameDraft(fields, draft.fields())) {
@@ -64,7 +64,10 @@ const sending = {
       return;
     }
     draft.done = true;
-    location.assign("/messages?notice=sent");
+    // The page may be there already, but for what stands behind the #.
+    const before = location.pathname + location.search;
+    location.assign(next);
+    if (new URL(next, location).pathname + new URL(next, location).search === before) location.reload();
   },
 
   /** The site has sent the form back with what is wrong: it takes the place of this one, with what stands here by now. */
@@ -131,7 +134,7 @@ function takeForm() {
   const counted = form.querySelectorAll("[data-max]");
   counted.forEach(showCount);
   if ($("errors")) $("errors").focus();
-  else if (draft.text().trim() === "") form.elements.subject.focus();
+  else if (draft.text().trim() === "" && form.elements.subject.type !== "hidden") form.elements.subject.focus();
   form.addEventListener("filled", () => {
     counted.forEach(showCount);
     sending.changed();
@@ -142,6 +145,11 @@ function takeForm() {
     draft.typed();
   });
   form.addEventListener("submit", (event) => {
+    if (event.submitter?.id === "cancel") {
+      event.preventDefault();
+      leave();
+      return;
+    }
     // Discarding goes its own way.
     if (event.submitter?.hasAttribute("formaction")) {
       draft.done = true;
@@ -154,6 +162,28 @@ function takeForm() {
   form.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit($("send")); }
   });
+}
+
+/** Away from the form, and what was written is kept or discarded as its author says. */
+async function leave() {
+  const text = draft.text().trim();
+  const go = () => location.assign("/messages");
+  if (text === "" && !draft.stored) return go();
+  $("leaving").returnValue = "";
+  $("leaving").showModal();
+  await new Promise((done) => $("leaving").addEventListener("close", done, { once: true }));
+  if ($("leaving").returnValue === "keep") {
+    draft.save();
+    await draft.saving;
+    // Where it could not be saved, the page has said so.
+    if (!draft.written()) go();
+  } else if ($("leaving").returnValue === "discard") {
+    const reply = await ask("/draft/discard", draft.fields());
+    if (reply?.status === 204) {
+      draft.done = true;
+      location.assign("/messages?notice=discarded");
+    } else draft.say("The draft could not be discarded. Try again.", true);
+  }
 }
 
 function startWriting() {

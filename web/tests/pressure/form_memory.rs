@@ -103,7 +103,7 @@ async fn a_large_form_of_a_session_that_ran_out_becomes_a_draft() {
     let late = clinic.sign_in_ago("amina", crate::support::IDLE + Duration::from_secs(5)).await;
     let reply = send_a_large_message(&late).await.expect_status(401);
     assert!(reply.text().contains("kept"), "{}", reply.text());
-    let draft = clinic.store.draft(late.actor.person).await.unwrap().expect("a draft");
+    let draft = clinic.store.draft(late.actor.person, None).await.unwrap().expect("a draft");
     assert_eq!(draft.body.chars().count(), 15_000);
 }
 

@@ -12,7 +12,7 @@ use http_server::Bounds;
 use process::{Settings, Shutdown};
 use store::{
     Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, Location, NewMessage,
-    SessionToken, SignIn, Store, Subject, SummaryContent, Timestamp,
+    SessionToken, SignIn, Store, Subject, Timestamp,
 };
 use tempfile::TempDir;
 use testkit::{Http, Launch, SOON};
@@ -317,15 +317,16 @@ pub async fn messages(store: &Store) -> HashSet<String> {
     let mut found = HashSet::new();
     let mut before = None;
     loop {
-        let list = store.list_messages(ListQuery { before, author: None, limit: 500 }).await.expect("a list");
-        for message in &list.messages {
-            if let SummaryContent::Live { subject } = &message.content {
-                assert!(found.insert(subject.clone()), "a message is there twice");
+        let query = ListQuery { before, limit: 500, ..ListQuery::default() };
+        let list = store.list_conversations(query).await.expect("a list");
+        for conversation in list.conversations {
+            if let Ok(subject) = conversation.subject {
+                assert!(found.insert(subject.0), "a message is there twice");
             }
         }
-        before = list.messages.last().map(|message| message.id);
-        if !list.older {
-            return found;
+        match list.next {
+            Some(next) => before = Some(next),
+            None => return found,
         }
     }
 }

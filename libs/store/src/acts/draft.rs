@@ -1,4 +1,5 @@
-//! Drafts: one half-written message per person, kept in the encrypted database and nowhere else.
+//! Drafts: a half-written message for each conversation of a person, and one that begins a conversation, kept in the encrypted
+//! database and nowhere else.
 //!
 //! A draft may also be kept for a session that just ran out: the person was typing, and the token proves whose text it
 //! is. It cannot be read back without signing in.
@@ -10,11 +11,14 @@ use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::acts::conversation::root_of;
 use crate::acts::session::{find_session, require_live};
 use crate::ledger::audit::Entry;
 use crate::sqlite::write::{Erased, Write};
 use crate::store::Store;
-use crate::types::{Action, Actor, IdempotencyKey, PersonId, SessionLimits, SessionToken, StoreError, Timestamp, clip};
+use crate::types::{
+    Action, Actor, IdempotencyKey, MessageId, PersonId, SessionLimits, SessionToken, StoreError, Timestamp, clip,
+};
 
 /// For how long after its end a session may still hand in a draft: a page left open over a shift.
 const AFTER_END: Duration = Duration::from_secs(12 * 60 * 60);
@@ -25,6 +29,8 @@ const FILLER: [u8; 4096] = [0; 4096];
 /// A half-written message, as typed. Debug does not show the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Draft {
+    /// The first message of the conversation that it replies to; None for one that begins a conversation.
+    pub conversation: Option<MessageId>,
     /// The key it will be sent under.
     pub key: IdempotencyKey,
     /// The subject so far.
@@ -64,6 +70,8 @@ pub enum DraftSaved {
     Kept(DraftVersion),
     /// Another one is there that its page has not seen; that one stays.
     Other(Draft),
+    /// There is no such conversation; it is not kept.
+    NoConversation,
     /// A message was sent under its key before, so that it is no draft any more; it is not kept.
     Sent,
 }
@@ -153,21 +161,32 @@ impl Store {
             let Some((_, ended_at)) = ended.filter(|(reason, _)| reason.is_time_limit()) else {
                 return Ok(false);
             };
-            let newer =
-                current(write, session.person)?.is_some_and(|kept| kept.saved_at > ended_at && kept.key != draft.key);
+            let newer = current(write, session.person, draft.conversation)?
+                .is_some_and(|kept| kept.saved_at > ended_at && kept.key != draft.key);
             if at.since(ended_at) > AFTER_END || newer {
                 return Ok(false);
             }
             let details = json!({ "session": session.id, "after_session_end": true });
             let saved = keep(write, session.person, ip, draft, seen, details)?;
-            Ok(!matches!(saved, DraftSaved::Other(_)))
+            Ok(!matches!(saved, DraftSaved::Other(_) | DraftSaved::NoConversation))
         })
         .await
     }
 
-    /// A person's half-written message.
-    pub async fn draft(&self, person: PersonId) -> Result<Option<Draft>, StoreError> {
-        self.look_up(move |connection| find(connection, person)).await
+    /// A person's half-written message in a conversation, which its first message names; None for one that begins one.
+    pub async fn draft(&self, person: PersonId, conversation: Option<MessageId>) -> Result<Option<Draft>, StoreError> {
+        self.look_up(move |connection| find(connection, person, conversation)).await
+    }
+
+    /// The conversations in which a person has a half-written reply.
+    pub async fn drafted_conversations(&self, person: PersonId) -> Result<Vec<MessageId>, StoreError> {
+        self.look_up(move |connection| {
+            let mut select =
+                connection.prepare_cached("SELECT root_id FROM draft WHERE person_id = ?1 AND root_id > 0")?;
+            let roots = select.query_map([person], |row| row.get(0))?;
+            Ok(roots.collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     /// Throws the half-written message of the actor away that was `seen`: DRAFT_DISCARDED, if there was one. Gives the
@@ -175,17 +194,20 @@ impl Store {
     pub async fn discard_draft(
         &self,
         actor: Actor,
+        conversation: Option<MessageId>,
         key: IdempotencyKey,
         seen: Seen,
         at: Timestamp,
     ) -> Result<Option<Draft>, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
-            if let Some(other) = current(write, actor.person)?.filter(|kept| !seen.may_replace(kept, key)) {
+            if let Some(other) = current(write, actor.person, conversation)?.filter(|kept| !seen.may_replace(kept, key))
+            {
                 return Ok(Some(other));
             }
-            let mut delete = write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1")?;
-            if delete.execute([actor.person])? == 1 {
+            let mut delete =
+                write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1 AND root_id = ?2")?;
+            if delete.execute((actor.person, root_id(conversation)))? == 1 {
                 write.erased(Erased::AtRest);
                 let (person, ip) = (Some(actor.person), Some(actor.ip));
                 let action = Action::DraftDiscarded;
@@ -197,16 +219,26 @@ impl Store {
     }
 }
 
-fn current(write: &Write<'_>, person: PersonId) -> Result<Option<Draft>, StoreError> {
-    find(write.connection, person)
+/// As the table has it.
+fn root_id(conversation: Option<MessageId>) -> i64 {
+    conversation.map_or(0, MessageId::get)
 }
 
-fn find(connection: &rusqlite::Connection, person: PersonId) -> Result<Option<Draft>, StoreError> {
-    let mut select =
-        connection.prepare_cached("SELECT idempotency_key, subject, body, saved_at FROM draft WHERE person_id = ?1")?;
-    let draft = select.query_row([person], |row| {
+fn current(write: &Write<'_>, person: PersonId, conversation: Option<MessageId>) -> Result<Option<Draft>, StoreError> {
+    find(write.connection, person, conversation)
+}
+
+fn find(
+    connection: &rusqlite::Connection,
+    person: PersonId,
+    conversation: Option<MessageId>,
+) -> Result<Option<Draft>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT idempotency_key, subject, body, saved_at FROM draft WHERE person_id = ?1 AND root_id = ?2",
+    )?;
+    let draft = select.query_row((person, root_id(conversation)), |row| {
         let key = IdempotencyKey(row.get(0)?);
-        Ok(Draft { key, subject: row.get(1)?, body: row.get(2)?, saved_at: row.get(3)? })
+        Ok(Draft { conversation, key, subject: row.get(1)?, body: row.get(2)?, saved_at: row.get(3)? })
     });
     Ok(draft.optional()?)
 }
@@ -225,11 +257,16 @@ fn keep(
         return Ok(DraftSaved::Sent);
     }
     drop(sent);
+    if let Some(root) = draft.conversation
+        && root_of(write.connection, root)? != Some(root)
+    {
+        return Ok(DraftSaved::NoConversation);
+    }
     let subject = clip(&draft.subject, Draft::MAX_SUBJECT_CHARS);
     let body = clip(&draft.body, Draft::MAX_BODY_CHARS);
     let draft = Draft { subject: subject.to_owned(), body: body.to_owned(), ..draft };
     let version = draft.version();
-    let before = current(write, person)?;
+    let before = current(write, person, draft.conversation)?;
     let is_replaced = before.is_some();
     match before {
         Some(kept) if kept.version() == version => return Ok(DraftSaved::Kept(version)),
@@ -237,11 +274,19 @@ fn keep(
         _ => {}
     }
     let mut upsert = write.connection.prepare_cached(
-        "INSERT INTO draft (person_id, filler, saved_at, idempotency_key, subject, body) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (person_id) DO UPDATE SET saved_at = excluded.saved_at, \
+        "INSERT INTO draft (person_id, root_id, filler, saved_at, idempotency_key, subject, body) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (person_id, root_id) DO UPDATE SET saved_at = excluded.saved_at, \
          idempotency_key = excluded.idempotency_key, subject = excluded.subject, body = excluded.body",
     )?;
-    upsert.execute((person, FILLER, draft.saved_at, draft.key.0, &draft.subject, &draft.body))?;
+    upsert.execute((
+        person,
+        root_id(draft.conversation),
+        FILLER,
+        draft.saved_at,
+        draft.key.0,
+        &draft.subject,
+        &draft.body,
+    ))?;
     drop(upsert);
     if is_replaced {
         write.erased(Erased::AtRest);

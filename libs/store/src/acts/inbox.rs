@@ -1,10 +1,10 @@
-//! The list of messages, who wrote them, and what has happened since: reading without the text of any body.
+//! What has happened to messages and who wrote them: reading without the text of any body.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::sqlite::write::read_head;
 use crate::store::Store;
-use crate::types::{AuditId, Author, MessageId, PersonId, StoreError, Timestamp};
+use crate::types::{Action, AuditId, Author, MessageId, StoreError, Timestamp};
 
 /// A message as the list shows it.
 #[derive(Clone, Debug)]
@@ -50,28 +50,6 @@ impl std::fmt::Debug for SummaryContent {
     }
 }
 
-/// Which messages to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ListQuery {
-    /// Those older than this one.
-    pub before: Option<MessageId>,
-    /// Those of this person.
-    pub author: Option<PersonId>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// A page of the list.
-#[derive(Clone, Debug)]
-pub struct MessageList {
-    /// Newest first: by number, and those of one author by time and then number, which differs where the clock was set back.
-    pub messages: Vec<MessageSummary>,
-    /// Whether there are older ones.
-    pub older: bool,
-    /// The newest audit row as of this page: live updates of it start after that.
-    pub newest_event: AuditId,
-}
-
 /// Whether what was read before still shows what a read would now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListState {
@@ -102,6 +80,8 @@ pub enum MessageChange {
     Sent,
     /// It was deleted.
     Deleted,
+    /// Its conversation is done, or open again.
+    DoneOrOpen,
 }
 
 /// The columns of a summary: id, author's id, name, e-mail, sent at, subject, deleted at.
@@ -115,14 +95,6 @@ macro_rules! summary {
         )
     };
 }
-
-/// Messages of one author before a time and number. By the rows of the audit log, which an index finds by person, and so
-/// by time and then number.
-const OF_AUTHOR: &str = summary!(
-    " FROM audit_log a INDEXED BY audit_log_person_action CROSS JOIN message m ON m.id = a.message_id",
-    "WHERE a.person_id = ?4 AND a.action = 'MESSAGE_CREATE' AND (a.at, a.message_id) < (?1, ?2) \
-     ORDER BY a.at DESC, a.id DESC LIMIT ?3"
-);
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<MessageSummary> {
     let content = match row.get(6)? {
@@ -138,11 +110,6 @@ pub(crate) fn find_summary(connection: &Connection, id: MessageId) -> Result<Opt
 }
 
 impl Store {
-    /// A page of the list, newest first.
-    pub async fn list_messages(&self, query: ListQuery) -> Result<MessageList, StoreError> {
-        self.look_up(move |connection| list(connection, query)).await
-    }
-
     /// Everyone who has sent anything, by name.
     pub async fn authors(&self) -> Result<Vec<Author>, StoreError> {
         self.look_up(|connection| {
@@ -178,12 +145,18 @@ impl Store {
     pub async fn message_events_after(&self, after: AuditId, limit: u32) -> Result<Vec<MessageEvent>, StoreError> {
         self.look_up(move |connection| {
             let mut select = connection.prepare_cached(summary!(
-                ", a.id, a.action = 'MESSAGE_CREATE' FROM audit_log a INDEXED BY audit_log_message_event \
+                ", a.id, a.action FROM audit_log a INDEXED BY audit_log_message_event \
                  CROSS JOIN message m ON m.id = a.message_id",
-                "WHERE a.action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND a.id > ?1 ORDER BY a.id LIMIT ?2"
+                "WHERE a.action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE', 'CONVERSATION_DONE', 'CONVERSATION_REOPENED') \
+                 AND a.id > ?1 ORDER BY a.id LIMIT ?2"
             ))?;
             let events = select.query_map((after, limit), |row| {
-                let change = if row.get(8)? { MessageChange::Sent } else { MessageChange::Deleted };
+                let action: String = row.get(8)?;
+                let change = match Action::parse(&action) {
+                    Some(Action::MessageCreate) => MessageChange::Sent,
+                    Some(Action::MessageDelete) => MessageChange::Deleted,
+                    _ => MessageChange::DoneOrOpen,
+                };
                 Ok(MessageEvent { id: row.get(7)?, change, message: summary(row)? })
             })?;
             Ok(events.collect::<Result<_, _>>()?)
@@ -194,7 +167,7 @@ impl Store {
 
 /// Looks for rows that may change a list: those of which [`Action::leaves_lists`](crate::Action::leaves_lists) does not hold.
 const ONLY_LOOKED: &str = "SELECT NOT EXISTS (SELECT 1 FROM audit_log NOT INDEXED WHERE id > ?1 AND id <= ?2 \
-     AND action NOT IN ('MESSAGE_LIST', 'MESSAGE_VIEW', 'AUDIT_VIEW'))";
+     AND action NOT IN ('MESSAGE_LIST', 'MESSAGE_VIEW', 'MESSAGE_MARKED_UNREAD', 'AUDIT_VIEW'))";
 
 /// Whether all rows after `seen` up to `newest` record looking alone.
 fn only_looked(connection: &Connection, seen: AuditId, newest: AuditId) -> Result<bool, StoreError> {
@@ -205,47 +178,10 @@ fn only_looked(connection: &Connection, seen: AuditId, newest: AuditId) -> Resul
     Ok(select.query_row((seen, newest), |row| row.get(0))?)
 }
 
-fn list(connection: &Connection, query: ListQuery) -> Result<MessageList, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
-    let before = query.before.map_or(i64::MAX, MessageId::get);
-    // One more than asked for tells whether there are older ones.
-    let asked = i64::from(query.limit) + 1;
-    let mut messages = Vec::with_capacity(query.limit.min(1_000) as usize + 1);
-    match query.author {
-        None => {
-            let mut select =
-                snapshot.prepare_cached(summary!(" FROM message m", "WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2"))?;
-            for found in select.query_map((before, asked), summary)? {
-                messages.push(found?);
-            }
-        }
-        Some(author) => {
-            let mut sent_at = snapshot.prepare_cached("SELECT sent_at FROM message WHERE id = ?1")?;
-            let sent_before = sent_at.query_row([before], |row| row.get(0)).optional()?.unwrap_or(i64::MAX);
-            let mut select = snapshot.prepare_cached(OF_AUTHOR)?;
-            for found in select.query_map((sent_before, before, asked, author), summary)? {
-                messages.push(found?);
-            }
-        }
-    }
-    let older = messages.len() > query.limit as usize;
-    messages.truncate(query.limit as usize);
-    Ok(MessageList { messages, older, newest_event: read_head(&snapshot)?.id })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Action;
     use crate::testing::*;
-
-    #[tokio::test]
-    async fn the_list_of_one_author_walks_an_index_and_sorts_nothing() {
-        let test = TestStore::new().await;
-        let plan = plan_of(&test.raw(), OF_AUTHOR);
-        let walk = "SEARCH a USING INDEX audit_log_person_action (person_id=? AND action=? AND at<?)";
-        assert!(plan.starts_with(walk) && !plan.contains("TEMP B-TREE"), "{plan}");
-    }
 
     #[test]
     fn a_kept_list_is_left_alone_by_the_actions_that_say_so() {

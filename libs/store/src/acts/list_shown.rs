@@ -35,7 +35,7 @@ impl Store {
 }
 
 /// Numbers as people write them: `3, 5-9`.
-fn in_ranges(messages: &[MessageId]) -> String {
+pub(super) fn in_ranges(messages: &[MessageId]) -> String {
     let mut numbers: Vec<i64> = messages.iter().map(|message| message.get()).collect();
     numbers.sort_unstable();
     numbers.dedup();

@@ -1,21 +1,21 @@
-//! A message: sent once, read with a trace, deleted for good.
+//! A message: sent once, deleted for good.
 //!
-//! Sending is idempotent: the same author and key is the same message. Opening records MESSAGE_VIEW in the transaction
-//! that reads the text, so no text is given out without a durable row. Deleting writes spaces over the text where it
+//! Sending is idempotent: the same author and key is the same message. Deleting writes spaces over the text where it
 //! lies, in rows that keep their size, and then empties the write-ahead log: nothing of the text is left in the file,
 //! but its length.
 
 use rusqlite::OptionalExtension;
 use serde_json::json;
 
-use crate::acts::inbox::{MessageSummary, SummaryContent, find_summary};
+use crate::acts::inbox::{SummaryContent, find_summary};
 use crate::acts::session::require_live;
+use crate::acts::unread::mark_read;
 use crate::ledger::audit::Entry;
 use crate::ledger::chain_hash::content_hash;
 use crate::sqlite::write::{Erased, Write};
 use crate::store::Store;
 use crate::types::{
-    Action, Actor, Author, Body, Hash, IdempotencyKey, MessageId, PersonId, StoreError, Subject, Timestamp,
+    Action, Actor, AuditId, Body, Hash, IdempotencyKey, MessageId, PersonId, StoreError, Subject, Timestamp,
     random_bytes,
 };
 
@@ -41,38 +41,6 @@ pub enum Sent {
     KeyReused(MessageId),
 }
 
-/// A message with its text. Debug does not show the text.
-#[derive(Clone)]
-pub struct Message {
-    /// Its number.
-    pub id: MessageId,
-    /// Who sent it.
-    pub author: Author,
-    /// When.
-    pub sent_at: Timestamp,
-    /// Its subject.
-    pub subject: String,
-    /// Its body.
-    pub body: String,
-}
-
-impl std::fmt::Debug for Message {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Message").field("id", &self.id).field("author", &self.author.id).finish_non_exhaustive()
-    }
-}
-
-/// What was found where a message was to be opened.
-#[derive(Clone, Debug)]
-pub enum Opened {
-    /// The message.
-    Message(Message),
-    /// What is left of it.
-    Deleted(MessageSummary),
-    /// Nothing.
-    Missing,
-}
-
 /// What came of deleting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
@@ -91,37 +59,15 @@ impl Store {
     pub async fn send_message(&self, actor: Actor, message: NewMessage, at: Timestamp) -> Result<Sent, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
-            if let Some(sent) = sent_before(write, actor.person, &message)? {
-                return Ok(sent);
+            let text = Text { subject: message.subject.as_str(), body: message.body.as_str(), root: None };
+            let sent = store_once(write, actor, &text, message.key, at)?;
+            if let Sent::Created(id) = sent {
+                let mut begin = write
+                    .connection
+                    .prepare_cached("INSERT INTO conversation (last_id, root_id, replies) VALUES (?1, ?1, 0)")?;
+                begin.execute([id])?;
             }
-            let (id, content) = insert(write, actor.person, &message, at)?;
-            let mut draft =
-                write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1 AND idempotency_key = ?2")?;
-            if draft.execute((actor.person, message.key.0))? == 1 {
-                write.erased(Erased::AtRest);
-            }
-            record(write, actor, Action::MessageCreate, id, json!({ "content": content.to_string() }), at)?;
-            Ok(Sent::Created(id))
-        })
-        .await
-    }
-
-    /// Opens a message: MESSAGE_VIEW is durable before its text is given out. A deleted one shows no text, and opening
-    /// it writes no row.
-    pub async fn open_message(&self, actor: Actor, id: MessageId, at: Timestamp) -> Result<Opened, StoreError> {
-        self.write(move |write| {
-            require_live(write, actor)?;
-            let Some(summary) = find_summary(write.connection, id)? else {
-                return Ok(Opened::Missing);
-            };
-            let SummaryContent::Live { subject } = summary.content else {
-                return Ok(Opened::Deleted(summary));
-            };
-            let mut select = write.connection.prepare_cached("SELECT body FROM message_body WHERE message_id = ?1")?;
-            let body = select.query_row([id], |row| row.get(0))?;
-            record(write, actor, Action::MessageView, id, json!({}), at)?;
-            let MessageSummary { author, sent_at, .. } = summary;
-            Ok(Opened::Message(Message { id, author, sent_at, subject, body }))
+            Ok(sent)
         })
         .await
     }
@@ -152,29 +98,67 @@ impl Store {
     }
 }
 
-fn record(
+pub(super) fn record(
     write: &mut Write<'_>,
     actor: Actor,
     action: Action,
     message: MessageId,
     details: serde_json::Value,
     at: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<AuditId, StoreError> {
     let (person, message, ip) = (Some(actor.person), Some(message), Some(actor.ip));
-    write.append(Entry { at, person, action, message, details, ip })?;
-    Ok(())
+    write.append(Entry { at, person, action, message, details, ip })
+}
+
+/// What is sent: of a reply the number of the conversation's first message, and an empty subject.
+pub(super) struct Text<'t> {
+    pub(super) subject: &'t str,
+    pub(super) body: &'t str,
+    pub(super) root: Option<MessageId>,
+}
+
+/// Stores a message once, with its row; its author's draft under the same key goes.
+pub(super) fn store_once(
+    write: &mut Write<'_>,
+    actor: Actor,
+    text: &Text<'_>,
+    key: IdempotencyKey,
+    at: Timestamp,
+) -> Result<Sent, StoreError> {
+    if let Some(sent) = sent_before(write, actor.person, text, key)? {
+        return Ok(sent);
+    }
+    let (id, content) = insert(write, actor.person, text, key, at)?;
+    let mut draft =
+        write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1 AND idempotency_key = ?2")?;
+    if draft.execute((actor.person, key.0))? == 1 {
+        write.erased(Erased::AtRest);
+    }
+    drop(draft);
+    let mut details = json!({ "content": content.to_string() });
+    if let Some(root) = text.root {
+        details["reply_to"] = root.get().into();
+    }
+    record(write, actor, Action::MessageCreate, id, details, at)?;
+    mark_read(write, actor.person, id)?;
+    Ok(Sent::Created(id))
 }
 
 /// The message that this author sent under this key. One that was deleted since cannot be compared any more: it counts
 /// as the same, so that a late repetition does not bring it back.
-fn sent_before(write: &Write<'_>, author: PersonId, message: &NewMessage) -> Result<Option<Sent>, StoreError> {
+fn sent_before(
+    write: &Write<'_>,
+    author: PersonId,
+    text: &Text<'_>,
+    key: IdempotencyKey,
+) -> Result<Option<Sent>, StoreError> {
     let mut select = write.connection.prepare_cached(
-        "SELECT m.id, d.message_id IS NOT NULL OR (m.subject = ?3 AND b.body = ?4) FROM message_key k \
+        "SELECT m.id, d.message_id IS NOT NULL OR (m.subject = ?3 AND b.body = ?4 AND r.root_id IS ?5) FROM message_key k \
          JOIN message m ON m.id = k.message_id JOIN message_body b ON b.message_id = m.id \
+         LEFT JOIN message_reply r ON r.message_id = m.id \
          LEFT JOIN message_deletion d ON d.message_id = m.id WHERE k.author_id = ?1 AND k.idempotency_key = ?2",
     )?;
-    let values = (author, message.key.0, message.subject.as_str(), message.body.as_str());
-    let sent = select.query_row(values, |row| {
+    let sent = select.query_row((author, key.0, text.subject, text.body, text.root), |row| {
         let id = row.get(0)?;
         Ok(if row.get(1)? { Sent::Repeated(id) } else { Sent::KeyReused(id) })
     });
@@ -184,10 +168,11 @@ fn sent_before(write: &Write<'_>, author: PersonId, message: &NewMessage) -> Res
 fn insert(
     write: &Write<'_>,
     author: PersonId,
-    message: &NewMessage,
+    text: &Text<'_>,
+    key: IdempotencyKey,
     at: Timestamp,
 ) -> Result<(MessageId, Hash), StoreError> {
-    let (salt, subject, body) = (random_bytes::<16>(write.random()), message.subject.as_str(), message.body.as_str());
+    let (salt, &Text { subject, body, root }) = (random_bytes::<16>(write.random()), text);
     // Messages never leave their table, so the numbers SQLite gives are 1, 2, 3 without a gap; the chain's check of
     // messages against their MESSAGE_CREATE rows rests on it.
     let mut insert = write.connection.prepare_cached(
@@ -197,10 +182,10 @@ fn insert(
     let mut insert = write
         .connection
         .prepare_cached("INSERT INTO message_key (idempotency_key, author_id, message_id) VALUES (?1, ?2, ?3)")?;
-    insert.execute((message.key.0, author, id))?;
+    insert.execute((key.0, author, id))?;
     let mut insert = write.connection.prepare_cached("INSERT INTO message_body (message_id, body) VALUES (?1, ?2)")?;
     insert.execute((id, body))?;
-    Ok((id, content_hash(&salt, subject, body)))
+    Ok((id, content_hash(&salt, subject, body, root)))
 }
 
 /// Writes spaces and zeros of the same length over subject, body and salt: SQLite then overwrites the row in place.

@@ -3,14 +3,19 @@
 
 pub(crate) mod audit_view;
 pub(crate) mod backup_record;
+pub(crate) mod conversation;
+pub(crate) mod conversation_list;
+pub(crate) mod done;
 pub(crate) mod draft;
 pub(crate) mod emergency;
 pub(crate) mod failed_sign_ins;
 pub(crate) mod inbox;
 mod list_shown;
 pub(crate) mod message;
+pub(crate) mod opening;
 pub(crate) mod person;
 pub(crate) mod restore_record;
 mod session;
 pub(crate) mod session_list;
 pub(crate) mod sign_in;
+pub(crate) mod unread;

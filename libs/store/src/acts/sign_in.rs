@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::acts::failed_sign_ins::{FROM_ADDRESS, Failure};
 use crate::acts::session::{end_session, find_session};
+use crate::acts::unread::begin_reading;
 use crate::ledger::audit::Entry;
 use crate::ledger::who::Who;
 use crate::sqlite::write::Write;
@@ -252,6 +253,7 @@ fn keep_person(
         )?;
         let values = (&identity.issuer, &identity.subject, &identity.email, &identity.name, at, salt);
         let id = insert.query_row(values, |row| row.get(0))?;
+        begin_reading(write, id)?;
         return Ok(Kept { id, new_person: true, changed: Vec::new(), who: who(id, &salt) });
     };
     let mut changed = Vec::new();

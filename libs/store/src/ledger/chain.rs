@@ -85,7 +85,8 @@ pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result
 /// The newest message created up to a row, by one step in the index. It is named, since SQLite would rather sort every row
 /// of a message there is.
 const LAST_CREATED: &str = "SELECT message_id FROM audit_log INDEXED BY audit_log_message_event \
-     WHERE +action = 'MESSAGE_CREATE' AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE') AND id <= ?1 \
+     WHERE +action = 'MESSAGE_CREATE' AND id <= ?1 \
+     AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE', 'CONVERSATION_DONE', 'CONVERSATION_REOPENED') \
      ORDER BY id DESC LIMIT 1";
 
 /// The next rows, and what stands beside each.
@@ -111,8 +112,14 @@ fn broken(row: AuditId, fault: ChainFault) -> Step {
 struct Walk {
     position: ChainPosition,
     rows: u64,
+    /// It began at the first row: then what follows from all messages is checked at the end, which takes as long.
+    whole: bool,
+    /// The database has conversations, and who opened what.
+    conversations: bool,
     /// The newest message whose MESSAGE_CREATE row was passed; zero before the first.
     last_message: i64,
+    /// How many openings of a message the rows that were passed record.
+    openings: u64,
     people: People,
     /// The first message or person that disagrees with a row. Kept until the end of the log: a cut in the chain
     /// explains more.
@@ -140,9 +147,19 @@ impl Walk {
         from: Option<(ChainPosition, People)>,
         genesis: ChainPosition,
     ) -> Result<Step, StoreError> {
+        let conversations = messages::has_conversations(connection)?;
         let Some((from, people)) = from.filter(|(from, _)| from.id > AuditId::ZERO) else {
             let people = People::default();
-            return Ok(Step::More(Walk { position: genesis, rows: 0, last_message: 0, people, disagrees: None }));
+            return Ok(Step::More(Walk {
+                position: genesis,
+                rows: 0,
+                whole: true,
+                conversations,
+                last_message: 0,
+                openings: 0,
+                people,
+                disagrees: None,
+            }));
         };
         let snapshot = connection.unchecked_transaction()?;
         let mut select = snapshot.prepare_cached("SELECT hash FROM audit_log WHERE id = ?1")?;
@@ -165,7 +182,16 @@ impl Walk {
         let mut select = snapshot.prepare_cached(LAST_CREATED)?;
         let last: Option<Option<i64>> = select.query_row([from.id], |row| row.get(0)).optional()?;
         let last_message = last.flatten().unwrap_or(0);
-        Ok(Step::More(Walk { position: from, rows: 0, last_message, people, disagrees: None }))
+        Ok(Step::More(Walk {
+            position: from,
+            rows: 0,
+            whole: false,
+            conversations,
+            last_message,
+            openings: 0,
+            people,
+            disagrees: None,
+        }))
     }
 
     /// Checks the next rows, in one read transaction.
@@ -247,6 +273,12 @@ impl Walk {
         }
         if let Some(id) = messages::unsent(snapshot, self.last_message)? {
             return Ok(broken(last.id, ChainFault::Message(id)));
+        }
+        if self.whole
+            && self.conversations
+            && let Some(fault) = messages::derived_fault(snapshot, self.openings)?
+        {
+            return Ok(broken(last.id, fault));
         }
         if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
             return Ok(broken(last.id, ChainFault::PersonalChanged));

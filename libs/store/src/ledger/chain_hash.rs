@@ -18,11 +18,12 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::types::{AuditId, Hash, PersonId};
+use crate::types::{AuditId, Hash, MessageId, PersonId};
 
 const AUDIT_LABEL: &[u8] = b"wardpost-audit-v1";
 const GENESIS_LABEL: &[u8] = b"wardpost-audit-v1-genesis";
 const MESSAGE_LABEL: &[u8] = b"wardpost-message-v1";
+const REPLY_LABEL: &[u8] = b"wardpost-reply-v1";
 
 /// The fields of an audit row that its hash covers, as they are shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +56,17 @@ pub fn genesis_hash(database_id: &str) -> Hash {
 }
 
 /// A message's fingerprint, which its MESSAGE_CREATE row carries: without the salt, which goes with the message when it
-/// is deleted, nobody can test a guess at its text.
-pub(crate) fn content_hash(salt: &[u8; 16], subject: &str, body: &str) -> Hash {
+/// is deleted, nobody can test a guess at its text. A reply's has another label, and the number of the conversation's first
+/// message as its last field.
+pub(crate) fn content_hash(salt: &[u8; 16], subject: &str, body: &str, root: Option<MessageId>) -> Hash {
     let mut sha = Sha256::new();
-    sha.update(MESSAGE_LABEL);
+    sha.update(if root.is_some() { REPLY_LABEL } else { MESSAGE_LABEL });
     sha.update(salt);
     field(Some(subject), &mut |bytes| sha.update(bytes));
     field(Some(body), &mut |bytes| sha.update(bytes));
+    if let Some(root) = root {
+        number(Some(root.get()), &mut |bytes| sha.update(bytes));
+    }
     Hash::from_bytes(sha.finalize().into())
 }
 

@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_list_looks.sql"),
     include_str!("../../migrations/0006_persons.sql"),
     include_str!("../../migrations/0007_migrations.sql"),
+    include_str!("../../migrations/0008_conversations.sql"),
 ];
 
 /// From this schema on a database knows which files have made it.

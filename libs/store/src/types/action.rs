@@ -56,6 +56,12 @@ actions! {
     MessageView = "MESSAGE_VIEW",
     /// A message was deleted by its author.
     MessageDelete = "MESSAGE_DELETE",
+    /// A message was made new again to somebody who had opened it.
+    MessageMarkedUnread = "MESSAGE_MARKED_UNREAD",
+    /// Somebody said that nothing is left to do in a conversation.
+    ConversationDone = "CONVERSATION_DONE",
+    /// Somebody said that there is something left to do after all.
+    ConversationReopened = "CONVERSATION_REOPENED",
     /// A half-written message was kept.
     DraftSaved = "DRAFT_SAVED",
     /// A half-written message was thrown away.
@@ -100,7 +106,12 @@ impl Action {
     /// the chain takes a row that differs for tampering.
     pub const fn concerns_message(self) -> bool {
         match self {
-            Action::MessageCreate | Action::MessageView | Action::MessageDelete => true,
+            Action::MessageCreate
+            | Action::MessageView
+            | Action::MessageDelete
+            | Action::MessageMarkedUnread
+            | Action::ConversationDone
+            | Action::ConversationReopened => true,
             Action::DatabaseCreated
             | Action::Login
             | Action::LoginDenied
@@ -147,6 +158,9 @@ impl Action {
             | Action::MessageCreate
             | Action::MessageView
             | Action::MessageDelete
+            | Action::MessageMarkedUnread
+            | Action::ConversationDone
+            | Action::ConversationReopened
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditView
@@ -178,6 +192,9 @@ impl Action {
             | Action::MessageCreate
             | Action::MessageView
             | Action::MessageDelete
+            | Action::MessageMarkedUnread
+            | Action::ConversationDone
+            | Action::ConversationReopened
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditView
@@ -202,7 +219,7 @@ impl Action {
     /// Whether its rows leave every list of messages as it was, so that one that is kept can be shown again.
     pub const fn leaves_lists(self) -> bool {
         match self {
-            Action::MessageList | Action::MessageView | Action::AuditView => true,
+            Action::MessageList | Action::MessageView | Action::MessageMarkedUnread | Action::AuditView => true,
             Action::DatabaseCreated
             | Action::Login
             | Action::LoginDenied
@@ -213,6 +230,8 @@ impl Action {
             | Action::SecurityAlert
             | Action::MessageCreate
             | Action::MessageDelete
+            | Action::ConversationDone
+            | Action::ConversationReopened
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditExport
@@ -243,7 +262,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 30);
+        assert_eq!(Action::ALL.len(), 33);
         assert_eq!(Action::parse("login"), None);
     }
 }

@@ -20,6 +20,8 @@ pub enum ChainFault {
     Unlinked,
     /// The message is not what was sent or deleted by the log's account.
     Message(MessageId),
+    /// Who opened the message, as the pages tell it, is not what the log says.
+    Opening(MessageId),
     /// The person is not who the log says.
     Person(PersonId, PersonFault),
     /// What stands beside the row of somebody by name is not what the row vouches for.
@@ -36,6 +38,7 @@ impl fmt::Display for ChainFault {
             ChainFault::CutOff => out.write_str("the end of the log was cut off, from this row on"),
             ChainFault::Unlinked => out.write_str("the row does not follow the row before it"),
             ChainFault::Message(id) => write!(out, "message {id} is not what the log says was sent or deleted"),
+            ChainFault::Opening(id) => write!(out, "who opened message {id} is not what the log says"),
             ChainFault::Person(id, fault) => write!(out, "person {id} {fault}"),
             ChainFault::PersonalChanged => out.write_str("the names and addresses that belong to the row were changed"),
             ChainFault::PersonalGone => out.write_str(

@@ -69,6 +69,11 @@ id! {
     AuditId
 }
 
+impl MessageId {
+    /// After every message.
+    pub const MAX: MessageId = MessageId(i64::MAX);
+}
+
 impl AuditId {
     /// Before the first row.
     pub const ZERO: AuditId = AuditId(0);

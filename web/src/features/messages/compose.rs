@@ -18,7 +18,7 @@ use crate::http::reply::Reply;
 
 /// `GET /messages/new`: an empty form, or the draft that was left.
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
-    let draft = request.site.store.draft(member.actor().person).await?;
+    let draft = request.site.store.draft(member.actor().person, None).await?;
     let typed = match draft {
         Some(draft) => Typed {
             seen: draft.version().to_string(),
@@ -41,15 +41,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
 /// `POST /messages`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
 pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let form = form.into_inner();
-    let mut typed = Typed {
-        key: form.get("key").and_then(IdempotencyKey::parse).ok_or(PageError::BadRequest(
-            "The form's own number is missing. Open a new message and send it from there.",
-        ))?,
-        seen: form.text("seen").to_owned(),
-        subject: form.text("subject").to_owned(),
-        body: form.text("body").to_owned(),
-        saved: None,
-    };
+    let mut typed = typed(&form)?;
     let (subject, body) = match (Subject::parse(&typed.subject), Body::parse(&typed.body)) {
         (Ok(subject), Ok(body)) => (subject, body),
         (subject, body) => {
@@ -69,7 +61,7 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     }
     let message = NewMessage { subject, body, key: typed.key };
     let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
-        Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(sent(&request)),
+        Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(sent(&request, "/messages?notice=sent")),
         Ok(Sent::KeyReused(id)) => {
             typed.key = IdempotencyKey::fresh();
             (
@@ -93,17 +85,40 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     Ok(form_again(&request, &member, typed, errors)?.with_status(status))
 }
 
+/// The form with what was typed, and what is wrong with it.
+pub(super) fn again(request: &Request, member: &Member, form: &Form, problem: &str) -> Result<Reply, PageError> {
+    let errors = FieldErrors { form: Some(problem.to_owned()), ..FieldErrors::default() };
+    Ok(form_again(request, member, typed(form)?, errors)?.with_status(StatusCode::CONFLICT))
+}
+
+fn typed(form: &Form) -> Result<Typed, PageError> {
+    Ok(Typed {
+        key: key_of(form)?,
+        seen: form.text("seen").to_owned(),
+        subject: form.text("subject").to_owned(),
+        body: form.text("body").to_owned(),
+        saved: None,
+    })
+}
+
+/// The form's own number.
+pub(super) fn key_of(form: &Form) -> Result<IdempotencyKey, PageError> {
+    form.get("key").and_then(IdempotencyKey::parse).ok_or(PageError::BadRequest(
+        "The form's own number is missing. Open the message again and send it from there.",
+    ))
+}
+
 /// A script is told in words of ours that the message is stored: a redirect, or any page, may come from something between
 /// the browser and the site, and then nothing was sent.
-fn sent(request: &Request) -> Reply {
+pub(super) fn sent(request: &Request, next: &str) -> Reply {
     if request.accepts("application/json") {
-        Reply::json(&json!({ "sent": true }))
+        Reply::json(&json!({ "sent": true, "next": next }))
     } else {
-        Reply::see_other("/messages?notice=sent")
+        Reply::see_other(next)
     }
 }
 
-fn cannot_store(error: &StoreError) -> String {
+pub(super) fn cannot_store(error: &StoreError) -> String {
     let text = match error {
         StoreError::DiskFull => {
             "There is no room left to store the message. It is not lost: leave this page open, tell the person who runs Wardpost that its disk is full, and send it again later."

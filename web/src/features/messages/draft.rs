@@ -3,8 +3,9 @@
 
 use http::{StatusCode, header};
 use serde_json::json;
-use store::{Draft, DraftSaved, DraftVersion, IdempotencyKey, Seen, Timestamp};
+use store::{Draft, DraftSaved, DraftVersion, IdempotencyKey, MessageId, Seen, Timestamp};
 
+use super::compose;
 use crate::app::access::Member;
 use crate::app::request::Request;
 use crate::app::row::CsrfChecked;
@@ -25,6 +26,7 @@ pub async fn save(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     Ok(match request.site.store.save_draft(member.actor(), draft, seen).await? {
         DraftSaved::Kept(version) => Reply::no_content().with(header::ETAG, &format!("\"{version}\"")),
         DraftSaved::Other(other) => conflict(&other),
+        DraftSaved::NoConversation => return Err(PageError::NotFound),
         DraftSaved::Sent => Reply::json(&json!({ "sent": true })).with_status(StatusCode::CONFLICT),
     })
 }
@@ -34,13 +36,42 @@ pub async fn save(request: Request, member: Member, form: CsrfChecked<Form>) -> 
 pub async fn discard(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let form = form.into_inner();
     let key = form.get("key").and_then(IdempotencyKey::parse).unwrap_or_else(IdempotencyKey::fresh);
-    let other = request.site.store.discard_draft(member.actor(), key, seen(&form), request.at).await?;
+    let other =
+        request.site.store.discard_draft(member.actor(), conversation(&form), key, seen(&form), request.at).await?;
     Ok(match (other, request.accepts("application/json")) {
         (None, true) => Reply::no_content(),
-        (None, false) => Reply::see_other("/messages?notice=discarded"),
+        (None, false) => match conversation(&form) {
+            Some(root) => Reply::see_other(&format!("/messages/{root}?notice=discarded")),
+            None => Reply::see_other("/messages?notice=discarded"),
+        },
         (Some(other), true) => conflict(&other),
-        (Some(_), false) => Reply::see_other("/messages/new?notice=other-draft"),
+        (Some(_), false) => match conversation(&form) {
+            Some(root) => Reply::see_other(&format!("/messages/{root}?notice=other-draft")),
+            None => Reply::see_other("/messages/new?notice=other-draft"),
+        },
     })
+}
+
+/// `POST /draft/leave`, of a browser without the script: keeps what was written, and goes to the list. Where another draft is
+/// there that the page has not seen, the form comes back.
+pub async fn leave(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
+    if let Some(too_many) = request.over_limit {
+        return Err(too_many.into());
+    }
+    let form = form.into_inner();
+    let Some((draft, seen)) = from_form(&form, request.at) else { return Ok(Reply::see_other("/messages")) };
+    request.site.limits.draft(member.actor().person)?;
+    match request.site.store.save_draft(member.actor(), draft, seen).await? {
+        DraftSaved::Kept(_) => Ok(Reply::see_other("/messages?notice=draft")),
+        DraftSaved::Sent => Ok(Reply::see_other("/messages")),
+        DraftSaved::NoConversation => Err(PageError::NotFound),
+        DraftSaved::Other(_) => compose::again(
+            &request,
+            &member,
+            &form,
+            "You have another draft, which was saved in another tab or browser. Send this one, or copy it before you leave.",
+        ),
+    }
 }
 
 fn conflict(other: &Draft) -> Reply {
@@ -60,7 +91,13 @@ pub fn from_form(form: &Form, at: Timestamp) -> Option<(Draft, Seen)> {
     let subject: String = form.text("subject").chars().take(Draft::MAX_SUBJECT_CHARS).collect();
     let body: String = form.text("body").chars().take(Draft::MAX_BODY_CHARS).collect();
     let empty = subject.trim().is_empty() && body.trim().is_empty();
-    (!empty).then(|| (Draft { key, subject, body, saved_at: at }, seen(form)))
+    let conversation = conversation(form);
+    (!empty).then(|| (Draft { conversation, key, subject, body, saved_at: at }, seen(form)))
+}
+
+/// The conversation that a form is a reply in; None where it begins one.
+pub fn conversation(form: &Form) -> Option<MessageId> {
+    form.get("reply_to").and_then(|text| text.parse().ok())
 }
 
 /// Which draft the page of a form has seen.

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use store::{AuditId, MessageChange, MessageEvent, MessageId, SessionId, Store, StoreError};
+use store::{
+    AuditId, ConversationSummary, MessageChange, MessageEvent, MessageId, PersonId, SessionId, Store, StoreError,
+};
 use tokio::sync::broadcast;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::pages::MarkedRow;
 use super::row;
 
 /// Updates that an open list may lag behind before it is told to reload.
@@ -33,27 +36,45 @@ pub struct Update {
     pub data: serde_json::Value,
     /// The message, if its subject is in the data.
     pub shows_subject: Option<MessageId>,
+    /// The conversation that it is about.
+    pub root: MessageId,
+    /// The message that was sent or deleted.
+    pub message: MessageId,
+    /// Who did that.
+    pub by: PersonId,
 }
 
 impl Update {
-    /// The update of an event; None when its row does not render, which is logged.
-    pub fn of(event: MessageEvent) -> Option<Self> {
-        let number = event.message.id.get();
-        let author = event.message.author.name.clone();
-        let shows_subject = event.message.shows_subject();
-        let html = row(event.message)
-            .render()
-            .inspect_err(|error| tracing::error!(%error, "a live update could not be made"))
-            .ok()?;
-        Some(Self {
-            id: event.id,
-            event: match event.change {
-                MessageChange::Sent => "sent",
-                MessageChange::Deleted => "deleted",
-            },
-            data: serde_json::json!({ "id": number, "author": author, "html": html }),
-            shows_subject,
-        })
+    /// The update of an event in this conversation; None where the list shows nothing of it, and where its row does not
+    /// render, which is logged.
+    pub fn of(event: &MessageEvent, conversation: ConversationSummary) -> Option<Self> {
+        let is_reply = event.message.id != conversation.root;
+        let name = match (event.change, is_reply) {
+            (MessageChange::Sent, false) => "sent",
+            (MessageChange::Sent, true) => "replied",
+            (MessageChange::Deleted, false) => "deleted",
+            (MessageChange::DoneOrOpen, _) => "changed",
+            (MessageChange::Deleted, true) => return None,
+        };
+        let (root, began_by, by) = (conversation.root, conversation.author.id, event.message.author.id);
+        let shows_subject = conversation.shows_subject();
+        let rendered =
+            row(conversation).and_then(|row| MarkedRow { row: &row, own: false, unread: false, draft: false }.render());
+        let html = rendered.inspect_err(|error| tracing::error!(%error, "a live update could not be made")).ok()?;
+        let author = event.message.author.name.as_str();
+        let data = serde_json::json!({ "id": root, "began_by": began_by, "by": by, "author": author, "html": html });
+        Some(Self { id: event.id, event: name, data, shows_subject, root, message: event.message.id, by })
+    }
+
+    /// The updates of events, in their order.
+    pub async fn of_all(store: &Store, events: Vec<MessageEvent>) -> Result<Vec<Self>, StoreError> {
+        let mut updates = Vec::with_capacity(events.len());
+        for event in events {
+            if let Some(conversation) = store.conversation_summary(event.message.id).await? {
+                updates.extend(Self::of(&event, conversation));
+            }
+        }
+        Ok(updates)
     }
 }
 
@@ -131,7 +152,7 @@ impl Feed {
             let Some(newest) = events.last().map(|event| event.id) else {
                 break;
             };
-            for update in events.into_iter().filter_map(Update::of) {
+            for update in Update::of_all(store, events).await? {
                 let _ = self.0.send(News::Update(Arc::new(update)));
             }
             last = newest;

@@ -1,16 +1,17 @@
-//! `GET /messages`: everybody's messages, newest first, perhaps of one author.
+//! `GET /messages`: all conversations, the one with the newest message first, perhaps those that one person began.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use store::{Author, ListQuery, MessageId, MessageSummary, PersonId, Store};
+use store::{Author, ConversationSummary, ListQuery, MessageId, PersonId, Show, Store};
 
 use super::list_cache::Listed;
+use super::marks::Marked;
 use super::{Messages, row};
 use crate::app::access::Member;
 use crate::app::pages::{Choice, Frame, Rendered};
 use crate::app::request::Request;
-use crate::features::messages::pages::{Choices, InboxList, InboxPage, ListedRow};
+use crate::features::messages::pages::{Choices, InboxList, InboxPage, Tab};
 use crate::http::error::PageError;
 use crate::http::form;
 use crate::http::reply::Reply;
@@ -22,47 +23,90 @@ const PAGE_SIZE: u32 = 50;
 pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Result<Reply, PageError> {
     let before: Option<MessageId> = optional(&request, "before", "The page number in the address is not one of ours.")?;
     let author: Option<PersonId> = optional(&request, "author", "The author in the address is not a number of ours.")?;
-    let query = ListQuery { before, author, limit: PAGE_SIZE };
-    let site = &request.site;
-    let Listed { list, messages, newest } = state.lists.list(&site.store, member.session().as_of, query).await?;
-    state.shown.record(&site.store, member.actor(), &messages, request.at).await?;
-    let first_page = before.is_none() && author.is_none();
+    let tab = match request.query.value("show") {
+        None | Some("") => Tab::All,
+        Some("unread") => Tab::Unread,
+        Some("open") => Tab::Open,
+        Some(_) => return Err(PageError::BadRequest("The list that the address asks for is not one of ours.")),
+    };
+    let show = match tab {
+        Tab::All => Show::All,
+        Tab::Unread => Show::Unread(member.actor().person),
+        Tab::Open => Show::Open,
+    };
+    let query = ListQuery { before, author, show, limit: PAGE_SIZE };
+    let (site, session) = (&request.site, member.session());
+    let listed = match tab {
+        Tab::All | Tab::Open => state.lists.list(&site.store, session.as_of, query).await?,
+        // It is the reader's own, and changes with what is opened.
+        Tab::Unread => read(&site.store, query).await?,
+    };
+    let Listed { list, conversations, shows, newest } = listed;
+    let Marked { marks, looked_at } = state.marks.of(&site.store, session, &conversations).await?;
+    state.shown.record(&site.store, member.actor(), &shows, request.at).await?;
+    let first_page = before.is_none() && author.is_none() && tab == Tab::All;
     Reply::page(&InboxPage {
         frame: Frame::of(&member, &request).with_notice(notice(request.query.get("notice"))),
         reader: member.actor().person.get(),
         list,
+        marks,
+        tab,
+        looked_at: looked_at.filter(|_| tab != Tab::Unread),
         updates_url: first_page.then(|| format!("/messages/updates?after={newest}")),
     })
 }
 
-/// A list from the database, for all readers.
+/// `GET /messages/go?number=7`: to the message of that number, which may be written `#7`.
+pub async fn go(request: Request, _: Member) -> Result<Reply, PageError> {
+    let typed = request.query.text("number").trim();
+    let id: Option<MessageId> = typed.trim_start_matches('#').trim_start().parse().ok();
+    let found = match id {
+        Some(id) => request.site.store.message_summary(id).await?.map(|message| message.id),
+        None => None,
+    };
+    Ok(Reply::see_other(
+        &found.map_or_else(|| "/messages?notice=no-message".to_owned(), |id| format!("/messages/{id}")),
+    ))
+}
+
+/// A list from the database.
 pub(super) async fn read(store: &Store, query: ListQuery) -> Result<Listed, PageError> {
-    let list = store.list_messages(query).await?;
+    let list = store.list_conversations(query).await?;
     // Read after the list: what is newer in it than `newest` is only shown the sooner.
     let authors = choices(store.authors().await?, query.author);
-    let oldest = list.messages.last().map(|message| message.id);
-    let mut messages: Vec<MessageId> = list.messages.iter().filter_map(MessageSummary::shows_subject).collect();
-    // One author's are in the order of their times.
-    messages.sort_unstable_by_key(|message| Reverse(*message));
-    let rows = list.messages.into_iter().map(|message| ListedRow::new(message.author.id.get(), row(message)));
+    let mut shows: Vec<MessageId> = list.conversations.iter().filter_map(ConversationSummary::shows_subject).collect();
+    // They stand in the order of their newest messages.
+    shows.sort_unstable_by_key(|message| Reverse(*message));
+    let conversations = list.conversations.iter().map(|found| (found.root, found.last())).collect();
+    let rows = list.conversations.into_iter().map(row);
     let shown = InboxList {
         rows: rows.collect::<Result<_, _>>().map_err(PageError::Template)?,
         authors: Rendered::of(&Choices(&authors)).map_err(PageError::Template)?,
-        older_url: oldest.filter(|_| list.older).map(|id| url(Some(id), query.author)),
-        newest_url: query.before.map(|_| url(None, query.author)),
-        filtered: query.author.is_some(),
+        author: query.author.map(PersonId::get),
+        older_url: list.next.map(|id| url(Some(id), query)),
+        newest_url: query.before.map(|_| url(None, query)),
     };
-    Ok(Listed { list: Arc::new(shown), messages: messages.into(), newest: list.newest_event })
+    Ok(Listed { list: Arc::new(shown), conversations, shows: shows.into(), newest: list.newest_event })
 }
 
 fn optional<T: std::str::FromStr>(request: &Request, name: &str, wrong: &'static str) -> Result<Option<T>, PageError> {
     request.query.get(name).map(|text| text.parse().map_err(|_| PageError::BadRequest(wrong))).transpose()
 }
 
-fn url(before: Option<MessageId>, author: Option<PersonId>) -> String {
-    let pairs = [("before", before.map(|id| id.to_string())), ("author", author.map(|id| id.to_string()))];
-    let set = pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-    let query = form::encode(set);
+fn url(before: Option<MessageId>, query: ListQuery) -> String {
+    let tab = match query.show {
+        Show::All => Tab::All,
+        Show::Unread(_) => Tab::Unread,
+        Show::Open => Tab::Open,
+    };
+    list_url(before, query.author.map(PersonId::get), tab)
+}
+
+/// The address of a list.
+pub fn list_url(before: Option<MessageId>, author: Option<i64>, tab: Tab) -> String {
+    let (before, author) = (before.map(|id| id.to_string()), author.map(|id| id.to_string()));
+    let pairs = [("show", tab.query()), ("author", author.as_deref()), ("before", before.as_deref())];
+    let query = form::encode(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
     if query.is_empty() { "/messages".to_owned() } else { format!("/messages?{query}") }
 }
 
@@ -82,6 +126,9 @@ fn notice(code: Option<&str>) -> Option<&'static str> {
         "sent" => Some("Message sent."),
         "deleted" => Some("Message deleted."),
         "discarded" => Some("Draft discarded."),
+        "done" => Some("Marked as done."),
+        "unread" => Some("Marked as unread."),
+        "no-message" => Some("There is no message with that number."),
         "draft" => Some("You have an unfinished message. Write a message to go on with it."),
         _ => None,
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{AuditId, ListQuery, ListState, MessageId, Store};
 
 use super::list::read;
+use super::marks::ListedMessages;
 use crate::features::messages::pages::InboxList;
 use crate::http::error::PageError;
 
@@ -25,8 +26,10 @@ pub struct ListCache(Mutex<Kept>);
 pub struct Listed {
     /// As it is shown.
     pub list: Arc<InboxList>,
+    /// Its conversations, in their order.
+    pub conversations: ListedMessages,
     /// The messages whose subjects are in it, the greatest number first.
-    pub messages: Arc<[MessageId]>,
+    pub shows: Arc<[MessageId]>,
     /// A row up to which it shows every change.
     pub newest: AuditId,
 }

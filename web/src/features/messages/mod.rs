@@ -1,21 +1,24 @@
-//! Messages: the list, one message, writing, deleting, drafts, and live updates.
+//! Messages: the list, a conversation, writing, deleting, drafts, and live updates.
 
+pub mod acts;
 pub mod compose;
+pub mod conversation;
 pub mod delete;
 pub mod draft;
 pub mod feed;
 pub mod list;
 pub mod list_cache;
+pub mod marks;
 pub mod pages;
 pub mod shown_lists;
 pub mod updates;
-pub mod view;
 
-use store::{MessageSummary, SummaryContent};
+use store::ConversationSummary;
 
 use self::feed::Feed;
 use self::list_cache::ListCache;
-use self::pages::{MessageRow, RowContent};
+use self::marks::Marks;
+use self::pages::{LastReply, ListedRow, MessageRow, RowContent};
 use self::shown_lists::ShownLists;
 
 /// What is kept between requests.
@@ -27,18 +30,25 @@ pub struct Messages {
     pub lists: ListCache,
     /// Which of them were shown to whom lately.
     pub shown: ShownLists,
+    /// What they are to each reader.
+    pub marks: Marks,
 }
 
-/// A line of the list as everybody but its author sees it.
-fn row(message: MessageSummary) -> MessageRow {
-    MessageRow {
-        id: message.id.get(),
-        own: false,
-        author_name: message.author.name.into(),
-        sent: message.sent_at.into(),
-        content: match message.content {
-            SummaryContent::Live { subject } => RowContent::Live { subject: subject.into() },
-            SummaryContent::Deleted { at } => RowContent::Deleted { at: at.into() },
+/// A line of the list as it is for everybody.
+fn row(conversation: ConversationSummary) -> askama::Result<ListedRow> {
+    let (author, last_at) = (conversation.author.id.get(), conversation.last_at());
+    let row = MessageRow {
+        id: conversation.root.get(),
+        author_name: conversation.author.name.into(),
+        sent: last_at.into(),
+        content: match conversation.subject {
+            Ok(subject) => RowContent::Live { subject: subject.0.into() },
+            Err(at) => RowContent::Deleted { at: at.into() },
         },
-    }
+        last_reply: conversation
+            .last_reply
+            .map(|(_, author, _)| LastReply { author_name: author.name.into(), count: conversation.replies }),
+        done: conversation.done.is_some(),
+    };
+    ListedRow::new(author, last_at, &row)
 }

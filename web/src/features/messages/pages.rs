@@ -1,4 +1,4 @@
-//! The pages around messages: the list, one message, writing and deleting.
+//! The pages around messages: the list, a conversation, writing and deleting.
 //!
 //! A row of the list is a template of its own, since live updates send single rows to pages that are already open.
 
@@ -7,34 +7,121 @@ use std::sync::Arc;
 use askama::Template;
 use askama::filters::HtmlSafe;
 
+use store::{ReaderMarks, Timestamp, UnreadCount};
+
+use super::list::list_url;
+use crate::app::assets::unread_icon_url;
 use crate::app::pages::{Choice, Frame, Rendered, Shown, Time};
 
-/// `/messages`: everybody's messages, newest first.
+/// `/messages`: everybody's conversations, the one with the newest message first.
 #[derive(Template)]
 #[template(path = "inbox.html")]
 pub struct InboxPage {
     /// What stands around the page.
     pub frame: Frame,
-    /// The number of the person who reads: their own messages are marked.
+    /// The number of the person who reads: their own conversations are marked.
     pub reader: i64,
     /// What everybody sees.
     pub list: Arc<InboxList>,
+    /// What each line is to the reader.
+    pub marks: Arc<ReaderMarks>,
+    /// Which conversations are shown.
+    pub tab: Tab,
+    /// When the reader last looked, where the list goes further back.
+    pub looked_at: Option<Timestamp>,
     /// The stream of live updates, given on the unfiltered first page only.
     pub updates_url: Option<String>,
 }
 
+/// Which conversations the list shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// Every one.
+    All,
+    /// Those with something new to the reader.
+    Unread,
+    /// Those that are not done.
+    Open,
+}
+
+impl Tab {
+    /// As the address has it; nothing for all.
+    pub fn query(self) -> Option<&'static str> {
+        match self {
+            Tab::All => None,
+            Tab::Unread => Some("unread"),
+            Tab::Open => Some("open"),
+        }
+    }
+}
+
+impl InboxPage {
+    /// How many conversations have something new, for people; empty where none has.
+    fn unread(&self) -> String {
+        count_text(self.marks.unread)
+    }
+
+    fn is_at(&self, tab: Tab) -> bool {
+        self.tab == tab
+    }
+
+    fn everyone_url(&self) -> String {
+        list_url(None, None, self.tab)
+    }
+
+    fn tab_url(&self, tab: Tab) -> String {
+        list_url(None, self.list.author, tab)
+    }
+
+    /// The icon with the number of them.
+    fn icon(&self) -> String {
+        match self.unread().as_str() {
+            "" => self.frame.assets.icon.clone(),
+            count => unread_icon_url(count),
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut above = false;
+        self.list.rows.iter().enumerate().map(move |(at, row)| {
+            let mark = self.marks.conversations.get(at).copied().unwrap_or_default();
+            let marked = MarkedRow { row, own: row.author == self.reader, unread: mark.unread, draft: mark.draft };
+            // The line stands between what came since and what was there, and nowhere where there is only one of them.
+            let is_older = self.looked_at.filter(|looked_at| row.last_at <= *looked_at);
+            let since = is_older.filter(|_| above).map(Time::from);
+            above = is_older.is_none();
+            Line { since, marked }
+        })
+    }
+}
+
+/// Up to ninety-nine: "7", "99+"; empty for none.
+pub fn count_text(count: UnreadCount) -> String {
+    match count.counted {
+        0 if !count.more => String::new(),
+        counted @ 0..100 => format!("{counted}{}", if count.more { "+" } else { "" }),
+        _ => "99+".to_owned(),
+    }
+}
+
+struct Line<'p> {
+    /// What stands above was sent after this moment.
+    since: Option<Time>,
+    marked: MarkedRow<'p>,
+}
+
 /// The part of a list that is the same for all readers, rendered once for all of them.
 pub struct InboxList {
-    /// The messages of this page, newest first.
+    /// The conversations of this page, the one with the newest message first.
     pub rows: Vec<ListedRow>,
-    /// Whose messages can be picked; "Everyone" is added by the template, with the empty value.
+    /// Whose conversations can be picked; "Everyone" is added by the template, with the empty value.
     pub authors: Rendered,
+    /// The number of who is picked.
+    pub author: Option<i64>,
     /// The next page, where there is one.
     pub older_url: Option<String>,
     /// The first page, given on every other page.
     pub newest_url: Option<String>,
-    /// Only one person's messages are shown.
-    pub filtered: bool,
 }
 
 /// The lines of a drop-down list.
@@ -42,43 +129,69 @@ pub struct InboxList {
 #[template(path = "choices.html")]
 pub struct Choices<'a>(pub &'a [Choice]);
 
-/// A line of the list in both of its forms.
+/// A line of the list, as it is for everybody.
 pub struct ListedRow {
+    id: i64,
     author: i64,
-    own: Rendered,
-    others: Rendered,
+    last_at: Timestamp,
+    gone: bool,
+    done: bool,
+    text: Rendered,
 }
 
 impl ListedRow {
-    /// The row of a message by `author`, a person's number. Fails where the template does.
-    pub fn new(author: i64, row: MessageRow) -> askama::Result<Self> {
-        let own = Rendered::of(&MessageRow { own: true, ..row.clone() })?;
-        Ok(Self { author, own, others: Rendered::of(&MessageRow { own: false, ..row })? })
-    }
-
-    fn seen_by(&self, reader: i64) -> &Rendered {
-        if self.author == reader { &self.own } else { &self.others }
+    /// The row of a conversation that `author`, a person's number, began, and that had its newest message at `last_at`. Fails
+    /// where the template does.
+    pub fn new(author: i64, last_at: Timestamp, row: &MessageRow) -> askama::Result<Self> {
+        let gone = matches!(row.content, RowContent::Deleted { .. });
+        Ok(Self { id: row.id, author, last_at, gone, done: row.done, text: Rendered::of(row)? })
     }
 }
 
-/// One line of the list: an `<li>` with the id `message-N`, which also travels alone as a live update.
-#[derive(Clone, Template)]
-#[template(path = "row.html")]
-pub struct MessageRow {
-    /// The message's number.
-    pub id: i64,
-    /// Who wrote it.
-    pub author_name: Shown,
-    /// The reader wrote it. False in live updates, which are the same for everybody.
+/// A line of the list with what it is to a reader: an `<li>` with the id `message-N`. It travels alone as a live update, and
+/// then without that: the page knows who reads it.
+#[derive(Template)]
+#[template(path = "marked_row.html")]
+pub struct MarkedRow<'r> {
+    /// The line.
+    pub row: &'r ListedRow,
+    /// The reader began the conversation.
     pub own: bool,
-    /// When it was sent.
-    pub sent: Time,
-    /// The subject, or that it is gone.
-    pub content: RowContent,
+    /// Something in it is new to the reader.
+    pub unread: bool,
+    /// The reader has a half-written reply.
+    pub draft: bool,
 }
 
 /// Its template escapes every field.
-impl HtmlSafe for MessageRow {}
+impl HtmlSafe for MarkedRow<'_> {}
+
+/// The text of a line.
+#[derive(Clone, Template)]
+#[template(path = "row.html")]
+pub struct MessageRow {
+    /// The number of the first message.
+    pub id: i64,
+    /// Who wrote it.
+    pub author_name: Shown,
+    /// When the newest message of the conversation was sent.
+    pub sent: Time,
+    /// The subject, or that it is gone.
+    pub content: RowContent,
+    /// The newest reply; None where nobody has replied.
+    pub last_reply: Option<LastReply>,
+    /// Nothing is left to do.
+    pub done: bool,
+}
+
+/// What a line of the list says of replies.
+#[derive(Clone)]
+pub struct LastReply {
+    /// Who wrote the newest one.
+    pub author_name: Shown,
+    /// How many there are.
+    pub count: u64,
+}
 
 /// What a line of the list still has to say.
 #[derive(Clone)]
@@ -95,13 +208,57 @@ pub enum RowContent {
     },
 }
 
-/// `/messages/ID`: one message.
+/// `/messages/ID`: a conversation, a page of it, and the form for a reply.
 #[derive(Template)]
-#[template(path = "message.html")]
-pub struct MessagePage {
+#[template(path = "conversation.html")]
+pub struct ConversationPage {
     /// What stands around the page.
     pub frame: Frame,
-    /// The message's number.
+    /// The number of the first message.
+    pub id: i64,
+    /// Its subject; None where it was deleted.
+    pub subject: Option<Shown>,
+    /// How many replies there are.
+    pub replies: u64,
+    /// The messages of this page, in the order in which they were sent.
+    pub messages: Vec<ConversationMessageView>,
+    /// The page before this one.
+    pub earlier_url: Option<String>,
+    /// The page after this one.
+    pub later_url: Option<String>,
+    /// The last page, given where it is neither this one nor the next.
+    pub newest_url: Option<String>,
+    /// Who said that it is done, and when.
+    pub done: Option<DoneView>,
+    /// The conversation that stands before this one in the list.
+    pub newer: Option<i64>,
+    /// The one that stands after it.
+    pub older: Option<i64>,
+    /// The stream of replies.
+    pub updates_url: String,
+    /// The form for a reply.
+    pub reply: ReplyForm,
+}
+
+/// Who said that a conversation is done.
+pub struct DoneView {
+    /// Who.
+    pub by: Shown,
+    /// When.
+    pub at: Time,
+}
+
+/// Somebody who opened a message.
+pub struct ReaderView {
+    /// Who.
+    pub name: Shown,
+    /// When for the first time.
+    pub at: Time,
+}
+
+/// A message in its conversation.
+pub struct ConversationMessageView {
+    /// Its number.
     pub id: i64,
     /// Who wrote it.
     pub author_name: Shown,
@@ -109,26 +266,65 @@ pub struct MessagePage {
     pub author_email: Shown,
     /// When it was sent.
     pub sent: Time,
-    /// Its subject.
-    pub subject: Shown,
-    /// Its text, with line breaks as typed.
-    pub body: Shown,
+    /// Its text, with line breaks as typed; or when it was deleted.
+    pub content: MessageContentView,
     /// The reader wrote it and may delete it.
     pub own: bool,
+    /// Who else opened it: neither its author nor the reader.
+    pub readers: Vec<ReaderView>,
 }
 
-/// `/messages/ID` of a deleted message: who and when, nothing else is left.
-#[derive(Template)]
-#[template(path = "tombstone.html")]
-pub struct TombstonePage {
-    /// What stands around the page.
-    pub frame: Frame,
-    /// Who wrote the message, and deleted it.
-    pub author_name: Shown,
-    /// When it was sent.
-    pub sent: Time,
-    /// When it was deleted.
-    pub deleted: Time,
+impl ConversationMessageView {
+    /// Those who are named at once; the others are one click away.
+    fn first_readers(&self) -> &[ReaderView] {
+        self.readers.get(..READERS_NAMED).unwrap_or(&self.readers)
+    }
+
+    fn more_readers(&self) -> &[ReaderView] {
+        self.readers.get(READERS_NAMED..).unwrap_or_default()
+    }
+}
+
+/// How many who opened a message are named under it at once.
+const READERS_NAMED: usize = 4;
+
+/// What is left of a message.
+pub enum MessageContentView {
+    /// Its text.
+    Live {
+        /// With line breaks as typed.
+        body: Shown,
+    },
+    /// Its author deleted it.
+    Deleted {
+        /// When that was.
+        at: Time,
+    },
+}
+
+/// The form for a reply, as it was typed, and what is wrong with it.
+pub struct ReplyForm {
+    /// Makes sending idempotent: the same key never makes a second reply.
+    pub key: String,
+    /// The text as typed.
+    pub body: String,
+    /// What is wrong with the text.
+    pub body_error: Option<String>,
+    /// What is wrong with the whole, for example that it could not be stored.
+    pub problem: Option<String>,
+    /// The version of the draft that the form was begun with; empty without one.
+    pub draft_version: String,
+    /// The form holds a draft that was saved at this moment.
+    pub draft_saved: Option<Time>,
+    /// The longest text, in Unicode characters.
+    pub max_body: usize,
+}
+
+impl ConversationPage {
+    /// Whether the reply came back with anything to put right.
+    fn has_errors(&self) -> bool {
+        self.reply.body_error.is_some() || self.reply.problem.is_some()
+    }
 }
 
 /// `/messages/ID/delete`: asks before a message goes for good.

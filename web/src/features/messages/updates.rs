@@ -1,4 +1,5 @@
-//! `GET /messages/updates`: new and deleted messages as server-sent events, for as long as the session lives.
+//! `GET /messages/updates`: new and deleted messages as server-sent events, for as long as the session lives. With
+//! `conversation`, that there is a reply in it, and nothing of what it says: a page that nobody sits at opens nothing.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub async fn stream(state: Arc<Messages>, request: Request, member: Member) -> R
         token,
         actor: member.actor(),
         last: after,
+        only: request.query.get("conversation").and_then(|text| text.parse().ok()),
         recorded: None,
         browser: sender,
         _turn: turn,
@@ -60,6 +62,8 @@ struct OpenStream {
     token: SessionToken,
     actor: Actor,
     last: AuditId,
+    /// Only replies in this conversation are told, without their texts.
+    only: Option<MessageId>,
     /// When it was last written down that subjects are shown here.
     recorded: Option<Timestamp>,
     browser: mpsc::Sender<Result<Event, Infallible>>,
@@ -110,9 +114,14 @@ impl OpenStream {
         if events.len() >= CATCH_UP_LIMIT as usize {
             return self.ask_to_reload().await;
         }
-        let updates: Vec<Update> = events.into_iter().filter_map(Update::of).collect();
-        let missed = updates.iter().filter(|update| update.id > self.last);
-        self.record(missed.filter_map(|update| update.shows_subject).collect()).await?;
+        let updates = Update::of_all(&self.site.store, events).await.map_err(|error| {
+            tracing::warn!(%error, "a live stream could not catch up");
+            Closed
+        })?;
+        if self.only.is_none() {
+            let missed = updates.iter().filter(|update| update.id > self.last);
+            self.record(missed.filter_map(|update| update.shows_subject).collect()).await?;
+        }
         for update in updates {
             self.send(&update).await?;
         }
@@ -123,6 +132,16 @@ impl OpenStream {
     async fn send(&mut self, update: &Update) -> Result<(), Closed> {
         if update.id <= self.last {
             return Ok(());
+        }
+        if let Some(root) = self.only {
+            self.last = update.id;
+            if update.event != "replied" || update.root != root {
+                return Ok(());
+            }
+            self.check_session().await?;
+            let data = serde_json::json!({ "id": update.message, "by": update.by });
+            let event = Event::default().id(update.id.to_string()).event(update.event).data(data.to_string());
+            return self.push(event).await;
         }
         self.check_session().await?;
         if let Some(message) = update.shows_subject

@@ -180,7 +180,7 @@ pub async fn callback(state: Arc<SignInState>, request: Request, _: ()) -> Resul
     match signed_in {
         SignIn::SignedIn { token, session } => {
             metrics.sign_in(SignInEnd::SignedIn);
-            let draft = request.site.store.draft(session.person).await?;
+            let draft = request.site.store.draft(session.person, None).await?;
             let landing = match (next.as_str(), draft) {
                 ("/messages", Some(_)) => "/messages?notice=draft",
                 _ => next.as_str(),

@@ -3,7 +3,13 @@ use crate::testing::*;
 use crate::{Body, NewMessage, Sent, Subject};
 
 fn draft(body: &str, time: i64) -> Draft {
-    Draft { key: IdempotencyKey([1; 16]), subject: String::new(), body: body.into(), saved_at: at(time) }
+    Draft {
+        conversation: None,
+        key: IdempotencyKey([1; 16]),
+        subject: String::new(),
+        body: body.into(),
+        saved_at: at(time),
+    }
 }
 
 #[tokio::test]
@@ -13,11 +19,11 @@ async fn a_draft_is_kept_changed_and_thrown_away_with_a_row_each() {
     test.store.save_draft(ada, draft("hal", 1), Seen::Unknown).await.unwrap();
     test.store.save_draft(ada, draft("half", 2), Seen::Unknown).await.unwrap();
     test.store.save_draft(ada, draft("half", 3), Seen::Unknown).await.unwrap();
-    assert_eq!(test.store.draft(ada.person).await.unwrap(), Some(draft("half", 2)));
-    assert_eq!(test.store.draft(ben.person).await.unwrap(), None);
-    test.store.discard_draft(ada, IdempotencyKey([1; 16]), Seen::Unknown, at(4)).await.unwrap();
-    test.store.discard_draft(ada, IdempotencyKey([1; 16]), Seen::Unknown, at(5)).await.unwrap();
-    assert_eq!(test.store.draft(ada.person).await.unwrap(), None);
+    assert_eq!(test.store.draft(ada.person, None).await.unwrap(), Some(draft("half", 2)));
+    assert_eq!(test.store.draft(ben.person, None).await.unwrap(), None);
+    test.store.discard_draft(ada, None, IdempotencyKey([1; 16]), Seen::Unknown, at(4)).await.unwrap();
+    test.store.discard_draft(ada, None, IdempotencyKey([1; 16]), Seen::Unknown, at(5)).await.unwrap();
+    assert_eq!(test.store.draft(ada.person, None).await.unwrap(), None);
     assert_eq!(actions(&test.store).await[2..], ["DRAFT_SAVED", "DRAFT_SAVED", "DRAFT_DISCARDED"]);
 }
 
@@ -32,15 +38,15 @@ async fn sending_takes_the_draft_along_and_a_late_save_does_not_bring_it_back() 
         key: IdempotencyKey([1; 16]),
     };
     assert!(matches!(test.store.send_message(ada, message, at(2)).await.unwrap(), Sent::Created(_)));
-    assert_eq!(test.store.draft(ada.person).await.unwrap(), None);
+    assert_eq!(test.store.draft(ada.person, None).await.unwrap(), None);
     test.store.save_draft(ada, draft("whole", 3), Seen::Unknown).await.unwrap();
-    assert_eq!(test.store.draft(ada.person).await.unwrap(), None);
+    assert_eq!(test.store.draft(ada.person, None).await.unwrap(), None);
 
     // A draft of something else stays where it is when a message is sent.
     let other = Draft { key: IdempotencyKey([2; 16]), ..draft("other", 4) };
     test.store.save_draft(ada, other.clone(), Seen::Unknown).await.unwrap();
     send(&test.store, ada, "s", "b").await;
-    assert_eq!(test.store.draft(ada.person).await.unwrap(), Some(other));
+    assert_eq!(test.store.draft(ada.person, None).await.unwrap(), Some(other));
 }
 
 #[tokio::test]
@@ -49,7 +55,7 @@ async fn what_is_too_long_is_cut_off() {
     let ada = staff(&test.store, "ada").await;
     let long = Draft { subject: "é".repeat(1_500), ..draft(&"é".repeat(50_000), 1) };
     test.store.save_draft(ada, long, Seen::Unknown).await.unwrap();
-    let kept = test.store.draft(ada.person).await.unwrap().unwrap();
+    let kept = test.store.draft(ada.person, None).await.unwrap().unwrap();
     assert_eq!((kept.subject.chars().count(), kept.body.chars().count()), (1_000, 40_000));
 }
 
@@ -81,7 +87,10 @@ async fn a_session_that_ran_out_can_still_hand_in_what_was_typed() {
     let twelve_hours = 12 * 60 * 60 * 1_000;
     assert!(late(1_500 + twelve_hours).await.unwrap());
     assert!(!late(1_501 + twelve_hours).await.unwrap());
-    assert_eq!(test.store.draft(session.person).await.unwrap().unwrap().body, format!("at {}", 1_500 + twelve_hours));
+    assert_eq!(
+        test.store.draft(session.person, None).await.unwrap().unwrap().body,
+        format!("at {}", 1_500 + twelve_hours)
+    );
     let row = log(&test.store).await.pop().unwrap();
     assert_eq!((row.action.as_str(), row.person.unwrap().id), ("DRAFT_SAVED", session.person));
     assert!(row.details.contains("after_session_end"), "{}", row.details);
@@ -115,7 +124,7 @@ async fn an_old_page_does_not_overwrite_a_newer_draft() {
     assert!(
         !test.store.save_draft_of_ended_session(&old, IP, LIMITS, draft("older", 2_200), Seen::Unknown).await.unwrap()
     );
-    assert_eq!(test.store.draft(session.person).await.unwrap(), Some(newer));
+    assert_eq!(test.store.draft(session.person, None).await.unwrap(), Some(newer));
 }
 
 #[tokio::test]
@@ -132,9 +141,9 @@ async fn a_page_replaces_the_draft_that_it_has_seen_and_no_other() {
     assert_eq!(save("old", 3, Seen::Version(first)).await.unwrap(), kept);
     let own = Draft { key: IdempotencyKey([2; 16]), ..draft("mine", 4) };
     assert_eq!(test.store.save_draft(ada, own.clone(), Seen::Nothing).await.unwrap(), kept);
-    let discarded = test.store.discard_draft(ada, own.key, Seen::Nothing, at(5)).await.unwrap();
+    let discarded = test.store.discard_draft(ada, None, own.key, Seen::Nothing, at(5)).await.unwrap();
     assert_eq!(discarded, Some(draft("two", 2)));
-    let discarded = test.store.discard_draft(ada, draft("", 0).key, Seen::Version(first), at(5)).await.unwrap();
+    let discarded = test.store.discard_draft(ada, None, draft("", 0).key, Seen::Version(first), at(5)).await.unwrap();
     assert_eq!(discarded, Some(draft("two", 2)));
     assert_eq!(actions(&test.store).await[1..], ["DRAFT_SAVED", "DRAFT_SAVED"], "what is refused leaves no row");
 
@@ -142,7 +151,7 @@ async fn a_page_replaces_the_draft_that_it_has_seen_and_no_other() {
     assert_eq!(save("two", 6, Seen::Version(first)).await.unwrap(), DraftSaved::Kept(second));
     assert!(matches!(save("three", 7, Seen::Nothing).await.unwrap(), DraftSaved::Kept(_)));
     assert_eq!(
-        test.store.discard_draft(ada, own.key, Seen::Version(draft("three", 7).version()), at(8)).await.unwrap(),
+        test.store.discard_draft(ada, None, own.key, Seen::Version(draft("three", 7).version()), at(8)).await.unwrap(),
         None
     );
     assert!(
@@ -178,7 +187,7 @@ async fn two_tabs_of_a_session_that_ran_out_do_not_overwrite_each_other() {
     };
     assert!(late("one tab").await.unwrap());
     assert!(!late("the other tab").await.unwrap());
-    assert_eq!(test.store.draft(session.person).await.unwrap().unwrap().body, "one tab");
+    assert_eq!(test.store.draft(session.person, None).await.unwrap().unwrap().body, "one tab");
 }
 
 #[test]

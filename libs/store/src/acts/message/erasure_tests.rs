@@ -81,6 +81,7 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
             5 | 6 => {
                 let length = [numbers.below(50), numbers.below(4_000), numbers.below(40_000)][numbers.below(3)];
                 let draft = Draft {
+                    conversation: None,
                     key: IdempotencyKey::fresh(),
                     subject: String::new(),
                     body: marked('d', number, length),
@@ -90,7 +91,7 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
                 drafts[who] = Some(number);
             }
             7 => {
-                store.discard_draft(author, IdempotencyKey::fresh(), Seen::Unknown, at(1)).await.unwrap();
+                store.discard_draft(author, None, IdempotencyKey::fresh(), Seen::Unknown, at(1)).await.unwrap();
                 drafts[who] = None;
             }
             _ if !live.is_empty() => {
@@ -194,7 +195,13 @@ async fn what_a_deletion_left_is_emptied_when_its_program_asks_for_it() {
 }
 
 fn half(body: &str, key: u8) -> Draft {
-    Draft { key: IdempotencyKey([key; 16]), subject: String::new(), body: body.into(), saved_at: at(1) }
+    Draft {
+        conversation: None,
+        key: IdempotencyKey([key; 16]),
+        subject: String::new(),
+        body: body.into(),
+        saved_at: at(1),
+    }
 }
 
 async fn log_is_emptied(test: &TestStore) {
@@ -218,7 +225,7 @@ async fn a_draft_that_is_replaced_sent_or_given_up_leaves_the_write_ahead_log_at
     log_is_emptied(&test).await;
     assert_eq!(marks(&pages(&test).0), BTreeSet::from(["d2".to_owned()]));
 
-    test.store.discard_draft(author, IdempotencyKey::fresh(), Seen::Unknown, at(2)).await.unwrap();
+    test.store.discard_draft(author, None, IdempotencyKey::fresh(), Seen::Unknown, at(2)).await.unwrap();
     log_is_emptied(&test).await;
     assert!(marks(&pages(&test).0).is_empty());
 

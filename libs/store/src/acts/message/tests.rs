@@ -1,10 +1,6 @@
 use super::*;
 use crate::testing::*;
-use crate::{AuditId, Draft, ListQuery, ListState, MessageChange, StoreError};
-
-fn all(limit: u32) -> ListQuery {
-    ListQuery { before: None, author: None, limit }
-}
+use crate::{AuditId, Draft, ListQuery, ListState, MessageChange, MessageContent, StoreError};
 
 #[tokio::test]
 async fn a_sent_message_is_listed_opened_and_recorded_without_its_text_in_the_log() {
@@ -12,14 +8,13 @@ async fn a_sent_message_is_listed_opened_and_recorded_without_its_text_in_the_lo
     let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
     let id = send(&test.store, ada, "Mrs Smith", "has a fever").await;
 
-    let list = test.store.list_messages(all(50)).await.unwrap();
-    assert_eq!(list.messages.len(), 1);
-    assert_eq!(list.messages[0].author.name, "ada");
-    assert_eq!(list.messages[0].content, SummaryContent::Live { subject: "Mrs Smith".into() });
-    let Opened::Message(message) = test.store.open_message(ben, id, at(30)).await.unwrap() else {
-        panic!("not opened");
-    };
-    assert_eq!((message.subject.as_str(), message.body.as_str()), ("Mrs Smith", "has a fever"));
+    let list = test.store.list_conversations(ListQuery::default()).await.unwrap();
+    let [listed] = list.conversations.as_slice() else { panic!("{list:?}") };
+    assert_eq!((listed.author.name.as_str(), listed.subject.as_ref().unwrap().0.as_str()), ("ada", "Mrs Smith"));
+    let opened = open_message(&test.store, ben, id, at(30)).await;
+    let [message] = opened.messages.as_slice() else { panic!("{opened:?}") };
+    assert_eq!(opened.subject.unwrap().0, "Mrs Smith");
+    assert_eq!(message.content, MessageContent::Live("has a fever".into()));
     assert_eq!((message.sent_at, message.author.id), (at(10), ada.person));
 
     let rows = log(&test.store).await;
@@ -49,7 +44,8 @@ async fn the_same_message_sent_again_is_one_message() {
     let other = NewMessage { body: Body::parse("other").unwrap(), ..message.clone() };
     assert_eq!(test.store.send_message(ada, other, at(3)).await.unwrap(), Sent::KeyReused(id));
     assert_eq!(log(&test.store).await.len(), rows, "no second row");
-    assert_eq!(test.store.list_messages(all(50)).await.unwrap().messages.len(), 1);
+    let list = test.store.list_conversations(ListQuery::default()).await.unwrap();
+    assert_eq!(list.conversations.len(), 1);
 
     // The key is the author's own: another author's message under it is another message.
     let ben = staff(&test.store, "ben").await;
@@ -91,11 +87,11 @@ async fn deleting_leaves_a_tombstone_and_only_the_author_can() {
     let rows = log(&test.store).await.len();
     assert_eq!(test.store.delete_message(ada, id, at(21)).await.unwrap(), Deletion::AlreadyDeleted);
 
-    let Opened::Deleted(summary) = test.store.open_message(ben, id, at(30)).await.unwrap() else {
-        panic!("not a tombstone");
-    };
-    assert_eq!((summary.author.name.as_str(), summary.content), ("ada", SummaryContent::Deleted { at: at(20) }));
-    assert!(matches!(test.store.open_message(ben, none, at(30)).await.unwrap(), Opened::Missing));
+    let opened = open_message(&test.store, ben, id, at(30)).await;
+    let [tombstone] = opened.messages.as_slice() else { panic!("{opened:?}") };
+    assert_eq!((tombstone.author.name.as_str(), &tombstone.content), ("ada", &MessageContent::Deleted(at(20))));
+    assert!(opened.subject.is_none());
+    assert!(test.store.open_conversation(ben, none, 0, 50, at(30)).await.unwrap().is_none());
     assert!(test.store.message_summary(none).await.unwrap().is_none());
     assert_eq!(log(&test.store).await.len(), rows, "a tombstone shows nothing, and no row is written");
     assert!(log(&test.store).await.iter().all(|row| row.subject.is_none()));
@@ -118,12 +114,13 @@ async fn pages_of_the_list_meet_without_gap_or_overlap() {
         for limit in 1..9 {
             let (mut before, mut seen) = (None, Vec::new());
             loop {
-                let list = test.store.list_messages(ListQuery { before, author, limit }).await.unwrap();
+                let query = ListQuery { before, author, limit, ..ListQuery::default() };
+                let list = test.store.list_conversations(query).await.unwrap();
                 assert_eq!(list.newest_event, test.store.audit_head().await.unwrap().id);
-                assert!(list.messages.len() <= limit as usize);
-                seen.extend(list.messages.iter().map(|message| message.id.get()));
-                before = list.messages.last().map(|message| message.id);
-                if !list.older {
+                assert!(list.conversations.len() <= limit as usize);
+                seen.extend(list.conversations.iter().map(|conversation| conversation.root.get()));
+                before = list.next;
+                if before.is_none() {
                     break;
                 }
             }
@@ -139,11 +136,11 @@ async fn events_tell_what_happened_after_a_page_was_read() {
     let test = TestStore::new().await;
     let ada = staff(&test.store, "ada").await;
     let first = send(&test.store, ada, "one", "body").await;
-    let start = test.store.list_messages(all(50)).await.unwrap().newest_event;
+    let start = test.store.audit_head().await.unwrap().id;
     assert!(test.store.message_events_after(start, 10).await.unwrap().is_empty());
 
     let second = send(&test.store, ada, "two", "body").await;
-    test.store.open_message(ada, second, at(30)).await.unwrap();
+    open_message(&test.store, ada, second, at(30)).await;
     test.store.delete_message(ada, first, at(40)).await.unwrap();
     let events = test.store.message_events_after(start, 10).await.unwrap();
     let seen: Vec<_> = events.iter().map(|event| (event.change, event.message.id)).collect();
@@ -164,13 +161,21 @@ async fn nobody_acts_in_a_session_that_has_ended_or_is_anothers() {
     let rows = log(&test.store).await.len();
     for actor in [ben, stolen] {
         let filter = crate::AuditFilter::default();
-        let draft = Draft { key: IdempotencyKey::fresh(), subject: "s".into(), body: "b".into(), saved_at: at(30) };
+        let draft = Draft {
+            conversation: None,
+            key: IdempotencyKey::fresh(),
+            subject: "s".into(),
+            body: "b".into(),
+            saved_at: at(30),
+        };
         let refusals = [
             test.store.send_message(actor, new_message("s", "b"), at(30)).await.err(),
-            test.store.open_message(actor, id, at(30)).await.err(),
+            test.store.open_conversation(actor, id, 0, 50, at(30)).await.err(),
+            test.store.set_done(actor, id, true, at(30)).await.err(),
+            test.store.mark_unread(actor, id, at(30)).await.err(),
             test.store.delete_message(actor, id, at(30)).await.err(),
             test.store.save_draft(actor, draft, crate::Seen::Unknown).await.err(),
-            test.store.discard_draft(actor, IdempotencyKey::fresh(), crate::Seen::Unknown, at(30)).await.err(),
+            test.store.discard_draft(actor, None, IdempotencyKey::fresh(), crate::Seen::Unknown, at(30)).await.err(),
             test.store.view_audit(actor, filter.clone(), None, 5, at(30)).await.err(),
             test.store.begin_audit_export(actor, filter, crate::ExportFormat::Csv, at(30)).await.err(),
             test.store.sign_out(actor, at(30)).await.err(),
@@ -198,14 +203,15 @@ async fn a_list_stays_right_while_people_only_look_and_no_longer() {
     let other = test.another().await;
     let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
     let id = send(&test.store, ada, "subject", "body").await;
-    let seen = test.store.list_messages(all(50)).await.unwrap().newest_event;
+    let seen = test.store.audit_head().await.unwrap().id;
     let since = async |seen| test.store.lists_since(seen).await.unwrap();
     assert_eq!(since(seen).await, ListState { newest: seen, unchanged: true });
 
-    other.open_message(ben, id, at(20)).await.unwrap();
+    open_message(&other, ben, id, at(20)).await;
+    other.mark_unread(ben, id, at(20)).await.unwrap();
     other.view_audit(ben, crate::AuditFilter::default(), None, 10, at(21)).await.unwrap();
     let looked = since(seen).await;
-    assert_eq!((looked.newest.get(), looked.unchanged), (seen.get() + 2, true));
+    assert_eq!((looked.newest.get(), looked.unchanged), (seen.get() + 3, true));
 
     // Whatever else has a row counts, before the newest row as well.
     other.delete_message(ada, id, at(22)).await.unwrap();

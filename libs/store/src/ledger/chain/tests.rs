@@ -14,9 +14,9 @@ async fn filled() -> TestStore {
     for number in 0..3 {
         ids.push(send(&test.store, ada, &format!("subject {number}"), &format!("body {number}")).await);
     }
-    test.store.open_message(ben, ids[0], at(20)).await.unwrap();
+    open_message(&test.store, ben, ids[0], at(20)).await;
     test.store.delete_message(ada, ids[1], at(21)).await.unwrap();
-    test.store.open_message(ben, ids[2], at(22)).await.unwrap();
+    open_message(&test.store, ben, ids[2], at(22)).await;
     assert_eq!(assert_sound(&test.store).await, 9);
     test
 }
@@ -202,8 +202,11 @@ async fn a_row_of_any_action_is_refused_or_sound() {
     let ada = staff(&test.store, "ada").await;
     send(&test.store, ada, "subject", "body").await;
     for action in Action::ALL {
-        // These two say more of the message than that it is meant.
-        if matches!(action, Action::MessageCreate | Action::MessageDelete) {
+        // Something stands beside the rows of these, which their acts write as well.
+        if matches!(
+            action,
+            Action::MessageCreate | Action::MessageDelete | Action::MessageView | Action::ConversationDone
+        ) {
             continue;
         }
         for message in [None, MessageId::new(1)] {

@@ -1,0 +1,61 @@
+//! What the list shows each reader beside what everybody sees: what is new, half-written replies, where the reader last looked.
+//!
+//! Everything that changes it has its audit row, so what was looked up stays right until there is a newer row.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use store::{AuditId, MessageId, ReaderMarks, Session, SessionId, Store, StoreError, Timestamp};
+
+/// Sessions remembered; before more are, all are forgotten.
+const SESSIONS: usize = 4_096;
+
+/// A page of the list: each conversation's first and newest message.
+pub type ListedMessages = Arc<[(MessageId, MessageId)]>;
+
+/// What was looked up for each session.
+#[derive(Default)]
+pub struct Marks(Mutex<HashMap<SessionId, Kept>>);
+
+#[derive(Clone)]
+struct Kept {
+    /// When the person was last shown a list before this session.
+    looked_at: Option<Timestamp>,
+    as_of: AuditId,
+    list: ListedMessages,
+    marks: Arc<ReaderMarks>,
+}
+
+/// What a reader's list shows.
+pub struct Marked {
+    /// Of the page's conversations, in their order.
+    pub marks: Arc<ReaderMarks>,
+    /// When the person was last shown a list before this session.
+    pub looked_at: Option<Timestamp>,
+}
+
+impl Marks {
+    /// The marks of a page of the list for the reader of a session, as of the row that the session was looked up at, or later.
+    pub async fn of(&self, store: &Store, session: &Session, list: &ListedMessages) -> Result<Marked, StoreError> {
+        let kept = self.lock().get(&session.id).cloned();
+        let looked_at = match &kept {
+            Some(kept) if kept.as_of >= session.as_of && Arc::ptr_eq(&kept.list, list) => {
+                return Ok(Marked { marks: Arc::clone(&kept.marks), looked_at: kept.looked_at });
+            }
+            Some(kept) => kept.looked_at,
+            None => store.last_looked_before(session.person, session.started_at).await?,
+        };
+        let marks = Arc::new(store.reader_marks(session.person, Arc::clone(list)).await?);
+        let kept = Kept { looked_at, as_of: session.as_of, list: Arc::clone(list), marks: Arc::clone(&marks) };
+        let mut sessions = self.lock();
+        if sessions.len() >= SESSIONS {
+            sessions.clear();
+        }
+        sessions.insert(session.id, kept);
+        Ok(Marked { marks, looked_at })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
