@@ -17,7 +17,7 @@ from support.browser import CHROMIUM, CHROMIUM_ARGUMENTS, Windows, begin_sign_in
 from support.site import Site
 from support.visitor import Visitor
 
-WIDTHS = (390, 1280)
+WIDTHS = (390, 1100)
 SCHEMES = ("light", "dark")
 
 # Subjects and texts as a clinic writes them, and some that find mistakes in a page.
@@ -69,7 +69,7 @@ def busy_pages(numbers):
         "audit-filtered": lambda page: page.goto("/audit?action=MESSAGE_DELETE"),
         "audit-nothing": lambda page: page.goto("/audit?from=2001-01-01T00:00&to=2001-01-02T00:00"),
         "help": lambda page: page.goto("/help"),
-        "sessions": lambda page: page.goto("/sessions"),
+        "me": lambda page: page.goto("/me"),
         "keys": lambda page: (page.goto("/messages"), page.keyboard.press("?")),
         "not-found": lambda page: page.goto("/messages/999999"),
     }

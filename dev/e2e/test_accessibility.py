@@ -138,7 +138,7 @@ def test_pages_of_a_busy_clinic(look, windows, site, furnished):
     visit(page, "/audit?from=yesterday", "a filter that makes no sense")
     visit(page, "/help", "help")
     Visitor(site, "amina")
-    visit(page, "/sessions", "one's sessions")
+    visit(page, "/me", "one's sessions")
     page.get_by_role("button", name="End all others").click()
     expect(page.get_by_role("status").filter(has_text="All your other sessions have ended.")).to_be_visible()
     check(page, "one's only session, with a notice")
@@ -205,12 +205,12 @@ def test_two_tabs_and_their_end(look, windows, site, furnished):
 @pytest.mark.parametrize("size", [320, 640])
 def test_nothing_sticks_out_on_a_small_screen(size, windows, site, furnished):
     page = sign_in(windows.window(site, viewport={"width": size, "height": 640}), "amina")
-    for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help", "/sessions"):
+    for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help", "/me"):
         page.goto(path)
         fits(page)
 
 
 def test_pages_hold_in_forced_colours_and_with_reduced_motion(windows, site, furnished):
     page = sign_in(windows.window(site, forced_colors="active", reduced_motion="reduce"), "amina")
-    for path in ("/messages", "/messages/new", "/audit", "/sessions"):
+    for path in ("/messages", "/messages/new", "/audit", "/me"):
         visit(page, path, "forced colours")

@@ -48,15 +48,15 @@ def test_the_list_says_who_replied_and_moves_the_conversation_to_its_top_in_ever
     amina.send("A newer message")
     page = sign_in(window(), "huong", "/messages")
     expect(page.locator("#live")).to_have_text(re.compile("live", re.IGNORECASE))
-    expect(page.locator("#rows li").first).to_contain_text("A newer message")
+    expect(page.locator("#rows .row").first).to_contain_text("A newer message")
     reply_to(tomas, number, "An answer")
-    first = page.locator("#rows li").first
+    first = page.locator("#rows .row").first
     expect(first).to_contain_text("An older question")
     expect(first).to_contain_text(f"{PEOPLE['tomas'].name} replied · 1 reply")
     expect(row(page, "An older question")).to_have_count(1)
     expect(page.locator("#news")).to_contain_text(PEOPLE["tomas"].name)
     page.reload()
-    expect(page.locator("#rows li").first).to_contain_text("replied · 1 reply")
+    expect(page.locator("#rows .row").first).to_contain_text("replied · 1 reply")
 
 
 def test_a_replys_own_address_leads_to_its_place(window, visitor):
@@ -81,7 +81,7 @@ def test_a_half_written_reply_is_kept_for_its_conversation_and_no_other(window, 
     page.goto(f"/messages/{other}")
     assert reply_box(page).input_value() == ""
     page.goto(f"/messages/{one}")
-    expect(page.get_by_text("This is your draft")).to_be_visible()
+    expect(page.get_by_text("Your draft from")).to_be_visible()
     assert reply_box(page).input_value() == "Half a thou"
     send_reply(page, "Half a thought, ended.")
     page.goto(f"/messages/{one}")

@@ -67,7 +67,7 @@ def test_a_member_comes_in_by_the_link_while_the_provider_is_down(own_site, wind
     expect(banner(page)).to_contain_text("Emergency access until")
     write_message(page, "Sent in an emergency")
     expect(row(page, "Sent in an emergency")).to_have_count(1)
-    for path in ("/messages", "/audit", "/help", "/sessions", "/no/such/page", "/emergency-access"):
+    for path in ("/messages", "/audit", "/help", "/me", "/no/such/page", "/emergency-access"):
         page.goto(path)
         expect(banner(page)).to_be_visible()
     [listed] = grants(site)

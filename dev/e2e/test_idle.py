@@ -141,7 +141,7 @@ def test_a_form_sent_after_the_end_is_kept_as_a_draft(ward):
 
     page.get_by_role("link", name="Sign in", exact=True).click()
     choose_person(page, "amina")
-    expect(page.get_by_text("This is your draft")).to_be_visible()
+    expect(page.get_by_text("Your draft from")).to_be_visible()
     expect(page.get_by_label("Subject")).to_have_value("Long in the making")
     expect(page.get_by_label("Message", exact=True)).to_have_value("And nearly done.")
     page.get_by_role("button", name="Send to all staff").click()

@@ -81,9 +81,9 @@ def test_a_web_scanner_finds_nothing_in_what_a_member_sees(site, visitor, tmp_pa
     amina, log = visitor("amina"), Log(site)
     amina.send("For the scanner")
     scan = Scan(
-        site.address, tmp_path, cookies=amina.cookies, start=("/messages", "/messages/new", "/audit", "/sessions", "/help"),
+        site.address, tmp_path, cookies=amina.cookies, start=("/messages", "/messages/new", "/audit", "/me", "/help"),
         # What ends the session, and what never ends.
-        exclude=("/sign-out", "/sessions/*", "/messages/updates*"),
+        exclude=("/sign-out", "/me/sessions/*", "/messages/updates*"),
     )
     assert not unexplained(scan), scan.said[-3000:]
     assert amina.get("/messages").status_code == 200, "it was signed in to the end"
@@ -91,7 +91,7 @@ def test_a_web_scanner_finds_nothing_in_what_a_member_sees(site, visitor, tmp_pa
     # The scan is bounded in time: on a machine with nothing else to do, each of these is in the hundreds.
     assert answers["POST", "/messages", 303] > 2, "it sent messages"
     assert answers["GET", "/audit", 200] > 30 and answers["POST", "/messages/N/delete", 303] > 0, answers
-    for path in ("/messages", "/messages/N", "/messages/new", "/sessions", "/help", "/audit/export.csv"):
+    for path in ("/messages", "/messages/N", "/messages/new", "/me", "/help", "/audit/export.csv"):
         assert answers["GET", path, 200] > 0, path
     assert not [key for key in answers if key[2] >= 500], answers
     assert site.command("audit", "verify").returncode == 0
@@ -130,7 +130,7 @@ def replies(site, visitor):
         "health": (200, stranger.get("/healthz")),
         "readiness": (200, stranger.get("/readyz")),
         **{path: (200, stranger.get(path)) for path in static},
-        **{path: (200, amina.get(path)) for path in ("/messages", f"/messages/{number}", "/messages/new", "/audit", "/sessions", "/help")},
+        **{path: (200, amina.get(path)) for path in ("/messages", f"/messages/{number}", "/messages/new", "/audit", "/me", "/help")},
         "question before deleting": (200, amina.get(f"/messages/{number}/delete")),
         "time left": (200, amina.get("/session")),
         "bad address": (400, amina.get("/messages?before=abc")),
@@ -268,7 +268,7 @@ def test_the_browser_keeps_nothing_but_the_choice_of_keys_and_where_the_list_sto
     page.goto("/messages/new")
     page.get_by_label("Subject").fill("Half written")
     page.get_by_label("Message", exact=True).fill("Of a patient")
-    for path in ("/messages", "/audit", "/sessions", "/help"):
+    for path in ("/messages", "/audit", "/me", "/help"):
         page.goto(path)
     kept = page.evaluate(
         """async () => ({

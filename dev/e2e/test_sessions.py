@@ -24,7 +24,7 @@ def device(page, name):
 
 def open_sessions(page):
     """As a member finds the page: through her name, on any other."""
-    page.get_by_role("banner").get_by_role("link", name=re.compile("your sessions")).click()
+    page.get_by_role("banner").get_by_role("link", name=re.compile("your sessions and your data")).click()
     expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
 
 
@@ -61,7 +61,7 @@ def test_a_member_finds_out_where_she_is_signed_in_and_ends_what_she_left_open(w
 def test_all_other_sessions_end_with_one_button(window, visitor):
     others = [visitor("huong") for _ in range(3)]
     tomas = visitor("tomas")
-    page = sign_in(window(), "huong", "/sessions")
+    page = sign_in(window(), "huong", "/me")
     open_sessions(page)
     expect(devices(page)).to_have_count(4)
     expect(devices(page).first).to_contain_text("this device")
@@ -83,7 +83,7 @@ def test_nothing_sent_after_the_end_reaches_an_open_stream(visitor):
     tomas.send("Before the end")
     while "Before the end" not in next(stream)["data"]:
         pass
-    here.post("/sessions/end-others")
+    here.post("/me/sessions/end-others")
     tomas.send("After the end")
     assert [event["event"] for event in stream] == ["ended"]
 
@@ -93,7 +93,7 @@ def test_what_is_half_written_on_a_session_that_is_ended_leaves_the_screen(windo
     page = sign_in(window(), "amina")
     page.goto("/messages/new")
     page.get_by_label("Message", exact=True).fill("Half a sentence")
-    here.post("/sessions/end-others")
+    here.post("/me/sessions/end-others")
     page.get_by_label("Subject").fill("Unfinished")
     page.get_by_role("button", name="Send to all staff").click()
     expect(page.get_by_text(ELSEWHERE)).to_be_visible()
@@ -105,7 +105,7 @@ def test_signing_in_again_in_the_same_browser_replaces_its_session(window):
     page = sign_in(window(), "tomas")
     open_sessions(page)
     before = devices(page).count()
-    page.goto("/sign-in/start?next=%2Fsessions")
+    page.goto("/sign-in/start?next=%2Fme")
     choose_person(page, "tomas")
     expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
     expect(devices(page)).to_have_count(before)
@@ -113,19 +113,19 @@ def test_signing_in_again_in_the_same_browser_replaces_its_session(window):
 
 def test_another_members_session_cannot_be_ended(visitor, site):
     amina, tomas = visitor("amina"), visitor("tomas")
-    number = re.search(r'id="session-(\d+)"', tomas.get("/sessions").text)[1]
-    assert amina.post(f"/sessions/{number}/end").status_code == 404
-    assert tomas.get("/sessions").status_code == 200
+    number = re.search(r'id="session-(\d+)"', tomas.get("/me").text)[1]
+    assert amina.post(f"/me/sessions/{number}/end").status_code == 404
+    assert tomas.get("/me").status_code == 200
     stranger = Visitor(site)
-    assert stranger.request("POST", f"/sessions/{number}/end", data={"csrf": "x"}).status_code == 401
+    assert stranger.request("POST", f"/me/sessions/{number}/end", data={"csrf": "x"}).status_code == 401
     foreign = {"Origin": "https://evil.example"}
-    assert tomas.request("POST", "/sessions/end-others", data={"csrf": tomas.csrf}, headers=foreign).status_code == 403
+    assert tomas.request("POST", "/me/sessions/end-others", data={"csrf": tomas.csrf}, headers=foreign).status_code == 403
 
 
 def test_the_page_is_used_by_keyboard_and_without_javascript(window, visitor):
     visitor("noor")
     page = window(java_script_enabled=False)
-    sign_in(page, "noor", "/sessions")
+    sign_in(page, "noor", "/me")
     open_sessions(page)
     before = devices(page).count()
     end = devices(page).nth(1).get_by_role("button", name="End")

@@ -94,7 +94,7 @@ def test_signing_out_without_the_script_is_noticed_within_fifteen_seconds(window
 
 
 def test_a_session_that_is_ended_elsewhere_clears_every_tab(tabs, visitor):
-    visitor("amina").post("/sessions/end-others")
+    visitor("amina").post("/me/sessions/end-others")
     # The open list hears of it, and tells the message beside it.
     for tab in tabs:
         cleared(tab, "You were signed out because you ended this session from another device.")
@@ -105,7 +105,7 @@ def test_a_message_alone_hears_of_the_end_when_its_tab_is_shown(window, visitor,
     page.goto(f"/messages/{message}")
     expect(page.get_by_text(BODY)).to_be_visible()
     page.evaluate(SHOW, False)
-    visitor("amina").post("/sessions/end-others")
+    visitor("amina").post("/me/sessions/end-others")
     page.clock.install()
     # Asked at once, and covered until there is an answer.
     with page.expect_request("**/session"):
@@ -180,7 +180,7 @@ def test_a_page_from_the_browsers_history_shows_nothing_of_a_session_that_is_ove
     second.route("**/session", lambda route: route.abort())
     second.evaluate(restored)
     expect(second.get_by_text(BODY)).to_be_hidden()
-    visitor("amina").post("/sessions/end-others")
+    visitor("amina").post("/me/sessions/end-others")
     second.unroute("**/session")
     cleared(second, "You were signed out because you ended this session from another device.")
 

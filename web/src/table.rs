@@ -13,9 +13,9 @@ use crate::app::access::{Anyone, PassiveSession, PreSession, SignedIn};
 use crate::app::errors::ErrorContext;
 use crate::app::request::Visitor;
 use crate::app::return_paths::ReturnPaths;
-use crate::app::row::{Route, get, post, post_that_keeps, probe, with};
+use crate::app::row::{Route, get, post, post_that_keeps, probe, with, with_form};
 use crate::app::site::Site;
-use crate::features::{Features, audit, emergency, health, help, messages, sessions, sign_in, static_files};
+use crate::features::{Features, audit, emergency, health, help, me, messages, sign_in, static_files};
 use crate::http::error::PageError;
 
 /// All routes, in the order in which a request is held against them. Literal paths stand before those with a `{}` that would
@@ -30,11 +30,14 @@ pub fn rows(s: &Arc<Site>, f: &Features) -> Vec<Route> {
         get(s, "/sign-in/start", Anyone, with(&f.sign_in, sign_in::start)),
         get(s, "/sign-in/callback", Anyone, with(&f.sign_in, sign_in::callback)),
         post(s, "/sign-out", SignedIn, sign_in::sign_out),
-        get(s, "/session", PassiveSession, sessions::time::show),
-        post(s, "/session/stay", SignedIn, sessions::time::stay),
-        get(s, "/sessions", SignedIn, sessions::show).returns(),
-        post(s, "/sessions/end-others", SignedIn, sessions::end_others),
-        post(s, "/sessions/{}/end", SignedIn, sessions::end),
+        get(s, "/session", PassiveSession, me::time::show),
+        post(s, "/session/stay", SignedIn, me::time::stay),
+        // What concerns the member who looks.
+        get(s, "/me", SignedIn, with(&f.downloads, me::show)).returns(),
+        post(s, "/me/sessions/end-others", SignedIn, me::sessions::end_others),
+        post(s, "/me/sessions/{}/end", SignedIn, me::sessions::end),
+        post(s, "/me/data", SignedIn, with_form(&f.downloads, me::data::download)),
+        get(s, "/me/data/progress", PassiveSession, with(&f.downloads, me::data::progress)),
         // Coming in while the identity provider is down.
         get(s, emergency::PATH, Anyone, emergency::page),
         post(s, emergency::PATH, PreSession, emergency::enter),
@@ -102,12 +105,11 @@ async fn refuse(
     if let Err(too_many) = within {
         return context.page(PageError::TooMany(too_many)).into_response();
     }
-    // This page, too, says that somebody is in by emergency access.
+    // This page, too, has its member's navigation, and says that somebody is in by emergency access.
     if let Some(token) = site.cookies.session_token(headers)
         && let Ok(SessionState::Live(session)) = site.store.session(&token, site.session_limits, Timestamp::now()).await
-        && let Some(until) = session.emergency_until
     {
-        let _ = context.emergency.set(until);
+        context.session.set(&session);
     }
     let allowed: Vec<&str> = methods
         .iter()

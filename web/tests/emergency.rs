@@ -53,7 +53,7 @@ async fn looking_at_the_page_uses_nothing_up_and_the_form_lets_in_once() {
     let reply = enter(&http, &token, &code.to_lowercase().replace('-', " ")).await;
     assert_eq!((reply.status, reply.location().unwrap().ends_with("/messages")), (303, true));
     assert!(http.cookie(PRE_SESSION_COOKIE).is_none() && http.cookie(SESSION_COOKIE).is_some());
-    for path in ["/messages", "/messages/new", "/audit", "/help", "/sessions", PATH, "/messages/99", "/no/such/page"] {
+    for path in ["/messages", "/messages/new", "/audit", "/help", "/me", PATH, "/messages/99", "/no/such/page"] {
         assert!(http.get(path).await.text().contains(BANNER), "{path} has no banner");
     }
 

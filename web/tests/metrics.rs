@@ -296,7 +296,7 @@ async fn ten_thousand_paths_of_an_attacker_add_nothing() {
             0 => format!("/messages/{number}"),
             1 => format!("/{number}/Amina"),
             2 => format!("/static/{number}.css"),
-            3 => format!("/sessions/{number}/end"),
+            3 => format!("/me/sessions/{number}/end"),
             _ => format!("/messages?{number}=%00%22}}%0a"),
         };
         let method = if number.is_multiple_of(7) { format!("M{number}") } else { "GET".to_owned() };

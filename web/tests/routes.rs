@@ -41,11 +41,11 @@ async fn rows(clinic: &Clinic, author: &SignedIn) -> Vec<Row> {
     for route in clinic.whole.rows() {
         let path = match route.path {
             "/static/{}" => asset.clone(),
-            "/sessions/{}/end" => {
+            "/me/sessions/{}/end" => {
                 let other =
                     clinic.store.sign_in(support::identity("author"), None, support::client(), Timestamp::now());
                 match other.await.unwrap() {
-                    store::SignIn::SignedIn { session, .. } => format!("/sessions/{}/end", session.id),
+                    store::SignIn::SignedIn { session, .. } => format!("/me/sessions/{}/end", session.id),
                     store::SignIn::Disabled => panic!("nobody was disabled"),
                 }
             }
@@ -131,7 +131,7 @@ async fn a_sign_in_leads_back_to_every_page_of_a_member_and_to_nothing_else() {
     let rows = clinic.whole.rows();
     let returns = |row: &&wardpost_web::app::row::Route| row.returns;
     let leading_back: Vec<_> = rows.iter().filter(returns).map(|row| (&row.method, row.path, row.access)).collect();
-    let pages = ["/messages", "/sessions", "/messages/new", "/messages/{}", "/messages/{}/delete", "/audit", "/help"];
+    let pages = ["/messages", "/me", "/messages/new", "/messages/{}", "/messages/{}/delete", "/audit", "/help"];
     assert_eq!(leading_back, pages.map(|path| (&Method::GET, path, "signed in")));
     for (asked, led_to) in
         [("/messages/7", "/messages/7"), ("/audit/export.csv", "/messages"), ("/messages/updates", "/messages")]

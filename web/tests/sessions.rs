@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 async fn end(by: &SignedIn, which: &SignedIn) -> testkit::Reply {
-    by.http.post_form(&format!("/sessions/{}/end", which.actor.session), &[("csrf", &by.csrf)]).await
+    by.http.post_form(&format!("/me/sessions/{}/end", which.actor.session), &[("csrf", &by.csrf)]).await
 }
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn the_page_shows_ones_own_sessions_and_nobody_elses() {
     let clinic = Clinic::open().await;
     let (ward, phone) = (clinic.sign_in("amina").await, clinic.sign_in("amina").await);
     let tomas = clinic.sign_in("tomas").await;
-    let page = ward.http.get("/sessions").await.expect_status(200);
+    let page = ward.http.get("/me").await.expect_status(200);
     let item = |member: &SignedIn| format!("id=\"session-{}\"", member.actor.session);
     assert!(page.text().contains(&item(&ward)) && page.text().contains(&item(&phone)));
     assert!(!page.text().contains(&item(&tomas)));
@@ -27,7 +27,7 @@ async fn the_page_shows_ones_own_sessions_and_nobody_elses() {
     let first = page.text().split("class=\"device\"").nth(1).unwrap();
     assert!(first.contains("this device") && first.contains(&item(&ward)), "this device stands first: {first}");
     assert_eq!(page.text().matches("127.0.0.1").count(), 2);
-    assert!(!page.text().contains(&format!("action=\"/sessions/{}/end\"", ward.actor.session)));
+    assert!(!page.text().contains(&format!("action=\"/me/sessions/{}/end\"", ward.actor.session)));
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_session_that_is_ended_is_over_at_once_and_its_open_list_closes() {
     let there = clinic.sign_in("amina").await;
     let mut stream = there.http.open_stream("/messages/updates?after=0").await;
     let reply = end(&here, &there).await;
-    assert_eq!((reply.status, reply.location().unwrap().ends_with("/sessions?notice=ended")), (303, true));
+    assert_eq!((reply.status, reply.location().unwrap().ends_with("/me?notice=ended")), (303, true));
     assert_eq!(there.http.get("/messages").await.status, 303);
     stream.read_until("event:ended", SOON).await;
     assert!(!stream.read_to_end(SOON).await.contains("event:"), "and then it closes");
@@ -48,7 +48,7 @@ async fn a_session_that_is_ended_is_over_at_once_and_its_open_list_closes() {
     assert_eq!(here.http.get("/messages").await.status, 200);
     send(&here).await;
     own.read_until("event:sent", SOON).await;
-    assert!(end(&here, &there).await.location().unwrap().ends_with("/sessions?notice=already"));
+    assert!(end(&here, &there).await.location().unwrap().ends_with("/me?notice=already"));
     assert_eq!(clinic.count("SESSION_ENDED").await, 1);
 }
 
@@ -85,13 +85,13 @@ async fn all_others_end_at_once_and_this_one_goes_on() {
     let here = clinic.sign_in("amina").await;
     let others = [clinic.sign_in("amina").await, clinic.sign_in("amina").await];
     let tomas = clinic.sign_in("tomas").await;
-    here.http.post_form("/sessions/end-others", &[("csrf", &here.csrf)]).await.expect_status(303);
+    here.http.post_form("/me/sessions/end-others", &[("csrf", &here.csrf)]).await.expect_status(303);
     for other in &others {
         assert_eq!(other.http.get("/messages").await.status, 303);
     }
     assert_eq!((here.http.get("/messages").await.status, tomas.http.get("/messages").await.status), (200, 200));
     assert_eq!(clinic.count("SESSION_ENDED").await, 2);
-    assert!(here.http.get("/sessions").await.text().contains("here and nowhere else"));
+    assert!(here.http.get("/me").await.text().contains("here and nowhere else"));
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn somebody_elses_session_cannot_be_ended_and_ones_own_is_a_sign_out() {
     let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
     assert_eq!(end(&amina, &tomas).await.status, 404);
     for nonsense in ["0", "-1", "x", "999999", "99999999999999999999"] {
-        let path = format!("/sessions/{nonsense}/end");
+        let path = format!("/me/sessions/{nonsense}/end");
         assert_eq!(amina.http.post_form(&path, &[("csrf", &amina.csrf)]).await.status, 404, "{nonsense}");
     }
     assert_eq!(tomas.http.get("/messages").await.status, 200);
@@ -115,7 +115,7 @@ async fn signing_in_again_in_the_same_browser_leaves_one_session() {
     for _ in 0..2 {
         clinic.sign_in_through_provider(&http, "amina@clinic.example").await.expect_status(303);
     }
-    let page = http.get("/sessions").await.expect_status(200);
+    let page = http.get("/me").await.expect_status(200);
     assert_eq!(page.text().matches("class=\"device\"").count(), 1, "{}", page.text());
 }
 

@@ -13,7 +13,7 @@ def send_and_read(page):
     sign_in(page, "amina")
     write_message(page, "Fridge alarm on ward 3", "It rang at four.\n\nSomebody must look at the seal.")
     expect(page.get_by_role("status").filter(has_text="Message sent.")).to_be_visible()
-    first = page.get_by_role("main").get_by_role("listitem").first
+    first = page.locator("#rows .row").first
     expect(first).to_contain_text("Fridge alarm on ward 3")
     expect(first).to_contain_text(PEOPLE["amina"].name)
     expect(first.get_by_text("you", exact=True)).to_be_visible()

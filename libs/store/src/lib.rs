@@ -40,6 +40,10 @@ pub use acts::failed_sign_ins::client_network;
 pub use acts::inbox::{ListState, MessageChange, MessageEvent, MessageSummary, SummaryContent};
 pub use acts::message::{Deletion, NewMessage, Sent};
 pub use acts::opening::Reader;
+pub use acts::own_data::{
+    DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport, Opening, OpeningKey, OwnAccount, OwnDataCounts, OwnMessage,
+    PastSession,
+};
 pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};

@@ -162,6 +162,7 @@ impl Access for SignedIn {
             SessionState::Live(session) => {
                 let mut member = Member::new(session, request)?;
                 touch(&mut member, request.at, request).await;
+                request.session.set(&member.session);
                 Ok(member)
             }
             SessionState::Ended(reason) => {

@@ -25,6 +25,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../static/js/arrivals.js"),
     include_str!("../../static/js/draft.js"),
     include_str!("../../static/js/writing.js"),
+    include_str!("../../static/js/own-data.js"),
     include_str!("../../static/js/site.js"),
 );
 

@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use store::{EndReason, StoreError, Timestamp};
 
 use crate::app::pages::{ErrorPage, Frame, SignInPage};
-use crate::app::request::Request;
+use crate::app::request::{KnownSession, Request};
 use crate::app::session_end;
 use crate::app::site::Site;
 use crate::http::error::PageError;
@@ -31,6 +31,10 @@ pub struct ErrorContext {
     pub next: Option<String>,
     /// It is not a person who reads the answer: a script of the page, or an open stream.
     pub for_script: bool,
+    /// The session, where one was found to live: its member keeps the navigation.
+    pub session: KnownSession,
+    /// When the request arrived.
+    pub at: Timestamp,
     /// Until when an emergency access lasts, where the request was found to be under one.
     pub emergency: Arc<OnceLock<Timestamp>>,
 }
@@ -50,6 +54,8 @@ impl Request {
             next: (self.method == http::Method::GET).then(|| self.path_and_query()),
             for_script: self.accepts("application/json") || self.accepts("text/event-stream"),
             emergency: Arc::clone(&self.emergency),
+            session: self.session.clone(),
+            at: self.at,
         }
     }
 }
@@ -57,7 +63,15 @@ impl Request {
 impl ErrorContext {
     /// The context of a request of which nothing more is known.
     pub fn new(site: &Arc<Site>, request_id: Arc<str>) -> Self {
-        Self { site: Arc::clone(site), request_id, next: None, for_script: false, emergency: Arc::default() }
+        Self {
+            site: Arc::clone(site),
+            request_id,
+            next: None,
+            for_script: false,
+            session: KnownSession::default(),
+            at: Timestamp::now(),
+            emergency: Arc::default(),
+        }
     }
 
     /// The answer to an error; what is our own fault is logged here, once.
@@ -140,7 +154,7 @@ impl ErrorContext {
         (action_url, action_label): (String, &str),
     ) -> Reply {
         let page = ErrorPage {
-            frame: Frame::signed_out(&self.site.assets).under_emergency(self.emergency.get().copied()),
+            frame: self.frame(),
             status: status.as_u16(),
             title: title.to_owned(),
             explanation: explanation.to_owned(),
@@ -151,6 +165,13 @@ impl ErrorContext {
         let reply =
             Reply::page(&page).unwrap_or_else(|_| Reply::text("text/plain; charset=utf-8", explanation.to_owned()));
         reply.with_status(status)
+    }
+
+    fn frame(&self) -> Frame {
+        match self.session.get() {
+            Some(session) => Frame::of_session(&session, &self.site, self.at),
+            None => Frame::signed_out(&self.site.assets).under_emergency(self.emergency.get().copied()),
+        }
     }
 
     fn log(&self, error: &PageError) {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
-use store::Timestamp;
+use store::{Session, SessionLimits, Timestamp};
 
 use crate::app::access::Member;
 use crate::app::assets::Assets;
-use crate::app::pages::{Frame, MemberFrame, Time};
+use crate::app::pages::{ClockTime, Frame, MemberFrame, Time};
 use crate::app::request::Request;
+use crate::app::site::Site;
 
 impl Frame {
     /// Around a page for anybody.
@@ -18,11 +19,15 @@ impl Frame {
 
     /// Around a member's page.
     pub fn of(member: &Member, request: &Request) -> Self {
-        let session = member.session();
-        let limits = request.site.session_limits;
-        let left = SessionLeft::of(member, request);
+        Self::of_session(member.session(), &request.site, request.at)
+    }
+
+    /// Around a page for who has this session, at the request's time.
+    pub fn of_session(session: &Session, site: &Site, at: Timestamp) -> Self {
+        let limits = site.session_limits;
+        let left = SessionLeft::of_session(session, limits, at);
         Self {
-            assets: Arc::clone(request.site.assets.urls()),
+            assets: Arc::clone(site.assets.urls()),
             member: Some(MemberFrame {
                 session: session.id.get(),
                 person: session.person.get(),
@@ -62,11 +67,13 @@ pub struct SessionLeft {
 impl SessionLeft {
     /// Counted from the request's time.
     pub fn of(member: &Member, request: &Request) -> Self {
-        let limits = request.site.session_limits;
-        let session = member.session();
+        Self::of_session(member.session(), request.site.session_limits, request.at)
+    }
+
+    fn of_session(session: &Session, limits: SessionLimits, at: Timestamp) -> Self {
         let idle_end = session.last_active_at.plus(limits.idle);
         let absolute_end = session.latest_end(limits);
-        Self { seconds: idle_end.min(absolute_end).since(request.at).as_secs(), absolute: absolute_end <= idle_end }
+        Self { seconds: idle_end.min(absolute_end).since(at).as_secs(), absolute: absolute_end <= idle_end }
     }
 }
 
@@ -89,6 +96,43 @@ impl From<Timestamp> for Time {
     }
 }
 
+impl From<Timestamp> for ClockTime {
+    fn from(at: Timestamp) -> Self {
+        let Time { iso, text: whole } = at.into();
+        match DateTime::from_timestamp_millis(at.as_millis()) {
+            Some(time) => Self {
+                text: format!("{:02}:{:02} UTC", time.hour(), time.minute()),
+                day: day_in_words(time),
+                iso,
+                whole,
+            },
+            None => Self { text: whole.clone(), day: String::new(), iso, whole },
+        }
+    }
+}
+
+/// `Sunday 22 November 2026`
+fn day_in_words(time: DateTime<Utc>) -> String {
+    const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let day = DAYS.get(time.weekday().num_days_from_monday() as usize).copied().unwrap_or_default();
+    let month = MONTHS.get(time.month0() as usize).copied().unwrap_or_default();
+    format!("{day} {} {month} {}", time.day(), time.year())
+}
+
 /// By hand, since a list writes a hundred of them: a format string would be parsed again for each.
 fn date_and_minute(time: DateTime<Utc>) -> String {
     let month = MONTHS.get(time.month0() as usize).copied().unwrap_or_default();
@@ -105,5 +149,8 @@ mod tests {
         assert_eq!(at.to_rfc3339(), "2026-11-22T21:10:05.123Z");
         assert_eq!(Time::from(at).text, "22 Nov 2026, 21:10 UTC");
         assert_eq!(Time::to_the_second(at).text, "22 Nov 2026, 21:10:05 UTC");
+        let clock = ClockTime::from(at);
+        assert_eq!((clock.text.as_str(), clock.day.as_str()), ("21:10 UTC", "Sunday 22 November 2026"));
+        assert_eq!(clock.whole, "22 Nov 2026, 21:10 UTC");
     }
 }

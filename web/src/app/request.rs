@@ -1,7 +1,7 @@
 //! What a handler is given of a request, and the cookies it came with.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{HeaderMap, Method, header};
 use store::{Client, Session, SessionState, SessionToken, StoreError, Timestamp};
@@ -21,6 +21,22 @@ pub struct Visitor {
     pub request_id: Arc<str>,
     /// The row of the table that has taken it.
     pub route: MatchedRoute,
+}
+
+/// The live session of a request, as far as it is known.
+#[derive(Clone, Default)]
+pub struct KnownSession(Arc<Mutex<Option<Session>>>);
+
+impl KnownSession {
+    /// It is this one; the newest word counts.
+    pub fn set(&self, session: &Session) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
+    }
+
+    /// What is known.
+    pub fn get(&self) -> Option<Session> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// One request, as handlers see it.
@@ -43,6 +59,8 @@ pub struct Request {
     pub at: Timestamp,
     /// Until when the session may last, once it was looked up and found to be an emergency access: error pages say it too.
     pub emergency: Arc<OnceLock<Timestamp>>,
+    /// The session, once it was looked up and found to live: error pages keep its navigation.
+    pub session: KnownSession,
     /// It is one too many of its address. Set for the rows alone that keep what was typed; others are refused.
     pub over_limit: Option<TooMany>,
 }

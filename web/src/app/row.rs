@@ -16,7 +16,7 @@ use warp::{Filter, Rejection};
 use crate::app::access::{Access, Anyone, FormToken, Keep, Unsent};
 use crate::app::body::{Arrived, discard, read_form};
 use crate::app::limited::Limited;
-use crate::app::request::{Request, Visitor};
+use crate::app::request::{KnownSession, Request, Visitor};
 use crate::app::site::Site;
 use crate::http::error::PageError;
 use crate::http::form::Form;
@@ -187,6 +187,7 @@ fn matched(
             headers,
             at: Timestamp::now(),
             emergency: Arc::default(),
+            session: KnownSession::default(),
             over_limit: None,
         })
 }
@@ -199,6 +200,19 @@ where
 {
     let state = Arc::clone(state);
     move |request, proof| handler(Arc::clone(&state), request, proof)
+}
+
+/// The same for a row that takes a form.
+pub fn with_form<S, H, P, F>(
+    state: &Arc<S>,
+    handler: H,
+) -> impl Fn(Request, P, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static
+where
+    S: Send + Sync + 'static,
+    H: Fn(Arc<S>, Request, P, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+{
+    let state = Arc::clone(state);
+    move |request, proof, form| handler(Arc::clone(&state), request, proof, form)
 }
 
 /// Whether a path is one of a pattern's.

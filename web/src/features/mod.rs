@@ -4,8 +4,8 @@ pub mod audit;
 pub mod emergency;
 pub mod health;
 pub mod help;
+pub mod me;
 pub mod messages;
-pub mod sessions;
 pub mod sign_in;
 pub mod static_files;
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use self::audit::chain_watch::ChainWatch;
 use self::emergency::alarm;
 use self::health::Health;
+use self::me::Downloads;
 use self::messages::Messages;
 use self::sign_in::error::SignInError;
 use self::sign_in::{SignInConfig, SignInState};
@@ -23,6 +24,8 @@ use crate::app::site::Site;
 pub struct Features {
     /// Live updates, and lists that were asked for before.
     pub messages: Arc<Messages>,
+    /// Copies of what is a member's own.
+    pub downloads: Arc<Downloads>,
     /// How far the audit chain verifies.
     pub chain: Arc<ChainWatch>,
     /// The identity provider, and sign-ins on their way.
@@ -37,6 +40,7 @@ impl Features {
     pub fn build(site: Arc<Site>, sign_in: SignInConfig) -> Result<Self, SignInError> {
         Ok(Self {
             messages: Arc::default(),
+            downloads: Arc::default(),
             chain: Arc::new(ChainWatch::new(site.store.clone())),
             sign_in: Arc::new(SignInState::build(sign_in, &site.public_url)?),
             health: Arc::default(),

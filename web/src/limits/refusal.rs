@@ -74,9 +74,9 @@ impl TooMany {
             Rule::Requests => format!(
                 "More came from your network just now than this site answers to one. Nothing was changed. Wait {wait}, then try again."
             ),
-            Rule::SignIn => format!(
-                "There were too many sign-ins from your network just now, which is also what somebody does who tries to get in. Nothing is wrong with your account. Wait {wait}, then sign in."
-            ),
+            Rule::SignIn => {
+                format!("Many people signed in from this network. Your account is fine. Try again in {wait}.")
+            }
             Rule::Send => format!(
                 "You have sent many messages in a short time, and this one is not sent yet. It is not lost: wait {wait}, then send it again."
             ),
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn the_wait_is_told_in_words() {
         let told = |seconds| TooMany { rule: Rule::SignIn, wait: Duration::from_secs(seconds) }.explanation();
-        assert!(told(1).contains("Wait a second,"));
-        assert!(told(12).contains("Wait 12 seconds,"));
-        assert!(told(100).contains("Wait 2 minutes,"));
+        assert!(told(1).ends_with("Try again in a second."));
+        assert!(told(12).ends_with("Try again in 12 seconds."));
+        assert!(told(100).ends_with("Try again in 2 minutes."));
     }
 }

@@ -11,8 +11,8 @@ use crate::app::pages::*;
 use crate::features::audit::pages::*;
 use crate::features::emergency::pages::EmergencyPage;
 use crate::features::help::HelpPage;
+use crate::features::me::pages::*;
 use crate::features::messages::pages::*;
-use crate::features::sessions::pages::*;
 use crate::features::sign_in::pages::RefusedPage;
 
 /// The start tags of a page, from `<` to `>`. Attribute values hold no bare `>`: askama escapes it.

@@ -28,6 +28,15 @@ fn now() -> Time {
     time("22 Nov 2026, 21:10 UTC", "2026-11-22T21:10:05Z")
 }
 
+fn clock_time() -> ClockTime {
+    ClockTime {
+        iso: "2026-11-22T21:10:05Z".into(),
+        text: "21:10 UTC".into(),
+        whole: "22 Nov 2026, 21:10 UTC".into(),
+        day: "Sunday 22 November 2026".into(),
+    }
+}
+
 fn earlier() -> Time {
     time("21 Nov 2026, 08:02 UTC", "2026-11-21T08:02:41Z")
 }
@@ -66,7 +75,7 @@ pub(super) fn choices(selected: Option<usize>) -> Vec<Choice> {
 
 pub(super) fn row(id: i64, author_name: &str, subject: &str) -> MessageRow {
     let content = RowContent::Live { subject: subject.into() };
-    MessageRow { id, author_name: author_name.into(), sent: now(), content, last_reply: None, done: false }
+    MessageRow { id, author_name: author_name.into(), sent: clock_time(), content, last_reply: None, done: false }
 }
 
 fn rows(count: i64) -> Vec<MessageRow> {
@@ -86,7 +95,11 @@ fn rows(count: i64) -> Vec<MessageRow> {
     ];
     rows.insert(
         5,
-        MessageRow { content: RowContent::Deleted { at: now() }, sent: earlier(), ..row(985, "Bruno Keller", "") },
+        MessageRow {
+            content: RowContent::Deleted { at: now() },
+            sent: ClockTime { day: "Saturday 21 November 2026".into(), ..clock_time() },
+            ..row(985, "Bruno Keller", "")
+        },
     );
     rows.extend((0..count - 9).map(|at| row(900 - at, "Chiara Rossi", &format!("Stock count, shelf {at}"))));
     rows.truncate(usize::try_from(count).unwrap());
@@ -101,6 +114,7 @@ pub(super) fn inbox(count: i64) -> InboxPage {
         reader: 1,
         list: Arc::new(list(rows(count), None)),
         marks: Arc::new(ReaderMarks { conversations: unread.collect(), unread: UnreadCount { counted, more: false } }),
+        kept_draft: None,
         tab: Tab::All,
         looked_at: Some(Timestamp::from_millis(1_000_003)),
         updates_url: Some("/messages/updates?after=990".into()),
@@ -139,7 +153,7 @@ fn view(id: i64, author_name: &str, body: &str, own: bool) -> ConversationMessag
         id,
         author_name: author_name.into(),
         author_email: "bruno.keller@clinic.example".into(),
-        sent: now(),
+        sent: clock_time(),
         content: MessageContentView::Live { body: body.into() },
         own,
         readers: Vec::new(),
@@ -286,13 +300,19 @@ fn session(id: i64, device: &str, ip: &str) -> SessionView {
     }
 }
 
-fn sessions(count: usize) -> SessionsPage {
+fn me(count: usize) -> MePage {
     let sessions = [
         session(7, "Firefox on Windows", "192.0.2.17"),
         session(6, "Samsung Internet on Android", "2001:db8:85a3:1234:5678:8a2e:370:7334"),
         session(5, MARKUP, HOSTILE),
     ];
-    SessionsPage { frame: frame(), sessions: sessions.into_iter().take(count).collect() }
+    let data = DataView { again_at: None, refused: false, download: None };
+    MePage { frame: frame(), sessions: sessions.into_iter().take(count).collect(), data }
+}
+
+fn data(again_at: Option<Time>, state: DownloadState) -> DataView {
+    let percent = if state == DownloadState::Complete { 100 } else { 42 };
+    DataView { refused: again_at.is_some(), again_at, download: Some(DownloadView { number: 3, percent, state }) }
 }
 
 fn refused(email: Option<&str>) -> RefusedPage {
@@ -301,6 +321,8 @@ fn refused(email: Option<&str>) -> RefusedPage {
         email: email.map(Into::into),
         title: "This account is not on the staff list".into(),
         explanation: "Wardpost is for the staff of this clinic. If you belong to it, sign in with your work account; if this is your work account, ask the person who runs Wardpost to add it.".into(),
+        emergency: email.is_none(),
+        again_label: if email.is_some() { "Use another account" } else { "Try again" },
         start_url: "/sign-in/start?next=%2Fmessages&again=1".into(),
         request_id: "7f3k-29ab".into(),
     }
@@ -341,7 +363,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("refused-hostile", html(&RefusedPage { title: MARKUP.into(), explanation: MARKUP.into(), ..refused(Some(HOSTILE)) })),
         ("refused-nameless", html(&refused(None))),
         ("inbox-0", html(&inbox(0))),
-        ("inbox-1", html(&InboxPage { frame: said, ..inbox(1) })),
+        ("inbox-1", html(&InboxPage { frame: said, kept_draft: Some(earlier()), ..inbox(1) })),
         ("inbox-9", html(&inbox(9))),
         ("inbox-50", html(&inbox(50))),
         ("inbox-older", html(&older(20))),
@@ -368,9 +390,10 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("emergency", html(&EmergencyPage { frame: signed_out(), token: "0123456789abcdef".repeat(4), refused: None })),
         ("emergency-refused", html(&EmergencyPage { frame: signed_out(), token: "0123456789abcdef".repeat(4), refused: Some("This code does not let anybody in.") })),
         ("help", html(&HelpPage { frame: frame() })),
-        ("sessions", html(&sessions(3))),
-        ("sessions-1", html(&sessions(1))),
-        ("sessions-ended", html(&SessionsPage { frame: Frame { notice: Some("That session has ended."), ..frame() }, ..sessions(2) })),
+        ("me", html(&me(3))),
+        ("me-1", html(&MePage { data: data(None, DownloadState::UnderWay), ..me(1) })),
+        ("me-ended", html(&MePage { frame: Frame { notice: Some("That session has ended."), ..frame() }, data: data(None, DownloadState::Complete), ..me(2) })),
+        ("me-refused", html(&MePage { data: data(Some(now()), DownloadState::BrokenOff), ..me(1) })),
         ("error", html(&error(frame(), 404, "There is no such page"))),
         ("misdirected", html(&MisdirectedPage { address: OWN_ADDRESS.into() })),
         ("error-signed-out", html(&error(signed_out(), 503, "Wardpost cannot store anything right now"))),

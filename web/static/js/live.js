@@ -77,6 +77,7 @@ function startUpdates(list) {
     $("empty")?.remove();
     row.classList.add("fresh");
     list.prepend(row);
+    showDays(list);
     moved = performance.now();
     // Where the browser does not hold the scroll position by itself, what is being read must not slide away.
     if (scrollY > 0 && !CSS.supports("overflow-anchor", "auto")) scrollBy(0, document.documentElement.scrollHeight - height);

@@ -11,6 +11,10 @@ function takeCode(field) {
 }
 
 showLocalTimes(document);
+if ($("rows") || $("conversation")) {
+  keepDaysTrue();
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) showLocalTimes(document); });
+}
 const code = $("code");
 if (code) {
   takeCode(code);
@@ -23,7 +27,7 @@ if (notice) {
   const address = new URL(location);
   address.searchParams.delete("notice");
   history.replaceState(history.state, "", address);
-  setTimeout(() => { notice.textContent = notice.textContent; }, 250);
+  setTimeout(() => { notice.replaceChildren(...notice.childNodes); }, 250);
 }
 // The sign-in page comes only to a browser in which nobody is signed in: its other tabs must not show anything either.
 if (document.body.dataset.signedOut) tell({ signedOut: document.body.dataset.signedOut });
@@ -32,6 +36,7 @@ if (signedIn) {
   session.start();
   startKeys();
   if ($("compose")) startWriting();
+  if ($("download")) startOwnData();
   if ($("rows")?.dataset.updates) startUpdates($("rows"));
   if ($("conversation")) startArrivals($("conversation"));
 }

@@ -134,7 +134,12 @@ function takeForm() {
   const counted = form.querySelectorAll("[data-max]");
   counted.forEach(showCount);
   if ($("errors")) $("errors").focus();
-  else if (draft.text().trim() === "" && form.elements.subject.type !== "hidden") form.elements.subject.focus();
+  else if (form.elements.subject.type !== "hidden") {
+    const { subject, body } = form.elements;
+    // Who continues a draft writes on at its end.
+    body.setSelectionRange(body.value.length, body.value.length);
+    (draft.text().trim() === "" ? subject : body).focus();
+  }
   form.addEventListener("filled", () => {
     counted.forEach(showCount);
     sending.changed();

@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   demo                            the site at http://127.0.0.1:8080, Ctrl-C stops it
   demo --port 9090 --reset        another port, and nothing kept from earlier runs
+  demo --reset --empty            a site without a message
   demo --for-tests --port 0 --provider-port 0 --data /tmp/d --web-env WARDPOST_SESSION_IDLE_MINUTES=2
                                   any free ports, addresses as one line of JSON";
 
@@ -39,7 +40,12 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "reset")]
     pub(crate) yes: bool,
 
-    /// For tests: sign-in by login_hint, one line of JSON with the addresses on standard output, and an end when the
+    /// Start with no messages, instead of what the staff of a clinic wrote in the last days. A database that is there stays as
+    /// it is either way
+    #[arg(long)]
+    pub(crate) empty: bool,
+
+    /// For tests: no messages, sign-in by login_hint, one line of JSON with the addresses on standard output, and an end when the
     /// starting process ends
     #[arg(long)]
     pub(crate) for_tests: bool,
@@ -59,6 +65,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Whether a new database begins with what a ward wrote.
+    pub(crate) fn opens_on_a_ward(&self) -> bool {
+        !(self.empty || self.for_tests || self.provider_only)
+    }
+
     /// Reads the command line. When there is nothing to run, says why (or shows the help) and gives the exit code.
     pub(crate) fn read() -> Result<Arguments, Exit> {
         let arguments = Arguments::try_parse().map_err(|error| {

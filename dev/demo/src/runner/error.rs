@@ -42,6 +42,8 @@ pub(crate) enum DemoError {
     Failed { name: &'static str, status: String, tail: String },
     #[error("{name} was not ready after {seconds} seconds: {last_seen}. {tail}")]
     NotReady { name: &'static str, seconds: u64, last_seen: String, tail: String },
+    #[error("the first messages of the demo could not be written ({0}); `--empty` starts without them")]
+    Ward(String),
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
 }

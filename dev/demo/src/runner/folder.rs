@@ -21,7 +21,8 @@ const MARKER_TEXT: &str =
 
 const CLIENT_ID: &str = "GOOGLE_CLIENT_ID";
 const CLIENT_SECRET: &str = "GOOGLE_CLIENT_SECRET";
-const NEEDED: [&str; 4] = [CLIENT_ID, CLIENT_SECRET, "APP_SECRET", "DB_ENCRYPTION_KEY"];
+const DATABASE_KEY: &str = "DB_ENCRYPTION_KEY";
+const NEEDED: [&str; 4] = [CLIENT_ID, CLIENT_SECRET, "APP_SECRET", DATABASE_KEY];
 
 /// The folder, locked for as long as this lives.
 pub(crate) struct Folder {
@@ -65,6 +66,11 @@ impl Folder {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("wardpost.db")
+    }
+
+    /// The key of the database: 64 hex characters.
+    pub(crate) fn database_key(&self) -> Result<String, DemoError> {
+        Ok(self.values()?.remove(DATABASE_KEY).unwrap_or_default())
     }
 
     pub(crate) fn env_file(&self) -> PathBuf {
@@ -148,17 +154,23 @@ impl Folder {
             }
             self.write_secrets(&path)?;
         }
+        let mut values = self.values()?;
+        let mut take = |name| values.remove(name).unwrap_or_default();
+        Ok(ClientSecrets { id: take(CLIENT_ID), secret: take(CLIENT_SECRET) })
+    }
+
+    fn values(&self) -> Result<BTreeMap<String, String>, DemoError> {
+        let path = self.secret();
         let broken = |source| DemoError::SecretFile { path: path.clone(), source };
         let text = read_private_text(&path).map_err(broken)?;
-        let mut values: BTreeMap<String, String> =
+        let values: BTreeMap<String, String> =
             serde_json::from_str(&text).map_err(|_| broken(EnvFileError::Io(io::ErrorKind::InvalidData.into())))?;
         for name in NEEDED {
             if !values.contains_key(name) {
                 return Err(DemoError::SecretMissing { path, name });
             }
         }
-        let mut take = |name| values.remove(name).unwrap_or_default();
-        Ok(ClientSecrets { id: take(CLIENT_ID), secret: take(CLIENT_SECRET) })
+        Ok(values)
     }
 
     fn write_secrets(&self, path: &Path) -> Result<(), DemoError> {

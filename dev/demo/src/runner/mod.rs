@@ -7,6 +7,8 @@ mod error;
 mod folder;
 mod port;
 mod programs;
+mod ward;
+mod ward_day;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -73,9 +75,10 @@ async fn start_and_wait(arguments: &Arguments) -> Result<(), DemoError> {
         web_environment: &arguments.web_environment,
         without: &arguments.without,
     };
+    let ward = arguments.opens_on_a_ward() && !folder.database().exists();
     let mut running = Vec::new();
     let outcome = tokio::select! {
-        outcome = start_and_go_on(console, &world, &provider, &mut running), if !arguments.provider_only => outcome,
+        outcome = start_and_go_on(console, &world, &provider, ward, &mut running), if !arguments.provider_only => outcome,
         outcome = serve_sign_ins(console, &world), if arguments.provider_only => outcome,
         () = stop.requested() => Ok(()),
     };
@@ -109,9 +112,14 @@ async fn start_and_go_on(
     console: Console,
     world: &World<'_>,
     provider: &Provider,
+    ward: bool,
     running: &mut Vec<Running>,
 ) -> Result<(), DemoError> {
     world.folder.prepare()?;
+    if ward {
+        console.print_out("Writing what a ward wrote in the last days ...");
+        ward::write(world.folder, world.issuer, &provider.people()).await?;
+    }
     let programs = programs::all(world);
     world.folder.write_shell_settings(&programs::shell_settings(&programs))?;
     for Program { name, environment, kind } in programs {

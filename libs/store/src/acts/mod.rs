@@ -13,6 +13,7 @@ pub(crate) mod inbox;
 mod list_shown;
 pub(crate) mod message;
 pub(crate) mod opening;
+pub(crate) mod own_data;
 pub(crate) mod person;
 pub(crate) mod restore_record;
 mod session;

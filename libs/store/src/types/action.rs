@@ -70,6 +70,8 @@ actions! {
     AuditView = "AUDIT_VIEW",
     /// The audit log was exported.
     AuditExport = "AUDIT_EXPORT",
+    /// A person took a copy of everything that concerns them.
+    DataExported = "DATA_EXPORTED",
     /// A staff member was locked out.
     StaffDisabled = "STAFF_DISABLED",
     /// A staff member was let in again.
@@ -125,6 +127,7 @@ impl Action {
             | Action::DraftDiscarded
             | Action::AuditView
             | Action::AuditExport
+            | Action::DataExported
             | Action::StaffDisabled
             | Action::StaffEnabled
             | Action::PersonRecorded
@@ -165,6 +168,7 @@ impl Action {
             | Action::DraftDiscarded
             | Action::AuditView
             | Action::AuditExport
+            | Action::DataExported
             | Action::EmergencyAccessGranted
             | Action::EmergencyAccessUsed
             | Action::EmergencyAccessRefused
@@ -199,6 +203,7 @@ impl Action {
             | Action::DraftDiscarded
             | Action::AuditView
             | Action::AuditExport
+            | Action::DataExported
             | Action::StaffDisabled
             | Action::StaffEnabled
             | Action::PersonRecorded
@@ -235,6 +240,7 @@ impl Action {
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditExport
+            | Action::DataExported
             | Action::StaffDisabled
             | Action::StaffEnabled
             | Action::PersonRecorded
@@ -262,7 +268,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 33);
+        assert_eq!(Action::ALL.len(), 34);
         assert_eq!(Action::parse("login"), None);
     }
 }

@@ -76,6 +76,23 @@ pub struct Time {
 /// Its template escapes both fields.
 impl HtmlSafe for Time {}
 
+/// A moment under a heading that says its day: `{{ time }}` gives the time of day alone, "08:37 UTC", with the whole beside it.
+#[derive(Clone, Template)]
+#[template(path = "clock_time.html")]
+pub struct ClockTime {
+    /// RFC 3339 in UTC.
+    pub iso: String,
+    /// The time of day: `21:10 UTC`.
+    pub text: String,
+    /// The whole: `22 Nov 2026, 21:10 UTC`.
+    pub whole: String,
+    /// The day, as its heading has it where no script turns it to the reader's zone: `Sunday 22 November 2026`.
+    pub day: String,
+}
+
+/// Its template escapes all fields.
+impl HtmlSafe for ClockTime {}
+
 /// A part of a page that a template has made, and that stands in others as it is. Only a template makes one.
 pub struct Rendered(String);
 

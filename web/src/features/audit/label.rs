@@ -25,6 +25,7 @@ pub fn of(action: Action) -> &'static str {
         Action::DraftDiscarded => "discarded a draft",
         Action::AuditView => "looked at the audit log",
         Action::AuditExport => "exported the audit log",
+        Action::DataExported => "downloaded their own data",
         Action::StaffDisabled => "was switched off",
         Action::StaffEnabled => "was switched on",
         Action::PersonRecorded => "wrote down who a member is",

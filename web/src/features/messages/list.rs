@@ -9,7 +9,7 @@ use super::list_cache::Listed;
 use super::marks::Marked;
 use super::{Messages, row};
 use crate::app::access::Member;
-use crate::app::pages::{Choice, Frame, Rendered};
+use crate::app::pages::{Choice, Frame, Rendered, Time};
 use crate::app::request::Request;
 use crate::features::messages::pages::{Choices, InboxList, InboxPage, Tab};
 use crate::http::error::PageError;
@@ -22,7 +22,8 @@ const PAGE_SIZE: u32 = 50;
 /// The list.
 pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Result<Reply, PageError> {
     let before: Option<MessageId> = optional(&request, "before", "The page number in the address is not one of ours.")?;
-    let author: Option<PersonId> = optional(&request, "author", "The author in the address is not a number of ours.")?;
+    let author: Option<PersonId> =
+        optional(&request, "author", "This link does not work. Choose a person in the list.")?;
     let tab = match request.query.value("show") {
         None | Some("") => Tab::All,
         Some("unread") => Tab::Unread,
@@ -50,10 +51,20 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
         reader: member.actor().person.get(),
         list,
         marks,
+        kept_draft: kept_draft(&request, &member).await?,
         tab,
         looked_at: looked_at.filter(|_| tab != Tab::Unread),
         updates_url: first_page.then(|| format!("/messages/updates?after={newest}")),
     })
+}
+
+/// When the draft was saved that somebody is told of after signing in.
+async fn kept_draft(request: &Request, member: &Member) -> Result<Option<Time>, PageError> {
+    if request.query.get("notice") != Some("draft") {
+        return Ok(None);
+    }
+    let draft = request.site.store.draft(member.actor().person, None).await?;
+    Ok(draft.map(|draft| draft.saved_at.into()))
 }
 
 /// `GET /messages/go?number=7`: to the message of that number, which may be written `#7`.
@@ -124,12 +135,11 @@ fn choices(authors: Vec<Author>, selected: Option<PersonId>) -> Vec<Choice> {
 fn notice(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "sent" => Some("Message sent."),
-        "deleted" => Some("Message deleted."),
+        "deleted" => Some("Message deleted. Backups keep copies until they expire."),
         "discarded" => Some("Draft discarded."),
         "done" => Some("Marked as done."),
         "unread" => Some("Marked as unread."),
         "no-message" => Some("There is no message with that number."),
-        "draft" => Some("You have an unfinished message. Write a message to go on with it."),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use store::{ReaderMarks, Timestamp, UnreadCount};
 
 use super::list::list_url;
 use crate::app::assets::unread_icon_url;
-use crate::app::pages::{Choice, Frame, Rendered, Shown, Time};
+use crate::app::pages::{Choice, ClockTime, Frame, Rendered, Shown, Time};
 
 /// `/messages`: everybody's conversations, the one with the newest message first.
 #[derive(Template)]
@@ -25,6 +25,8 @@ pub struct InboxPage {
     pub list: Arc<InboxList>,
     /// What each line is to the reader.
     pub marks: Arc<ReaderMarks>,
+    /// When the draft was saved that the reader is told of.
+    pub kept_draft: Option<Time>,
     /// Which conversations are shown.
     pub tab: Tab,
     /// When the reader last looked, where the list goes further back.
@@ -83,6 +85,7 @@ impl InboxPage {
 
     fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         let mut above = false;
+        let mut day = "";
         self.list.rows.iter().enumerate().map(move |(at, row)| {
             let mark = self.marks.conversations.get(at).copied().unwrap_or_default();
             let marked = MarkedRow { row, own: row.author == self.reader, unread: mark.unread, draft: mark.draft };
@@ -90,7 +93,9 @@ impl InboxPage {
             let is_older = self.looked_at.filter(|looked_at| row.last_at <= *looked_at);
             let since = is_older.filter(|_| above).map(Time::from);
             above = is_older.is_none();
-            Line { since, marked }
+            let heading = (row.day != day).then_some(row.day.as_str());
+            day = &row.day;
+            Line { heading, since, marked }
         })
     }
 }
@@ -105,6 +110,8 @@ pub fn count_text(count: UnreadCount) -> String {
 }
 
 struct Line<'p> {
+    /// The day on which its newest message was sent, where the line above is of another.
+    heading: Option<&'p str>,
     /// What stands above was sent after this moment.
     since: Option<Time>,
     marked: MarkedRow<'p>,
@@ -134,6 +141,8 @@ pub struct ListedRow {
     id: i64,
     author: i64,
     last_at: Timestamp,
+    /// The day of that, for its heading.
+    day: String,
     gone: bool,
     done: bool,
     text: Rendered,
@@ -144,7 +153,8 @@ impl ListedRow {
     /// where the template does.
     pub fn new(author: i64, last_at: Timestamp, row: &MessageRow) -> askama::Result<Self> {
         let gone = matches!(row.content, RowContent::Deleted { .. });
-        Ok(Self { id: row.id, author, last_at, gone, done: row.done, text: Rendered::of(row)? })
+        let day = row.sent.day.clone();
+        Ok(Self { id: row.id, author, last_at, day, gone, done: row.done, text: Rendered::of(row)? })
     }
 }
 
@@ -175,7 +185,7 @@ pub struct MessageRow {
     /// Who wrote it.
     pub author_name: Shown,
     /// When the newest message of the conversation was sent.
-    pub sent: Time,
+    pub sent: ClockTime,
     /// The subject, or that it is gone.
     pub content: RowContent,
     /// The newest reply; None where nobody has replied.
@@ -265,7 +275,7 @@ pub struct ConversationMessageView {
     /// The author's e-mail address.
     pub author_email: Shown,
     /// When it was sent.
-    pub sent: Time,
+    pub sent: ClockTime,
     /// Its text, with line breaks as typed; or when it was deleted.
     pub content: MessageContentView,
     /// The reader wrote it and may delete it.
@@ -321,6 +331,16 @@ pub struct ReplyForm {
 }
 
 impl ConversationPage {
+    /// The messages, each with its day where the one above is of another.
+    fn by_day(&self) -> impl Iterator<Item = (Option<&str>, &ConversationMessageView)> {
+        let mut day = "";
+        self.messages.iter().map(move |message| {
+            let heading = (message.sent.day != day).then_some(message.sent.day.as_str());
+            day = &message.sent.day;
+            (heading, message)
+        })
+    }
+
     /// Whether the reply came back with anything to put right.
     fn has_errors(&self) -> bool {
         self.reply.body_error.is_some() || self.reply.problem.is_some()

@@ -106,8 +106,7 @@ mod tests {
     use super::*;
 
     fn is_page(path: &str) -> bool {
-        let pages =
-            ["/messages", "/messages/new", "/messages/{}", "/messages/{}/delete", "/audit", "/sessions", "/help"];
+        let pages = ["/messages", "/messages/new", "/messages/{}", "/messages/{}/delete", "/audit", "/me", "/help"];
         pages.iter().any(|pattern| crate::app::row::matches(pattern, path))
     }
 
@@ -178,7 +177,7 @@ mod tests {
 
     #[test]
     fn only_paths_of_this_site_are_gone_to_after_sign_in() {
-        for path in ["/messages", "/messages/12", "/messages?before=5", "/audit?action=LOGIN", "/help", "/sessions"] {
+        for path in ["/messages", "/messages/12", "/messages?before=5", "/audit?action=LOGIN", "/help", "/me"] {
             assert_eq!(safe_next(Some(path), is_page), path);
         }
         for path in [
@@ -187,7 +186,7 @@ mod tests {
             "/\\evil.example",
             "/messages/\\evil",
             "/sign-out",
-            "/sessions/1/end",
+            "/me/sessions/1/end",
             "/messages/\r\nX: y",
             "",
         ] {

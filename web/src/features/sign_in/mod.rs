@@ -158,6 +158,7 @@ pub async fn callback(state: Arc<SignInState>, request: Request, _: ()) -> Resul
             explanation: "It may have been started in another tab or more than ten minutes ago, or it has come back before. Nothing is wrong with your account: sign in again.".to_owned(),
             email: None,
             next: "/messages".to_owned(),
+            emergency: false,
         });
     };
     let next = next_of(&request, Some(&attempt.next));
@@ -196,6 +197,7 @@ pub async fn callback(state: Arc<SignInState>, request: Request, _: ()) -> Resul
                 explanation: "Somebody at your clinic has switched it off here. Ask the person who runs Wardpost if that is a mistake.".to_owned(),
                 email: Some(email),
                 next,
+                emergency: false,
             })
         }
     }
@@ -246,7 +248,7 @@ async fn denied(
     refused(
         request,
         StatusCode::FORBIDDEN,
-        Refusal { title: "This account cannot sign in here", explanation, email: Some(email), next },
+        Refusal { title: "This account cannot sign in here", explanation, email: Some(email), next, emergency: false },
     )
 }
 
@@ -264,10 +266,11 @@ async fn failed(state: &SignInState, request: &Request, error: &SignInError, nex
             request,
             StatusCode::FORBIDDEN,
             Refusal {
-                title: "You stopped the sign-in",
+                title: "Sign-in cancelled.",
                 explanation: "Nothing has happened. Sign in when you are ready.".to_owned(),
                 email: None,
                 next: next.to_owned(),
+                emergency: false,
             },
         ),
         error => unavailable(request, error, next),
@@ -305,6 +308,7 @@ fn unavailable(request: &Request, error: &SignInError, next: &str) -> Result<Rep
             explanation: explanation.to_owned(),
             email: None,
             next: next.to_owned(),
+            emergency: matches!(error, SignInError::Unreachable(_) | SignInError::Nonsense(_)),
         },
     )
 }
@@ -314,11 +318,15 @@ struct Refusal {
     explanation: String,
     email: Option<String>,
     next: String,
+    /// The provider is at fault, so that emergency access may be the way in.
+    emergency: bool,
 }
 
 fn refused(request: &Request, status: StatusCode, refusal: Refusal) -> Result<Reply, PageError> {
     let reply = Reply::page(&RefusedPage {
         frame: Frame::signed_out(&request.site.assets),
+        again_label: if refusal.email.is_some() { "Use another account" } else { "Try again" },
+        emergency: refusal.emergency,
         email: refusal.email.map(Shown::from),
         title: refusal.title.to_owned(),
         explanation: refusal.explanation,

@@ -16,6 +16,10 @@ pub struct RefusedPage {
     pub title: String,
     /// Why, and what to do next.
     pub explanation: String,
+    /// The provider does not work: the page says how emergency access does.
+    pub emergency: bool,
+    /// What trying again is called.
+    pub again_label: &'static str,
     /// Where another account can be tried.
     pub start_url: String,
     /// What to tell anyone who looks into it.

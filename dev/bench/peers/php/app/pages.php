@@ -38,7 +38,7 @@ function head_of_page(string $title, array $member): void
   <a class="brand" href="/messages"><span>Messages</span></a>
   <nav aria-label="Main"><a href="/messages">Messages</a> <a href="/audit">Audit log</a> <a href="/help">Help</a></nav>
   <div class="member">
-    <a class="member-name" href="/sessions"><span class="visually-hidden">Signed in as </span><bdi><?= e($member['name']) ?></bdi></a>
+    <a class="member-name" href="/me"><span class="visually-hidden">Signed in as </span><bdi><?= e($member['name']) ?></bdi></a>
     <form method="post" action="/sign-out"><?= csrf() ?><button class="quiet">Sign out</button></form>
   </div>
 </header>

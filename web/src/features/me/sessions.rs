@@ -1,34 +1,27 @@
-//! `GET /sessions`: where a member is signed in; and ending what she does not want to be any more.
-
-mod device;
-pub mod pages;
-pub mod time;
+//! Where a member is signed in; and ending what she does not want to be any more.
 
 use http::header;
 use store::{EndedOne, OwnSession, SessionId};
 
+use super::device;
 use crate::app::access::Member;
-use crate::app::pages::Frame;
 use crate::app::request::Request;
 use crate::app::row::CsrfChecked;
-use crate::features::sessions::pages::{SessionView, SessionsPage};
+use crate::features::me::pages::SessionView;
 use crate::http::cookies::Cookie;
 use crate::http::error::PageError;
 use crate::http::form::Form;
 use crate::http::reply::Reply;
 
-/// The page: this session first, then the others, the last active first.
-pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+/// This session first, then the others, the last active first.
+pub(super) async fn of(request: &Request, member: &Member) -> Result<Vec<SessionView>, PageError> {
     let limits = request.site.session_limits;
     let mut sessions = request.site.store.own_sessions(member.actor().person, limits, request.at).await?;
     sessions.sort_by_key(|session| session.id != member.actor().session);
-    Reply::page(&SessionsPage {
-        frame: Frame::of(&member, &request).with_notice(notice(request.query.get("notice"))),
-        sessions: sessions.into_iter().map(|session| view(session, &request, &member)).collect(),
-    })
+    Ok(sessions.into_iter().map(|session| view(session, request, member)).collect())
 }
 
-/// `POST /sessions/{}/end`: one session. Ending the one that asks is signing out.
+/// `POST /me/sessions/{}/end`: one session. Ending the one that asks is signing out.
 pub async fn end(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let session: SessionId = request.id().ok_or(PageError::NotFound)?;
     let (store, actor) = (&request.site.store, member.actor());
@@ -38,16 +31,16 @@ pub async fn end(request: Request, member: Member, _: CsrfChecked<Form>) -> Resu
             .with(header::SET_COOKIE, &request.site.cookies.clear(Cookie::Session)));
     }
     match store.end_own_session(actor, session, request.at).await? {
-        EndedOne::Ended => Ok(Reply::see_other("/sessions?notice=ended")),
-        EndedOne::Already => Ok(Reply::see_other("/sessions?notice=already")),
+        EndedOne::Ended => Ok(Reply::see_other("/me?notice=ended")),
+        EndedOne::Already => Ok(Reply::see_other("/me?notice=already")),
         EndedOne::Unknown => Err(PageError::NotFound),
     }
 }
 
-/// `POST /sessions/end-others`: all but the one that asks.
+/// `POST /me/sessions/end-others`: all but the one that asks.
 pub async fn end_others(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
     request.site.store.end_other_sessions(member.actor(), request.at).await?;
-    Ok(Reply::see_other("/sessions?notice=others"))
+    Ok(Reply::see_other("/me?notice=others"))
 }
 
 fn view(session: OwnSession, request: &Request, member: &Member) -> SessionView {
@@ -69,7 +62,8 @@ fn view(session: OwnSession, request: &Request, member: &Member) -> SessionView 
     }
 }
 
-fn notice(code: Option<&str>) -> Option<&'static str> {
+/// What has just been done to one.
+pub(super) fn notice(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "ended" => Some("That session has ended."),
         "already" => Some("That session had ended already."),

@@ -1,0 +1,377 @@
+//! What concerns one person, for that person: counted first, then read a page at a time, so that an archive of it is made in
+//! bounded memory. Each walk goes along an index and is paged by the last key that it gave.
+//!
+//! That somebody takes a copy of it is an act: DATA_EXPORTED, durable before any of it is given out. How often, the log says,
+//! so that a restart forgets nothing.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::json;
+
+use crate::acts::draft::Draft;
+use crate::acts::session::require_live;
+use crate::ledger::audit::Entry;
+use crate::store::Store;
+use crate::types::{
+    Action, Actor, AuditId, Author, IdempotencyKey, MessageId, PersonId, SessionId, StoreError, Timestamp,
+};
+
+/// Within this time a person may take [`DATA_EXPORTS`] copies.
+pub const DATA_EXPORT_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
+/// So many copies within [`DATA_EXPORT_PERIOD`].
+pub const DATA_EXPORTS: u32 = 2;
+
+/// What came of asking for a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataExport {
+    /// DATA_EXPORTED is durable. The copy ends with the row before it.
+    Begun(AuditId),
+    /// There were as many as may be. Nothing was recorded.
+    TooOften {
+        /// When the next one is possible.
+        again_at: Timestamp,
+    },
+}
+
+/// How much there is of a person: what an archive's progress is measured by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnDataCounts {
+    /// Acts: audit rows by the person.
+    pub acts: u64,
+    /// Messages among them, replies included.
+    pub messages: u64,
+    /// Acts by which the person opened something.
+    pub openings: u64,
+    /// How often anybody has opened one of the person's messages.
+    pub opened_by_others: u64,
+}
+
+/// The account, as the site knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnAccount {
+    /// Number, name and e-mail address.
+    pub person: Author,
+    /// The identity provider, and the name by which it knows the person.
+    pub issuer: String,
+    /// See `issuer`.
+    pub subject: String,
+    /// When the person signed in first.
+    pub created_at: Timestamp,
+    /// When the person signed in last.
+    pub last_sign_in_at: Option<Timestamp>,
+}
+
+/// A message of one's own. Debug does not show the text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnMessage {
+    /// Its number.
+    pub id: MessageId,
+    /// The first message of its conversation.
+    pub conversation: MessageId,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// When it was deleted: then subject and body are gone.
+    pub deleted_at: Option<Timestamp>,
+    /// Its subject; a reply has none.
+    pub subject: Option<String>,
+    /// Its body.
+    pub body: Option<String>,
+    /// Its audit row, after which the walk goes on.
+    pub row: AuditId,
+}
+
+impl std::fmt::Debug for OwnMessage {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("OwnMessage").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A session of one's own, whether it still lives or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastSession {
+    /// Its number; none in a row that somebody has changed.
+    pub id: Option<SessionId>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The address that it began from.
+    pub ip: Option<String>,
+    /// What the browser called itself.
+    pub user_agent: Option<String>,
+    /// When something was last done in it, as long as its row is kept.
+    pub last_active_at: Option<Timestamp>,
+    /// When it ended, as long as its row is kept.
+    pub ended_at: Option<Timestamp>,
+    /// The audit row of its beginning, after which the walk goes on.
+    pub row: AuditId,
+}
+
+/// Where the walk along the openings of one's own messages stands; the default is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpeningKey {
+    /// The audit row of the message's sending.
+    sent: i64,
+    person: i64,
+    row: i64,
+}
+
+/// That somebody else opened a message of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The message.
+    pub message: MessageId,
+    /// Who opened it.
+    pub by: Author,
+    /// When.
+    pub at: Timestamp,
+    /// The audit row that says so.
+    pub row: AuditId,
+    /// After which the walk goes on.
+    pub key: OpeningKey,
+}
+
+impl Store {
+    /// When a person may take a copy again; None for now.
+    pub async fn data_export_possible_at(
+        &self,
+        person: PersonId,
+        at: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.look_up(move |connection| possible_at(connection, person, at)).await
+    }
+
+    /// Begins a copy of what concerns the actor, unless there were too many of late.
+    pub async fn begin_data_export(&self, actor: Actor, at: Timestamp) -> Result<DataExport, StoreError> {
+        self.write(move |write| {
+            require_live(write, actor)?;
+            if let Some(again_at) = possible_at(write.connection, actor.person, at)? {
+                return Ok(DataExport::TooOften { again_at });
+            }
+            let last = write.head.id;
+            let (person, ip) = (Some(actor.person), Some(actor.ip));
+            write.append(Entry { at, person, action: Action::DataExported, message: None, details: json!({}), ip })?;
+            Ok(DataExport::Begun(last))
+        })
+        .await
+    }
+
+    /// How much there is of a person, up to a row. Walks indexes, and may take a second for somebody who wrote very much.
+    pub async fn own_data_counts(&self, person: PersonId, up_to: AuditId) -> Result<OwnDataCounts, StoreError> {
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let count = |sql: &str| -> Result<u64, StoreError> {
+                let found: i64 = snapshot.prepare_cached(sql)?.query_row((person, up_to), |row| row.get(0))?;
+                Ok(u64::try_from(found).unwrap_or(0))
+            };
+            Ok(OwnDataCounts {
+                acts: count(COUNT_ACTS)?,
+                messages: count(COUNT_MESSAGES)?,
+                openings: count(COUNT_VIEWS)?,
+                opened_by_others: count(COUNT_OPENINGS)?,
+            })
+        })
+        .await
+    }
+
+    /// The account of a person.
+    pub async fn own_account(&self, person: PersonId) -> Result<OwnAccount, StoreError> {
+        self.look_up(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, name, email, issuer, subject, created_at, last_sign_in_at FROM person WHERE id = ?1",
+            )?;
+            Ok(select.query_row([person], |row| {
+                Ok(OwnAccount {
+                    person: Author::from_row(row, 0)?,
+                    issuer: row.get(3)?,
+                    subject: row.get(4)?,
+                    created_at: row.get(5)?,
+                    last_sign_in_at: row.get(6)?,
+                })
+            })?)
+        })
+        .await
+    }
+
+    /// Messages of a person in the order of their rows, those after the row `after` and up to `up_to`: at most `limit`, each with
+    /// a text of up to 80 kB.
+    pub async fn own_messages(
+        &self,
+        person: PersonId,
+        after: AuditId,
+        up_to: AuditId,
+        limit: u32,
+    ) -> Result<Vec<OwnMessage>, StoreError> {
+        self.rows_of(OWN_MESSAGES, person, Action::MessageCreate, (after, up_to), limit, own_message).await
+    }
+
+    /// Sessions of a person by the rows of their beginning: those of [`Action::Login`], or of [`Action::EmergencyAccessUsed`].
+    pub async fn past_sessions(
+        &self,
+        person: PersonId,
+        begun_by: Action,
+        after: AuditId,
+        up_to: AuditId,
+        limit: u32,
+    ) -> Result<Vec<PastSession>, StoreError> {
+        self.rows_of(PAST_SESSIONS, person, begun_by, (after, up_to), limit, past_session).await
+    }
+
+    /// Drafts of a person: those of conversations after `after`, and first of all the one that begins a conversation. At most
+    /// `limit`, each with a text of up to 160 kB.
+    pub async fn own_drafts(
+        &self,
+        person: PersonId,
+        after: Option<Option<MessageId>>,
+        limit: u32,
+    ) -> Result<Vec<Draft>, StoreError> {
+        let after = after.map_or(-1, |root| root.map_or(0, MessageId::get));
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(OWN_DRAFTS)?;
+            let drafts = select.query_map((person, after, limit), |row| {
+                Ok(Draft {
+                    conversation: MessageId::new(row.get(0)?),
+                    key: IdempotencyKey(row.get(1)?),
+                    subject: row.get(2)?,
+                    body: row.get(3)?,
+                    saved_at: row.get(4)?,
+                })
+            })?;
+            Ok(drafts.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Who else opened messages of a person, in the order of the messages: those after `after` and up to the row `up_to`.
+    pub async fn openings_of_own(
+        &self,
+        person: PersonId,
+        after: OpeningKey,
+        up_to: AuditId,
+        limit: u32,
+    ) -> Result<Vec<Opening>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(OPENINGS)?;
+            let openings = select.query_map((person, up_to, after.sent, after.person, after.row, limit), opening)?;
+            Ok(openings.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn rows_of<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        person: PersonId,
+        action: Action,
+        (after, up_to): (AuditId, AuditId),
+        limit: u32,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(sql)?;
+            let rows = select.query_map((person, action.as_str(), after, up_to, limit), read)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+/// Where a walk goes on that was at the row ?3: its time, or before all.
+macro_rules! beyond {
+    () => {
+        "(coalesce((SELECT b.at FROM audit_log b WHERE b.id = ?3), -9223372036854775807), ?3)"
+    };
+}
+
+/// The newest exports of a person since a time.
+const EXPORTS: &str = "SELECT at FROM audit_log INDEXED BY audit_log_person_action \
+     WHERE person_id = ?1 AND action = 'DATA_EXPORTED' AND at > ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3";
+
+const COUNT_ACTS: &str =
+    "SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action WHERE person_id = ?1 AND +id <= ?2";
+
+const COUNT_MESSAGES: &str = "SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action \
+     WHERE person_id = ?1 AND action = 'MESSAGE_CREATE' AND +id <= ?2";
+
+const COUNT_VIEWS: &str = "SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action \
+     WHERE person_id = ?1 AND action = 'MESSAGE_VIEW' AND +id <= ?2";
+
+const COUNT_OPENINGS: &str = "SELECT count(*) FROM audit_log c INDEXED BY audit_log_person_action \
+     CROSS JOIN message_opening o ON o.message_id = c.message_id \
+     WHERE c.person_id = ?1 AND c.action = 'MESSAGE_CREATE' AND o.person_id <> ?1 AND +o.audit_id <= ?2";
+
+const OWN_MESSAGES: &str = concat!(
+    "SELECT m.id, coalesce(r.root_id, m.id), m.sent_at, d.at, m.subject, b.body, a.id \
+     FROM audit_log a INDEXED BY audit_log_person_action CROSS JOIN message m ON m.id = a.message_id \
+     CROSS JOIN message_body b ON b.message_id = m.id LEFT JOIN message_reply r ON r.message_id = m.id \
+     LEFT JOIN message_deletion d ON d.message_id = m.id \
+     WHERE a.person_id = ?1 AND a.action = ?2 AND (a.at, a.id) > ",
+    beyond!(),
+    " AND +a.id <= ?4 ORDER BY a.at, a.id LIMIT ?5"
+);
+
+const PAST_SESSIONS: &str = concat!(
+    "SELECT json_extract(a.details, '$.session'), a.at, a.ip, json_extract(a.details, '$.user_agent'), \
+     s.last_active_at, s.ended_at, a.id FROM audit_log a INDEXED BY audit_log_person_action \
+     LEFT JOIN session s ON s.id = json_extract(a.details, '$.session') AND s.person_id = a.person_id \
+     WHERE a.person_id = ?1 AND a.action = ?2 AND (a.at, a.id) > ",
+    beyond!(),
+    " AND +a.id <= ?4 ORDER BY a.at, a.id LIMIT ?5"
+);
+
+const OWN_DRAFTS: &str = "SELECT root_id, idempotency_key, subject, body, saved_at FROM draft \
+     WHERE person_id = ?1 AND root_id > ?2 ORDER BY root_id LIMIT ?3";
+
+const OPENINGS: &str = concat!(
+    "SELECT o.message_id, p.id, p.name, p.email, v.at, v.id, c.id \
+     FROM audit_log c INDEXED BY audit_log_person_action \
+     CROSS JOIN message_opening o ON o.message_id = c.message_id CROSS JOIN audit_log v ON v.id = o.audit_id \
+     CROSS JOIN person p ON p.id = o.person_id \
+     WHERE c.person_id = ?1 AND c.action = 'MESSAGE_CREATE' AND o.person_id <> ?1 AND (c.at, c.id) >= ",
+    beyond!(),
+    " AND (c.id <> ?3 OR (o.person_id, o.audit_id) > (?4, ?5)) AND +o.audit_id <= ?2 \
+     ORDER BY c.at, c.id, o.person_id, o.audit_id LIMIT ?6"
+);
+
+fn possible_at(connection: &Connection, person: PersonId, at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = connection.prepare_cached(EXPORTS)?;
+    let values = (person, at.minus(DATA_EXPORT_PERIOD), DATA_EXPORTS - 1);
+    let first_of_as_many: Option<Timestamp> = select.query_row(values, |row| row.get(0)).optional()?;
+    Ok(first_of_as_many.map(|first| first.plus(DATA_EXPORT_PERIOD)))
+}
+
+fn own_message(row: &Row<'_>) -> rusqlite::Result<OwnMessage> {
+    let (id, conversation): (MessageId, MessageId) = (row.get(0)?, row.get(1)?);
+    let deleted_at: Option<Timestamp> = row.get(3)?;
+    let live = deleted_at.is_none();
+    Ok(OwnMessage {
+        id,
+        conversation,
+        sent_at: row.get(2)?,
+        deleted_at,
+        subject: if live && id == conversation { Some(row.get(4)?) } else { None },
+        body: if live { Some(row.get(5)?) } else { None },
+        row: row.get(6)?,
+    })
+}
+
+fn past_session(row: &Row<'_>) -> rusqlite::Result<PastSession> {
+    Ok(PastSession {
+        id: row.get(0)?,
+        started_at: row.get(1)?,
+        ip: row.get(2)?,
+        user_agent: row.get(3)?,
+        last_active_at: row.get(4)?,
+        ended_at: row.get(5)?,
+        row: row.get(6)?,
+    })
+}
+
+fn opening(row: &Row<'_>) -> rusqlite::Result<Opening> {
+    let (message, by): (MessageId, Author) = (row.get(0)?, Author::from_row(row, 1)?);
+    let (at, id): (Timestamp, AuditId) = (row.get(4)?, row.get(5)?);
+    let key = OpeningKey { sent: row.get(6)?, person: by.id.get(), row: id.get() };
+    Ok(Opening { message, by, at, row: id, key })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use super::*;
+use crate::acts::conversation::tests::{open, send_reply};
+use crate::testing::*;
+use crate::{DraftSaved, Seen, StoreError};
+
+const END: i64 = i64::MAX;
+
+fn end() -> AuditId {
+    AuditId::new(END).unwrap()
+}
+
+#[tokio::test]
+async fn a_third_copy_within_a_day_is_refused_until_the_first_of_them_is_a_day_old() {
+    let test = TestStore::new().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let begun = test.store.begin_data_export(ada, at(100)).await.unwrap();
+    let rows = log(&test.store).await;
+    let last = rows.last().unwrap();
+    assert_eq!((last.action.as_str(), last.details.as_str()), ("DATA_EXPORTED", "{}"));
+    assert_eq!(begun, DataExport::Begun(AuditId::new(last.id.get() - 1).unwrap()));
+    assert!(matches!(test.store.begin_data_export(ada, at(200)).await.unwrap(), DataExport::Begun(_)));
+
+    let again_at = at(100).plus(DATA_EXPORT_PERIOD);
+    let before = log(&test.store).await.len();
+    // By another process, which remembers nothing.
+    let another = test.another().await;
+    assert_eq!(another.begin_data_export(ada, at(300)).await.unwrap(), DataExport::TooOften { again_at });
+    assert_eq!(another.data_export_possible_at(ada.person, at(300)).await.unwrap(), Some(again_at));
+    assert_eq!(log(&test.store).await.len(), before, "nothing is recorded of what is refused");
+    assert!(matches!(test.store.begin_data_export(ben, at(300)).await.unwrap(), DataExport::Begun(_)), "somebody else");
+
+    assert_eq!(test.store.data_export_possible_at(ada.person, again_at).await.unwrap(), None);
+    assert!(matches!(test.store.begin_data_export(ada, again_at).await.unwrap(), DataExport::Begun(_)));
+    let second = at(200).plus(DATA_EXPORT_PERIOD);
+    assert_eq!(test.store.begin_data_export(ada, again_at).await.unwrap(), DataExport::TooOften { again_at: second });
+    another.close().await;
+
+    test.store.sign_out(ben, at(400)).await.unwrap();
+    assert!(matches!(test.store.begin_data_export(ben, at(500)).await, Err(StoreError::SessionEnded)));
+    assert_sound(&test.store).await;
+}
+
+#[tokio::test]
+async fn pages_of_ones_own_messages_hold_each_once_and_nobody_elses() {
+    let test = TestStore::new().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let root = send(&test.store, ada, "hers", "first").await;
+    let others = send(&test.store, ben, "his", "second").await;
+    let reply = send_reply(&test.store, ada, others, "a reply", 50).await;
+    let gone = send(&test.store, ada, "gone", "third").await;
+    test.store.delete_message(ada, gone, at(60)).await.unwrap();
+    let mut found = Vec::new();
+    let mut after = AuditId::ZERO;
+    loop {
+        let page = test.store.own_messages(ada.person, after, end(), 1).await.unwrap();
+        let Some(message) = page.into_iter().next() else { break };
+        after = message.row;
+        found.push((message.id, message.conversation, message.subject, message.body, message.deleted_at));
+    }
+    // The clock of the reply was later than that of what came after it: the walk goes along the times.
+    assert_eq!(
+        found,
+        [
+            (root, root, Some("hers".into()), Some("first".into()), None),
+            (gone, gone, None, None, Some(at(60))),
+            (reply, others, None, Some("a reply".into()), None),
+        ]
+    );
+    let row = test.store.own_messages(ada.person, AuditId::ZERO, end(), 1).await.unwrap()[0].row;
+    assert_eq!(test.store.own_messages(ada.person, AuditId::ZERO, row, 9).await.unwrap().len(), 1, "up to a row");
+}
+
+#[tokio::test]
+async fn who_else_opened_ones_messages_is_told_page_by_page() {
+    let test = TestStore::new().await;
+    let mut all = Vec::new();
+    for name in ["ada", "ben", "cleo"] {
+        all.push(staff(&test.store, name).await);
+    }
+    let [ada, ben, cleo] = all[..] else { panic!() };
+    let root = send(&test.store, ada, "hers", "text").await;
+    let reply = send_reply(&test.store, ben, root, "his", 50).await;
+    let second = send(&test.store, ada, "hers too", "text").await;
+    for actor in [cleo, ben, ada, cleo] {
+        open(&test.store, actor, root, 0, 50).await;
+    }
+    open(&test.store, ben, second, 0, 50).await;
+    let mut found = Vec::new();
+    let mut key = OpeningKey::default();
+    while let Some(opening) = test.store.openings_of_own(ada.person, key, end(), 1).await.unwrap().pop() {
+        key = opening.key;
+        found.push((opening.message, opening.by.name));
+    }
+    let named = |message, name: &str| (message, name.to_owned());
+    assert_eq!(found, [named(root, "ben"), named(root, "cleo"), named(root, "cleo"), named(second, "ben")]);
+    let of_ben = test.store.openings_of_own(ben.person, OpeningKey::default(), end(), 9).await.unwrap();
+    assert!(of_ben.iter().all(|opening| opening.message == reply), "{of_ben:?}");
+
+    let counts = test.store.own_data_counts(ada.person, end()).await.unwrap();
+    let acts =
+        log(&test.store).await.iter().filter(|row| row.person.as_ref().is_some_and(|by| by.id == ada.person)).count();
+    let expected = OwnDataCounts { acts: u64::try_from(acts).unwrap(), messages: 2, openings: 1, opened_by_others: 4 };
+    assert_eq!(counts, expected);
+}
+
+#[tokio::test]
+async fn drafts_and_sessions_are_ones_own() {
+    let test = TestStore::new().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let root = send(&test.store, ben, "his", "text").await;
+    for (actor, conversation, body) in [(ada, None, "new"), (ada, Some(root), "reply"), (ben, None, "his own")] {
+        let key = IdempotencyKey::fresh();
+        let draft = Draft { conversation, key, subject: String::new(), body: body.into(), saved_at: at(70) };
+        let saved = test.store.save_draft(actor, draft, Seen::Nothing).await.unwrap();
+        assert!(matches!(saved, DraftSaved::Kept(_)));
+    }
+    let first = test.store.own_drafts(ada.person, None, 1).await.unwrap();
+    assert_eq!((first[0].conversation, first[0].body.as_str()), (None, "new"));
+    let rest = test.store.own_drafts(ada.person, Some(first[0].conversation), 9).await.unwrap();
+    assert_eq!(
+        rest.iter().map(|draft| (draft.conversation, draft.body.as_str())).collect::<Vec<_>>(),
+        [(Some(root), "reply")]
+    );
+
+    test.store.sign_out(ada, at(80)).await.unwrap();
+    let (_, second) = sign_in(&test.store, "ada", at(90)).await;
+    let read = async |after| test.store.past_sessions(ada.person, Action::Login, after, end(), 1).await.unwrap();
+    let page = read(AuditId::ZERO).await;
+    assert_eq!(
+        (page[0].id, page[0].ended_at, page[0].user_agent.as_deref()),
+        (Some(ada.session), Some(at(80)), Some("test"))
+    );
+    let page = read(page[0].row).await;
+    assert_eq!((page[0].id, page[0].ended_at), (Some(second.id), None));
+    assert!(read(page[0].row).await.is_empty());
+    let account = test.store.own_account(ada.person).await.unwrap();
+    assert_eq!((account.subject.as_str(), account.last_sign_in_at), ("subject-ada", Some(at(90))));
+}
+
+#[tokio::test]
+async fn every_walk_goes_along_an_index_and_sorts_nothing() {
+    let test = TestStore::new().await;
+    let raw = test.raw();
+    for sql in [EXPORTS, COUNT_MESSAGES, COUNT_VIEWS, COUNT_OPENINGS, OWN_MESSAGES, PAST_SESSIONS, OPENINGS] {
+        let plan = plan_of(&raw, sql);
+        assert!(plan.contains("audit_log_person_action (person_id=? AND action=?"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");
+    }
+    for sql in [COUNT_ACTS, OWN_DRAFTS] {
+        let plan = plan_of(&raw, sql);
+        assert!(plan.contains("(person_id=?") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
