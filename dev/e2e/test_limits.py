@@ -53,7 +53,7 @@ def test_a_site_that_nobody_configured_lets_five_sign_ins_a_minute_begin(own_sit
     page.goto("/")
     page.get_by_role("link", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Too many sign-ins at once")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Wait (\d+ seconds|a second), then sign in"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Your account is fine. Try again in (\d+ seconds|a second)\."))).to_be_visible()
     page.get_by_role("link", name="Go to the sign-in page").click()
     expect(page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
 
