@@ -377,6 +377,19 @@ def test_the_first_message_replaces_the_empty_list_live(own_site, windows):
     expect(reader.get_by_role("heading", name="No messages yet")).to_be_hidden()
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_enter_in_the_subject_discards_no_draft(script, window, visitor):
+    huong = visitor("huong")
+    assert huong.post("/draft", key="ce" * 16, subject="Begun elsewhere", body="").status_code == 204
+    page = sign_in(window(java_script_enabled=script), "huong", "/messages/new")
+    expect(page.get_by_label("Subject")).to_have_value("Begun elsewhere")
+    page.get_by_label("Subject").press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="This message was not sent")).to_be_visible()
+    expect(page.get_by_label("Subject")).to_have_value("Begun elsewhere")
+    assert "Begun elsewhere" in huong.get("/messages/new").text
+    huong.post("/draft/discard")
+
+
 def test_what_is_being_written_is_kept_as_a_draft_and_found_again(window, visitor):
     page = sign_in(window(), "huong")
     new_message(page, "Half a thought", "To be continued")
