@@ -11,9 +11,8 @@ use super::{Messages, row};
 use crate::app::access::Member;
 use crate::app::pages::{Choice, Frame, Rendered, Time};
 use crate::app::request::Request;
-use crate::features::messages::pages::{Choices, InboxList, InboxPage, Tab};
+use crate::features::messages::pages::{Choices, InboxList, InboxPage, Tab, list_url};
 use crate::http::error::PageError;
-use crate::http::form;
 use crate::http::reply::Reply;
 
 /// Messages on a page.
@@ -111,14 +110,6 @@ fn url(before: Option<MessageId>, query: ListQuery) -> String {
         Show::Open => Tab::Open,
     };
     list_url(before, query.author.map(PersonId::get), tab)
-}
-
-/// The address of a list.
-pub fn list_url(before: Option<MessageId>, author: Option<i64>, tab: Tab) -> String {
-    let (before, author) = (before.map(|id| id.to_string()), author.map(|id| id.to_string()));
-    let pairs = [("show", tab.query()), ("author", author.as_deref()), ("before", before.as_deref())];
-    let query = form::encode(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    if query.is_empty() { "/messages".to_owned() } else { format!("/messages?{query}") }
 }
 
 fn choices(authors: Vec<Author>, selected: Option<PersonId>) -> Vec<Choice> {

@@ -1,17 +1,15 @@
-//! The pages around messages: the list, a conversation, writing and deleting.
-//!
-//! A row of the list is a template of its own, since live updates send single rows to pages that are already open.
+//! The list of conversations. A row of it is a template of its own, since live updates send single rows to pages that are
+//! already open.
 
 use std::sync::Arc;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use store::{MessageId, ReaderMarks, Timestamp, UnreadCount};
 
-use store::{ReaderMarks, Timestamp, UnreadCount};
-
-use super::list::list_url;
 use crate::app::assets::unread_icon_url;
 use crate::app::pages::{Choice, ClockTime, Frame, Rendered, Shown, Time};
+use crate::http::form;
 
 /// `/messages`: everybody's conversations, the one with the newest message first.
 #[derive(Template)]
@@ -101,7 +99,7 @@ impl InboxPage {
 }
 
 /// Up to ninety-nine: "7", "99+"; empty for none.
-pub fn count_text(count: UnreadCount) -> String {
+fn count_text(count: UnreadCount) -> String {
     match count.counted {
         0 if !count.more => String::new(),
         counted @ 0..100 => format!("{counted}{}", if count.more { "+" } else { "" }),
@@ -218,193 +216,10 @@ pub enum RowContent {
     },
 }
 
-/// `/messages/ID`: a conversation, a page of it, and the form for a reply.
-#[derive(Template)]
-#[template(path = "conversation.html")]
-pub struct ConversationPage {
-    /// What stands around the page.
-    pub frame: Frame,
-    /// The number of the first message.
-    pub id: i64,
-    /// Its subject; None where it was deleted.
-    pub subject: Option<Shown>,
-    /// How many replies there are.
-    pub replies: u64,
-    /// The messages of this page, in the order in which they were sent.
-    pub messages: Vec<ConversationMessageView>,
-    /// The page before this one.
-    pub earlier_url: Option<String>,
-    /// The page after this one.
-    pub later_url: Option<String>,
-    /// The last page, given where it is neither this one nor the next.
-    pub newest_url: Option<String>,
-    /// Who said that it is done, and when.
-    pub done: Option<DoneView>,
-    /// The conversation that stands before this one in the list.
-    pub newer: Option<i64>,
-    /// The one that stands after it.
-    pub older: Option<i64>,
-    /// The stream of replies.
-    pub updates_url: String,
-    /// The form for a reply.
-    pub reply: ReplyForm,
-}
-
-/// Who said that a conversation is done.
-pub struct DoneView {
-    /// Who.
-    pub by: Shown,
-    /// When.
-    pub at: Time,
-}
-
-/// Somebody who opened a message.
-pub struct ReaderView {
-    /// Who.
-    pub name: Shown,
-    /// When for the first time.
-    pub at: Time,
-}
-
-/// A message in its conversation.
-pub struct ConversationMessageView {
-    /// Its number.
-    pub id: i64,
-    /// Who wrote it.
-    pub author_name: Shown,
-    /// The author's e-mail address.
-    pub author_email: Shown,
-    /// When it was sent.
-    pub sent: ClockTime,
-    /// Its text, with line breaks as typed; or when it was deleted.
-    pub content: MessageContentView,
-    /// The reader wrote it and may delete it.
-    pub own: bool,
-    /// Who else opened it: neither its author nor the reader.
-    pub readers: Vec<ReaderView>,
-}
-
-impl ConversationMessageView {
-    /// Those who are named at once; the others are one click away.
-    fn first_readers(&self) -> &[ReaderView] {
-        self.readers.get(..READERS_NAMED).unwrap_or(&self.readers)
-    }
-
-    fn more_readers(&self) -> &[ReaderView] {
-        self.readers.get(READERS_NAMED..).unwrap_or_default()
-    }
-}
-
-/// How many who opened a message are named under it at once.
-const READERS_NAMED: usize = 4;
-
-/// What is left of a message.
-pub enum MessageContentView {
-    /// Its text.
-    Live {
-        /// With line breaks as typed.
-        body: Shown,
-    },
-    /// Its author deleted it.
-    Deleted {
-        /// When that was.
-        at: Time,
-    },
-}
-
-/// The form for a reply, as it was typed, and what is wrong with it.
-pub struct ReplyForm {
-    /// Makes sending idempotent: the same key never makes a second reply.
-    pub key: String,
-    /// The text as typed.
-    pub body: String,
-    /// What is wrong with the text.
-    pub body_error: Option<String>,
-    /// What is wrong with the whole, for example that it could not be stored.
-    pub problem: Option<String>,
-    /// The version of the draft that the form was begun with; empty without one.
-    pub draft_version: String,
-    /// The form holds a draft that was saved at this moment.
-    pub draft_saved: Option<Time>,
-    /// The longest text, in Unicode characters.
-    pub max_body: usize,
-}
-
-impl ConversationPage {
-    /// The messages, each with its day where the one above is of another.
-    fn by_day(&self) -> impl Iterator<Item = (Option<&str>, &ConversationMessageView)> {
-        let mut day = "";
-        self.messages.iter().map(move |message| {
-            let heading = (message.sent.day != day).then_some(message.sent.day.as_str());
-            day = &message.sent.day;
-            (heading, message)
-        })
-    }
-
-    /// Whether the reply came back with anything to put right.
-    fn has_errors(&self) -> bool {
-        self.reply.body_error.is_some() || self.reply.problem.is_some()
-    }
-}
-
-/// `/messages/ID/delete`: asks before a message goes for good.
-#[derive(Template)]
-#[template(path = "delete.html")]
-pub struct DeletePage {
-    /// What stands around the page.
-    pub frame: Frame,
-    /// The message's number.
-    pub id: i64,
-    /// Its subject.
-    pub subject: Shown,
-    /// When it was sent.
-    pub sent: Time,
-}
-
-/// `/messages/new`, and the same form again with what was typed and what is wrong with it.
-#[derive(Template)]
-#[template(path = "compose.html")]
-pub struct ComposePage {
-    /// What stands around the page.
-    pub frame: Frame,
-    /// Makes sending idempotent: the same key never makes a second message.
-    pub key: String,
-    /// The subject as typed.
-    pub subject: String,
-    /// The body as typed.
-    pub body: String,
-    /// What is wrong with the subject.
-    pub subject_error: Option<String>,
-    /// What is wrong with the body.
-    pub body_error: Option<String>,
-    /// What is wrong with the whole, for example that the message could not be stored.
-    pub problem: Option<String>,
-    /// The version of the draft that the form was begun with; empty without one.
-    pub draft_version: String,
-    /// The form holds a draft that was saved at this moment.
-    pub draft_saved: Option<Time>,
-    /// The longest subject, in Unicode characters.
-    pub max_subject: usize,
-    /// The longest body, in Unicode characters.
-    pub max_body: usize,
-}
-
-impl ComposePage {
-    /// Whether the form came back with anything to put right.
-    fn has_errors(&self) -> bool {
-        self.subject_error.is_some() || self.body_error.is_some() || self.problem.is_some()
-    }
-}
-
-/// A number as people read it: `20,000`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// The address of a list.
+pub fn list_url(before: Option<MessageId>, author: Option<i64>, tab: Tab) -> String {
+    let (before, author) = (before.map(|id| id.to_string()), author.map(|id| id.to_string()));
+    let pairs = [("show", tab.query()), ("author", author.as_deref()), ("before", before.as_deref())];
+    let query = form::encode(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    if query.is_empty() { "/messages".to_owned() } else { format!("/messages?{query}") }
 }
