@@ -9,6 +9,14 @@ use testkit::{SOON, wait_until};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+async fn all_room_is_free(clinic: &Clinic) {
+    wait_until("all room is free again", SOON, async || match clinic.site.body_memory.free() {
+        (4096, 16384) => Ok(()),
+        free => Err(free),
+    })
+    .await;
+}
+
 /// As many strangers' forms as their room takes, and more, half-sent from many addresses.
 #[tokio::test]
 async fn strangers_can_neither_make_the_site_keep_much_nor_keep_a_members_message_out() {
@@ -39,11 +47,7 @@ async fn strangers_can_neither_make_the_site_keep_much_nor_keep_a_members_messag
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
     assert_eq!(clinic.site.body_memory.free().1, members, "what a form took is given back");
     drop(held);
-    wait_until("all room is free again", SOON, async || match clinic.site.body_memory.free() {
-        (4096, 16384) => Ok(()),
-        free => Err(free),
-    })
-    .await;
+    all_room_is_free(&clinic).await;
 }
 
 #[tokio::test]
@@ -123,11 +127,7 @@ async fn a_member_can_fill_a_part_of_the_members_room_and_another_has_hers() {
     assert!(clinic.site.body_memory.free().1 >= 16384 - 1024, "{:?}", clinic.site.body_memory.free());
     send_a_large_message(&amina).await.expect_status(303);
     drop(held);
-    wait_until("all room is free again", SOON, async || match clinic.site.body_memory.free() {
-        (4096, 16384) => Ok(()),
-        free => Err(free),
-    })
-    .await;
+    all_room_is_free(&clinic).await;
 }
 
 #[tokio::test]
