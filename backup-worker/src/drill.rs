@@ -35,6 +35,15 @@ pub struct Proof {
     pub seconds: f64,
 }
 
+/// Who asked for a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// The schedule.
+    Schedule,
+    /// Somebody at the command line.
+    Hand,
+}
+
 /// How a drill ended.
 #[derive(Debug)]
 pub struct Drill {
@@ -49,6 +58,7 @@ pub struct Drill {
 /// Restores a backup on trial and writes BACKUP_VERIFIED, or BACKUP_FAILED where it fails. On another machine, which has no
 /// database, nothing can be written down. `stop` breaks it off.
 pub async fn drill(
+    asked_by: AskedBy,
     config: &Config,
     store: Option<&Store>,
     request: &Request,
@@ -75,12 +85,16 @@ pub async fn drill(
             data_age_seconds: Timestamp::now().since(proof.manifest.data_until()).as_secs(),
             restore_seconds: (proof.seconds * 1000.0).round() / 1000.0,
             accepted: proof.provenance.accepted_labels(),
+            by_hand: asked_by == AskedBy::Hand,
         }),
         // The run that has the folder writes down how it ended.
         Err(WorkerError::Work(WorkError::Busy)) => None,
         Err(error) => Some(BackupEvent::Failed {
             name: name.as_ref().map(ToString::to_string),
-            during: "drill".to_owned(),
+            during: match asked_by {
+                AskedBy::Schedule => "drill".to_owned(),
+                AskedBy::Hand => "verify".to_owned(),
+            },
             reason: error.to_string(),
         }),
     };

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::backup::{self, first_of};
 use crate::catalogue::{self, Entry, Log, Wanted};
 use crate::config::Config;
-use crate::drill;
+use crate::drill::{self, AskedBy};
 use crate::error::WorkerError;
 use crate::progress::Watcher;
 use crate::schedule::{self, Schedule, Task};
@@ -239,7 +239,16 @@ impl Worker<'_> {
             Task::Drill => {
                 let identities = drill::identities(self.config, None)?;
                 let (latest, watcher) = (Request::of(Wanted::Latest), Watcher::silent());
-                let drill = drill::drill(self.config, Some(self.store), &latest, &identities, stop, &watcher).await;
+                let drill = drill::drill(
+                    AskedBy::Schedule,
+                    self.config,
+                    Some(self.store),
+                    &latest,
+                    &identities,
+                    stop,
+                    &watcher,
+                )
+                .await;
                 let proof = first_of(drill.proof, drill.recorded.map(|_| ()))?;
                 let name = &proof.manifest.name;
                 tracing::info!(%name, seconds = proof.seconds, "proved that the newest backup restores");

@@ -68,8 +68,8 @@ def test_a_member_signs_in_sends_is_seen_at_once_looks_at_the_log_and_signs_out(
     assert tomas.run("return window.stillTheSamePage"), "the list was not loaded again"
 
     amina.click("//nav//a[.='Audit log']")
-    sent = "//tr[contains(., 'MESSAGE_CREATE') and contains(., '{}') and contains(., '{}')]"
-    amina.find(sent.format(PEOPLE["amina"].name, subject))
+    sent = "//tr[contains(., 'MESSAGE_CREATE') and contains(., '{} sent message')]"
+    amina.find(sent.format(PEOPLE["amina"].name))
 
     amina.click("//button[.='Sign out']")
     amina.find("//a[.='Sign in']")

@@ -12,7 +12,7 @@ from support.people import PEOPLE
 from support.visitor import Visitor
 
 FILES = {
-    "README.txt", "account.json", "messages.jsonl", "drafts.jsonl", "sessions.jsonl", "acts.jsonl", "acts-upon-you.jsonl",
+    "README.txt", "account.json", "messages.jsonl", "drafts.jsonl", "sessions.jsonl", "acts.jsonl",
     "opened-by-you.jsonl", "opened-of-yours.jsonl",
 }
 
@@ -31,6 +31,9 @@ def read(path):
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_copy_holds_what_is_ones_own_and_the_third_of_a_day_is_refused(own_site, windows, tmp_path, javascript):
     site = own_site()
+    Visitor(site, "amina")
+    for act in ("disable", "enable"):
+        assert site.command("staff", act, PEOPLE["amina"].email).returncode == 0
     amina, tomas = Visitor(site, "amina"), Visitor(site, "tomas")
     hers = amina.send("Hers", "Her \u202e text.")
     his = tomas.send("His", "His secret-looking text.")
@@ -65,9 +68,11 @@ def test_a_copy_holds_what_is_ones_own_and_the_third_of_a_day_is_refused(own_sit
     assert told == [(hers, hers, "Hers", "Her \u202e text."), (gone, gone, None, None), (gone + 1, his, None, "Her reply.")]
     assert files["messages.jsonl"][1]["deleted"]
     assert [draft["text"] for draft in files["drafts.jsonl"]] == ["Half of hers"]
-    assert len(files["sessions.jsonl"]) == 2 and files["sessions.jsonl"][0]["ip_address"] == "127.0.0.1"
-    assert {row["user_id"] for row in files["acts.jsonl"]} == {account["number"]}
-    exported = [row for row in amina.audit() if row["user_id"] == account["number"]]
+    assert len(files["sessions.jsonl"]) == 3 and files["sessions.jsonl"][0]["ip_address"] == "127.0.0.1"
+    concerns_her = lambda row: account["number"] in (row["user_id"], None if row["user_id"] else row["details"].get("person"))
+    exported = [row for row in amina.audit() if concerns_her(row)]
+    upon_her = [row["action"] for row in files["acts.jsonl"] if row["user_id"] is None]
+    assert upon_her == ["STAFF_DISABLED", "SESSION_ENDED", "STAFF_ENABLED"], "what an operator did to her is among it"
     assert files["acts.jsonl"] == [{**row, "personal": row.get("personal")} for row in exported[: len(files["acts.jsonl"])]]
     assert str(his) in [view["messages"].split(",")[0].split("-")[0] for view in files["opened-by-you.jsonl"]]
     openings = [(opening["message"], opening["by"]["email"]) for opening in files["opened-of-yours.jsonl"]]

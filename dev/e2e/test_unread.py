@@ -93,6 +93,8 @@ def test_under_each_message_stands_who_opened_it(window, visitor):
     expect(page.locator(".readers")).to_contain_text(PEOPLE["tomas"].name)
     readers = page.locator(".readers bdi").all_inner_texts()
     assert readers == [PEOPLE["tomas"].name, PEOPLE["huong"].name]
+    page.get_by_role("link", name="who, when").click()
+    expect(page.locator(".sentence")).to_have_count(5)
 
 
 def test_done_is_said_by_somebody_shown_to_everybody_at_once_and_undone_by_a_reply(window, visitor):

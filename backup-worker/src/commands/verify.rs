@@ -10,7 +10,7 @@ use store::Timestamp;
 
 use super::{open_if_possible, stop_on_signal};
 use crate::config::Config;
-use crate::drill::{self, Proof};
+use crate::drill::{self, AskedBy, Proof};
 use crate::error::WorkerError;
 use crate::progress::Watcher;
 use crate::provenance::Source;
@@ -27,7 +27,7 @@ pub(super) async fn run(
     let identities = drill::identities(config, identity)?;
     let store = open_if_possible(config).await;
     let (stop, watcher) = (stop_on_signal(), Watcher::of_command());
-    let drill = drill::drill(config, store.as_ref(), request, &identities, &stop, &watcher).await;
+    let drill = drill::drill(AskedBy::Hand, config, store.as_ref(), request, &identities, &stop, &watcher).await;
     let written = matches!(drill.recorded, Ok(true));
     if let Some(store) = store {
         store.close().await;

@@ -1,8 +1,9 @@
 //! Pages filled with made-up people and messages, for the tests and for looking at.
 
-use store::{ReaderMark, ReaderMarks, Timestamp, UnreadCount};
+use store::{MessageId, ReaderMark, ReaderMarks, Timestamp, UnreadCount};
 
 use super::*;
+use crate::features::audit::sentence::Part;
 
 /// Text that breaks a page whose template forgets to escape.
 pub(super) const MARKUP: &str = "</title><script>alert(1)</script>\"'><b onclick=x>&amp;";
@@ -233,43 +234,71 @@ pub(super) fn compose(subject: &str, body: &str) -> ComposePage {
     }
 }
 
-fn audit_row(id: i64, action: &str, words: &str, label: Option<&str>) -> AuditRowView {
+fn audit_row(id: i64, action: &str, sentence: Vec<Part>) -> AuditRowView {
     AuditRowView {
         id,
         at: now(),
-        person: "Bruno Keller".into(),
+        sentence,
         email: "bruno.keller@clinic.example".into(),
         action: action.into(),
-        words: words.into(),
-        message_url: label.filter(|label| !label.contains("deleted")).map(|_| "/messages/990".into()),
-        message_label: label.map(Into::into),
         detail: "".into(),
         ip: "192.0.2.17".into(),
         hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
     }
 }
 
+fn did(words: &str) -> Vec<Part> {
+    vec![Part::Name("Bruno Keller".into()), Part::Words(words.into())]
+}
+
+fn on_message(words: &str, id: i64) -> Vec<Part> {
+    did(words).into_iter().chain([Part::Message(MessageId::new(id).unwrap())]).collect()
+}
+
 pub(super) fn audit(chain: ChainBanner) -> AuditPage {
     let mut rows = vec![
-        audit_row(12_410, "AUDIT_VIEW", "opened the audit log", None),
-        audit_row(12_409, "MESSAGE_VIEW", "opened a message", Some(SUBJECT)),
-        audit_row(12_408, "MESSAGE_DELETE", "deleted a message", Some("message 985 (deleted)")),
-        audit_row(12_407, "MESSAGE_CREATE", "sent a message", Some(ARABIC)),
-        audit_row(12_406, "MESSAGE_VIEW", "opened a message", Some(LONG_WORD)),
+        audit_row(12_410, "AUDIT_VIEW", did(" looked at the audit log")),
+        audit_row(12_409, "MESSAGE_VIEW", on_message(" opened ", 990)),
+        audit_row(12_408, "MESSAGE_DELETE", on_message(" deleted ", 985)),
         AuditRowView {
-            person: "Nobody signed in".into(),
             email: "".into(),
-            detail: "eve@elsewhere.example: not on the staff list".into(),
+            ip: "".into(),
+            ..audit_row(
+                12_407,
+                "BACKUP_VERIFIED",
+                vec![
+                    Part::Words("The nightly check restored the ".into()),
+                    Part::Clock(clock_time()),
+                    Part::Words(" backup: sound, 4 s".into()),
+                ],
+            )
+        },
+        AuditRowView {
+            email: "".into(),
+            detail: "reason: not_staff".into(),
             ip: "2001:db8:85a3:1234:5678:8a2e:370:7334".into(),
-            ..audit_row(12_405, "LOGIN_DENIED", "was refused", None)
+            ..audit_row(
+                12_405,
+                "LOGIN_DENIED",
+                vec![Part::Name("eve@elsewhere.example".into()), Part::Words(" was refused at sign-in".into())],
+            )
         },
         AuditRowView {
             detail: HOSTILE.into(),
-            person: HOSTILE.into(),
-            ..audit_row(12_404, "LOGIN", "signed in", None)
+            ..audit_row(
+                12_404,
+                "LOGIN",
+                vec![Part::Name(HOSTILE.into()), Part::Words(" signed in: ".into()), Part::Said(HOSTILE.into())],
+            )
         },
     ];
-    rows.extend((0..20).map(|at| audit_row(12_400 - at, "MESSAGE_VIEW", "opened a message", Some("Stock count"))));
+    rows.extend((0..20).map(|at| audit_row(12_400 - at, "MESSAGE_VIEW", on_message(" opened ", 900 - at))));
+    let preset = |name, days| Preset {
+        name,
+        in_force: name == "Today",
+        url: "/audit?from=2026-11-22T00%3A00&to=2026-11-22T23%3A59".into(),
+        days,
+    };
     AuditPage {
         frame: frame(),
         chain,
@@ -278,6 +307,11 @@ pub(super) fn audit(chain: ChainBanner) -> AuditPage {
         actions: choices(None),
         from: "2026-11-01T00:00".into(),
         to: String::new(),
+        message: "7".into(),
+        of_message: MessageId::new(7),
+        presets: [preset("Today", (0, 0)), preset("Yesterday", (1, 1)), preset("Last 7 days", (6, 0))],
+        filter_words: "person Bruno Keller, message 7".into(),
+        made: now(),
         filter_error: None,
         older_url: Some("/audit?before=12000&person=1".into()),
         newest_url: Some("/audit?person=1".into()),

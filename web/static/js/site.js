@@ -11,6 +11,8 @@ function takeCode(field) {
 }
 
 showLocalTimes(document);
+showLocalDays();
+if ($("audit-filter")) showLocalFilter($("audit-filter"));
 if ($("rows") || $("conversation")) {
   keepDaysTrue();
   document.addEventListener("visibilitychange", () => { if (!document.hidden) showLocalTimes(document); });

@@ -34,6 +34,11 @@ function showLocalTimes(within) {
     if (Number.isNaN(date.getTime())) continue;
     const { day, month, year, hour, minute } = Object.fromEntries(parts.formatToParts(date).map((p) => [p.type, p.value]));
     const [clock, whole] = [`${hour}:${minute}`, `${day} ${month} ${year}, ${hour}:${minute} ${zoneName(date)}`];
+    if (time.classList.contains("record")) {
+      const second = String(date.getSeconds()).padStart(2, "0");
+      showRecordTime(time, `${day} ${month} ${year}, ${hour}:${minute}:${second} ${zoneName(date)}`);
+      continue;
+    }
     const isClock = time.classList.contains("clock");
     const isBrief = isClock || time.closest(".row, .readers, .since, .draft, .notice");
     if (isBrief) time.title = whole;
@@ -42,6 +47,50 @@ function showLocalTimes(within) {
     else time.textContent = whole;
   }
   for (const list of document.querySelectorAll("#rows, #conversation")) showDays(list);
+}
+
+/** Of a record, to the second, with UTC beside: what an auditor compares with other records. */
+function showRecordTime(time, local) {
+  let utc = time.nextElementSibling;
+  if (!utc?.matches(".utc")) {
+    utc = Object.assign(document.createElement("span"), { className: "utc" });
+    time.after(" ", utc);
+  }
+  utc.textContent = time.dateTime.replace(/^.*T([\d:]{8}).*$/, "$1 UTC");
+  time.textContent = local;
+}
+
+/** What a `datetime-local` field holds for a moment, in UTC and on the reader's clock. */
+const utcField = (date) => date.toISOString().slice(0, 16);
+const localField = (date) => utcField(new Date(date - date.getTimezoneOffset() * 60_000));
+
+/** The filter's moments on the reader's clock; its address has them in UTC. */
+function showLocalFilter(form) {
+  for (const field of form.querySelectorAll("[type=datetime-local]")) {
+    const date = new Date(`${field.defaultValue}Z`);
+    const known = !Number.isNaN(date.getTime());
+    if (known) field.value = localField(date);
+    form.querySelector(`label[for=${field.id}] .zone`).textContent = `(${zoneName(known ? date : new Date())})`;
+    form.addEventListener("formdata", ({ formData }) => {
+      if (field.value) formData.set(field.name, utcField(new Date(field.value)));
+    });
+  }
+}
+
+/** Leads to whole days of the reader's own, and not of UTC's. */
+function showLocalDays() {
+  const shown = new URL(location).searchParams;
+  for (const link of document.querySelectorAll(".presets a")) {
+    const address = new URL(link.href);
+    const now = new Date();
+    const midnight = (before) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - before);
+    address.searchParams.set("from", utcField(midnight(Number(link.dataset.first))));
+    address.searchParams.set("to", utcField(new Date(midnight(Number(link.dataset.last) - 1) - 60_000)));
+    link.href = address;
+    const isInForce = ["from", "to"].every((name) => address.searchParams.get(name) === shown.get(name));
+    if (isInForce) link.ariaCurrent = "true";
+    else link.ariaCurrent = null;
+  }
 }
 
 /** Puts a heading above the first entry of each day. */

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::acts::session::require_live;
 use crate::ledger::audit::Entry;
-use crate::ledger::query::{AuditFilter, AuditRow, LIST, Order, select};
+use crate::ledger::query::{AuditFilter, AuditRow, LOOKS, Order, select};
 use crate::sqlite::write::{Write, read_head};
 use crate::store::Store;
 use crate::types::{Action, Actor, AuditId, StoreError, Timestamp};
@@ -49,7 +49,7 @@ impl Store {
         limit: u32,
         at: Timestamp,
     ) -> Result<AuditPage, StoreError> {
-        let mut details = described(&filter);
+        let mut details = filter.details();
         if let Some(before) = before {
             details["before"] = before.get().into();
         }
@@ -73,7 +73,7 @@ impl Store {
         format: ExportFormat,
         at: Timestamp,
     ) -> Result<AuditId, StoreError> {
-        let mut details = described(&filter);
+        let mut details = filter.details();
         details["format"] = format.as_str().into();
         self.write(move |write| {
             let last = write.head.id;
@@ -97,23 +97,28 @@ fn record(
     Ok(())
 }
 
-/// The filter as it stands in the log; what is not set is left out.
-fn described(filter: &AuditFilter) -> serde_json::Value {
-    let mut details = json!({});
-    if let Some(person) = filter.person {
-        details["person"] = person.get().into();
+impl AuditFilter {
+    /// As it stands in the log, by the names of what is set.
+    pub fn details(&self) -> serde_json::Value {
+        let mut details = json!({});
+        if let Some(person) = self.person {
+            details["person"] = person.get().into();
+        }
+        if let Some(action) = self.action {
+            details["action"] = action.as_str().into();
+        }
+        if let Some(from) = self.from {
+            details["from"] = from.to_rfc3339().into();
+        }
+        if let Some(to) = self.to {
+            details["to"] = to.to_rfc3339().into();
+        }
+        if let Some(message) = self.message {
+            details["message"] = message.get().into();
+        }
+        if self.without_looks && self.action.is_none() && self.message.is_none() {
+            details["without"] = LOOKS.map(Action::as_str).as_slice().into();
+        }
+        details
     }
-    if let Some(action) = filter.action {
-        details["action"] = action.as_str().into();
-    }
-    if let Some(from) = filter.from {
-        details["from"] = from.to_rfc3339().into();
-    }
-    if let Some(to) = filter.to {
-        details["to"] = to.to_rfc3339().into();
-    }
-    if filter.without_lists && filter.action.is_none() {
-        details["without"] = LIST.into();
-    }
-    details
 }

@@ -27,6 +27,9 @@ pub enum BackupEvent {
         /// What was accepted of it that is no proof of where it comes from, by backup-worker's labels; mostly nothing.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accepted: Vec<String>,
+        /// Whether somebody asked for it, and not the schedule.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_hand: bool,
     },
     /// It was made and uploaded.
     Created {
@@ -47,7 +50,7 @@ pub enum BackupEvent {
     Failed {
         /// The archive's name, where it had one already.
         name: Option<String>,
-        /// `backup`, `drill` or `restore`.
+        /// `backup`, `drill` or, where somebody asked for the drill, `verify`.
         during: String,
         /// Why; never a secret.
         reason: String,

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::acts::draft::Draft;
 use crate::acts::session::require_live;
 use crate::ledger::audit::Entry;
+use crate::ledger::query::done_to;
 use crate::store::Store;
 use crate::types::{
     Action, Actor, AuditId, Author, IdempotencyKey, MessageId, PersonId, SessionId, StoreError, Timestamp,
@@ -286,8 +287,12 @@ macro_rules! beyond {
 const EXPORTS: &str = "SELECT at FROM audit_log INDEXED BY audit_log_person_action \
      WHERE person_id = ?1 AND action = 'DATA_EXPORTED' AND at > ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3";
 
-const COUNT_ACTS: &str =
-    "SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action WHERE person_id = ?1 AND +id <= ?2";
+const COUNT_ACTS: &str = concat!(
+    "SELECT (SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action WHERE person_id = ?1 AND +id <= ?2) \
+     + (SELECT count(*) FROM audit_log INDEXED BY audit_log_done_to WHERE person_id IS NULL AND ",
+    done_to!(""),
+    " = ?1 AND +id <= ?2)"
+);
 
 const COUNT_MESSAGES: &str = "SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action \
      WHERE person_id = ?1 AND action = 'MESSAGE_CREATE' AND +id <= ?2";

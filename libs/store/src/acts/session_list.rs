@@ -51,7 +51,7 @@ const OWN_SESSIONS: &str = "SELECT s.id, s.started_at, s.last_active_at, a.ip, j
      e.session_until \
      FROM session s LEFT JOIN audit_log a ON a.id = ( \
          SELECT min(b.id) FROM audit_log b INDEXED BY audit_log_at \
-         WHERE b.action <> 'MESSAGE_LIST' AND b.person_id = s.person_id AND b.at = s.started_at \
+         WHERE b.action NOT IN ('AUDIT_VIEW', 'MESSAGE_LIST') AND b.person_id = s.person_id AND b.at = s.started_at \
          AND json_extract(b.details, '$.session') = s.id) \
      LEFT JOIN emergency_grant e ON e.session_id = s.id \
      WHERE s.person_id = ?1 AND s.ended_at IS NULL ORDER BY s.last_active_at DESC, s.id DESC";

@@ -1,9 +1,10 @@
 //! Finding rows of the audit log: for pages, and for exports in constant memory.
 //!
-//! The whole log is ordered by its numbers. A filtered view is ordered by time and then number, which is the same order
-//! unless the clock was set back, and lets every filter walk an index: a page costs the same in a log of ten rows and of
-//! ten million. A person's acts are merged from the walks of each of their actions, which saves every commit an index; only
-//! then are the rows read.
+//! The whole log and the rows of one message are ordered by their numbers. Any other view is ordered by time and then number,
+//! which is the same order unless the clock was set back. So every filter walks an index: a page costs the same in a log of
+//! ten rows and of ten million. What concerns a person is merged from walks of each of their actions, and of what was done to
+//! them, which saves every commit an index; a message's rows are merged from its sending, its openings by each person, and what
+//! else was done to it. Only then are the rows read.
 
 use std::cmp::Reverse;
 
@@ -14,6 +15,14 @@ use crate::ledger::personal::with_personal;
 use crate::sqlite::write::read_head;
 use crate::store::Store;
 use crate::types::{Action, AuditId, Author, ChainPosition, Hash, MessageId, PersonId, StoreError, Timestamp};
+
+/// Whom a row says something was done to, as the index `audit_log_done_to` has it.
+macro_rules! done_to {
+    ($of:literal) => {
+        concat!("CASE WHEN json_valid(", $of, "details) THEN ", $of, "details ->> '$.person' END")
+    };
+}
+pub(crate) use done_to;
 
 /// A row of the audit log, as stored, with what a reader wants to see beside it.
 #[derive(Clone, Debug)]
@@ -28,8 +37,6 @@ pub struct AuditRow {
     pub action: String,
     /// Which message.
     pub message: Option<MessageId>,
-    /// That message's subject; none once it is deleted. Not part of the row: never export or ship it.
-    pub subject: Option<String>,
     /// A JSON object's text, as stored.
     pub details: String,
     /// The fields of the details that name somebody, which stand beside the row: a JSON object's text. None where the row
@@ -54,7 +61,8 @@ impl AuditRow {
 /// Which rows; what is not set does not restrict.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Acts of this person.
+    /// What this person did, and what was done to them by somebody who was not signed in, such as an operator. That somebody
+    /// opened a message of theirs is not among it.
     pub person: Option<PersonId>,
     /// Acts of this kind.
     pub action: Option<Action>,
@@ -62,8 +70,10 @@ pub struct AuditFilter {
     pub from: Option<Timestamp>,
     /// Before this time.
     pub to: Option<Timestamp>,
-    /// Without MESSAGE_LIST, of which there are more than of all others; unless `action` asks for it.
-    pub without_lists: bool,
+    /// Acts on this message: it was sent, opened alone or with others, deleted.
+    pub message: Option<MessageId>,
+    /// Without mere looks ([`Action::is_mere_look`]), of which there are more than of all others; unless `action` asks for one.
+    pub without_looks: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,18 +82,73 @@ pub(crate) enum Order {
     OldestFirst,
 }
 
-/// What is left out of a view without lists.
-pub(crate) const LIST: &str = Action::MessageList.as_str();
+/// What is left out of a view without mere looks: every [`Action::is_mere_look`].
+pub(crate) const LOOKS: [Action; 2] = [Action::AuditView, Action::MessageList];
 
 /// The rows that one walk goes along.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Kind {
     /// All, in the order of their numbers.
     Whole,
-    /// All but lists.
-    WithoutLists,
+    /// All but mere looks.
+    WithoutLooks,
     /// Those of one action, as stored.
     Action(String),
+    /// One action of somebody.
+    By(PersonId, String),
+    /// One action that was done to somebody.
+    To(PersonId, String),
+    /// That a message was sent.
+    Sending(MessageId),
+    /// That somebody opened a message.
+    Opening(MessageId, PersonId),
+    /// What else was done to a message.
+    OnMessage(MessageId),
+}
+
+impl Kind {
+    /// Whether the rows come in the order of their numbers, and not of their times.
+    fn is_by_number(&self) -> bool {
+        matches!(self, Kind::Whole | Kind::Sending(_) | Kind::Opening(..) | Kind::OnMessage(_))
+    }
+
+    /// Where the walk begins. Indexes are named, since without statistics SQLite takes a longer walk for some filters.
+    fn from(&self) -> &'static str {
+        match self {
+            Kind::Whole => "audit_log a WHERE true",
+            Kind::WithoutLooks => {
+                "audit_log a INDEXED BY audit_log_at WHERE a.action NOT IN ('AUDIT_VIEW', 'MESSAGE_LIST')"
+            }
+            Kind::Action(_) => "audit_log a INDEXED BY audit_log_action WHERE a.action = ?",
+            Kind::By(..) => "audit_log a INDEXED BY audit_log_person_action WHERE a.person_id = ? AND a.action = ?",
+            Kind::To(..) => concat!(
+                "audit_log a INDEXED BY audit_log_done_to WHERE a.person_id IS NULL AND ",
+                done_to!("a."),
+                " = ? AND a.action = ?"
+            ),
+            Kind::Sending(_) => {
+                "message m CROSS JOIN audit_log a INDEXED BY audit_log_person_action ON a.person_id = m.author_id \
+                 AND a.action = 'MESSAGE_CREATE' AND a.at = m.sent_at WHERE m.id = ? AND a.message_id = m.id"
+            }
+            Kind::Opening(..) => {
+                "message_opening o CROSS JOIN audit_log a ON a.id = o.audit_id WHERE o.message_id = ? AND o.person_id = ?"
+            }
+            Kind::OnMessage(_) => {
+                "audit_log a INDEXED BY audit_log_message WHERE a.message_id = ? \
+                 AND a.action NOT IN ('MESSAGE_CREATE', 'MESSAGE_VIEW')"
+            }
+        }
+    }
+
+    fn values(&self) -> Vec<Value> {
+        match self {
+            Kind::Whole | Kind::WithoutLooks => vec![],
+            Kind::Action(action) => vec![action.clone().into()],
+            Kind::By(person, action) | Kind::To(person, action) => vec![person.get().into(), action.clone().into()],
+            Kind::Sending(message) | Kind::OnMessage(message) => vec![message.get().into()],
+            Kind::Opening(message, person) => vec![message.get().into(), person.get().into()],
+        }
+    }
 }
 
 impl Store {
@@ -133,7 +198,7 @@ pub(crate) fn select(
         }
     };
     let kinds = kinds(connection, filter)?;
-    let merging = kinds.len() > 1;
+    let (merging, by_number) = (kinds.len() > 1, kinds.iter().all(Kind::is_by_number));
     let mut found: Vec<(Timestamp, AuditId)> = Vec::new();
     for kind in kinds {
         let (sql, values) = walk(filter, &kind, order, beyond, up_to, limit);
@@ -143,9 +208,10 @@ pub(crate) fn select(
         }
     }
     if merging {
+        let place = |(at, id): &(Timestamp, AuditId)| if by_number { (None, *id) } else { (Some(*at), *id) };
         match order {
-            Order::NewestFirst => found.sort_unstable_by_key(|place| Reverse(*place)),
-            Order::OldestFirst => found.sort_unstable(),
+            Order::NewestFirst => found.sort_unstable_by_key(|found| Reverse(place(found))),
+            Order::OldestFirst => found.sort_unstable_by_key(place),
         }
         found.truncate(limit as usize);
     }
@@ -155,15 +221,24 @@ pub(crate) fn select(
 
 /// The row of a number, with what a reader wants to see beside it.
 const ROW: &str = "SELECT a.id, a.at, a.person_id, p.name, p.email, a.action, a.message_id, \
-     CASE WHEN d.message_id IS NULL THEN m.subject END, a.details, a.ip, a.previous_hash, a.hash, n.details \
-     FROM audit_log a LEFT JOIN audit_personal n ON n.audit_id = a.id LEFT JOIN person p ON p.id = a.person_id LEFT JOIN message m ON m.id = a.message_id \
-     LEFT JOIN message_deletion d ON d.message_id = a.message_id WHERE a.id = ?1";
+     a.details, a.ip, a.previous_hash, a.hash, n.details FROM audit_log a \
+     LEFT JOIN audit_personal n ON n.audit_id = a.id LEFT JOIN person p ON p.id = a.person_id WHERE a.id = ?1";
 
 /// Each action that somebody has a row of, as stored. Steps from one to the next, past all rows between.
 const NEXT_ACTION: &str = "SELECT min(action) FROM audit_log WHERE person_id = ?1 AND action > ?2";
 
-fn actions_of(connection: &Connection, person: PersonId) -> Result<Vec<String>, StoreError> {
-    let mut next = connection.prepare_cached(NEXT_ACTION)?;
+/// The same of what was done to somebody.
+const NEXT_ACTION_TO: &str = concat!(
+    "SELECT min(action) FROM audit_log INDEXED BY audit_log_done_to WHERE person_id IS NULL AND ",
+    done_to!(""),
+    " = ?1 AND action > ?2"
+);
+
+/// Each person who has opened a message, in the same way.
+const NEXT_READER: &str = "SELECT min(person_id) FROM message_opening WHERE message_id = ?1 AND person_id > ?2";
+
+fn actions_of(connection: &Connection, person: PersonId, next: &str) -> Result<Vec<String>, StoreError> {
+    let mut next = connection.prepare_cached(next)?;
     let mut actions: Vec<String> = Vec::new();
     loop {
         let last = actions.last().map_or("", String::as_str);
@@ -174,23 +249,51 @@ fn actions_of(connection: &Connection, person: PersonId) -> Result<Vec<String>, 
     }
 }
 
+fn readers_of(connection: &Connection, message: MessageId) -> Result<Vec<PersonId>, StoreError> {
+    let mut next = connection.prepare_cached(NEXT_READER)?;
+    let mut readers: Vec<PersonId> = Vec::new();
+    loop {
+        let last = readers.last().map_or(0, |person| person.get());
+        match next.query_row((message, last), |row| row.get(0))? {
+            Some(reader) => readers.push(reader),
+            None => return Ok(readers),
+        }
+    }
+}
+
 /// The walks that together go along the rows of `filter`.
 fn kinds(connection: &Connection, filter: &AuditFilter) -> Result<Vec<Kind>, StoreError> {
+    if let Some(message) = filter.message {
+        let readers = match filter.person {
+            Some(person) => vec![person],
+            None => readers_of(connection, message)?,
+        };
+        let openings = readers.into_iter().map(|reader| Kind::Opening(message, reader));
+        return Ok(openings.chain([Kind::Sending(message), Kind::OnMessage(message)]).collect());
+    }
+    let shown = |action: &String| !(filter.without_looks && LOOKS.iter().any(|look| look.as_str() == action));
     Ok(match (filter.action, filter.person) {
-        (Some(action), _) => vec![Kind::Action(action.as_str().to_owned())],
-        (None, Some(person)) => {
-            let actions = actions_of(connection, person)?;
-            actions.into_iter().filter(|action| !(filter.without_lists && action == LIST)).map(Kind::Action).collect()
+        (Some(action), Some(person)) => {
+            let action = action.as_str().to_owned();
+            vec![Kind::By(person, action.clone()), Kind::To(person, action)]
         }
-        (None, None) if filter.without_lists => vec![Kind::WithoutLists],
+        (Some(action), None) => vec![Kind::Action(action.as_str().to_owned())],
+        (None, Some(person)) => {
+            let by = actions_of(connection, person, NEXT_ACTION)?.into_iter().filter(shown);
+            let to = actions_of(connection, person, NEXT_ACTION_TO)?.into_iter();
+            by.map(|action| Kind::By(person, action)).chain(to.map(|action| Kind::To(person, action))).collect()
+        }
+        (None, None) if filter.without_looks => vec![Kind::WithoutLooks],
         (None, None) if *filter == AuditFilter::default() => vec![Kind::Whole],
-        (None, None) => vec![Kind::WithoutLists, Kind::Action(LIST.to_owned())],
+        (None, None) => {
+            let looks = LOOKS.iter().map(|look| Kind::Action(look.as_str().to_owned()));
+            looks.chain([Kind::WithoutLooks]).collect()
+        }
     })
 }
 
-/// The walk along the times and numbers of the rows of `filter` that are of one kind. A filtered walk reads an index
-/// alone, but for the one without lists, whose index leaves them out and so does not have their action. The SQL is put
-/// together from these fixed parts alone; every value is a parameter.
+/// The walk along the times and numbers of the rows of `filter` that are of one kind. The SQL is put together from these
+/// fixed parts alone; every value is a parameter.
 fn walk(
     filter: &AuditFilter,
     kind: &Kind,
@@ -199,52 +302,46 @@ fn walk(
     up_to: Option<AuditId>,
     limit: u32,
 ) -> (String, Vec<Value>) {
-    let filtered = *kind != Kind::Whole;
-    // Named, since without statistics SQLite takes a longer walk for some filters.
-    let from = match (kind, filter.person) {
-        (Kind::Action(_), Some(_)) => " INDEXED BY audit_log_person_action WHERE true",
-        (Kind::Action(_), None) => " INDEXED BY audit_log_action WHERE true",
-        (Kind::WithoutLists, _) => " INDEXED BY audit_log_at WHERE action <> 'MESSAGE_LIST'",
-        (Kind::Whole, _) => " WHERE true",
-    };
-    let mut sql = format!("SELECT at, id FROM audit_log{from}");
-    let mut values = Vec::new();
+    let mut sql = format!("SELECT a.at, a.id FROM {}", kind.from());
+    let mut values = kind.values();
     let mut and = |condition: &str, value: Value| {
         sql.push_str(condition);
         values.push(value);
     };
-    if let Some(person) = filter.person {
-        and(" AND person_id = ?", person.get().into());
+    if filter.message.is_some() {
+        // Not in the walk's own index; the rows of one message are few.
+        if let Some(person) = filter.person {
+            and(" AND +a.person_id = ?", person.get().into());
+        }
+        if let Some(action) = filter.action {
+            and(" AND +a.action = ?", action.as_str().to_owned().into());
+        }
     }
-    if let Kind::Action(action) = kind {
-        and(" AND action = ?", action.clone().into());
-    }
+    let by_number = kind.is_by_number();
+    // An opening is found by its own number, and its row from there.
+    let id = if matches!(kind, Kind::Opening(..)) { "o.audit_id" } else { "a.id" };
     if let Some(from) = filter.from {
-        and(" AND at >= ?", from.as_millis().into());
+        and(" AND a.at >= ?", from.as_millis().into());
     }
     if let Some(to) = filter.to {
-        and(" AND at < ?", to.as_millis().into());
+        and(" AND a.at < ?", to.as_millis().into());
     }
     if let Some(up_to) = up_to {
         // The plus keeps this from choosing the walk: the filter's index does.
-        and(if filtered { " AND +id <= ?" } else { " AND id <= ?" }, up_to.get().into());
+        let plus = if by_number { "" } else { "+" };
+        and(&format!(" AND {plus}{id} <= ?"), up_to.get().into());
     }
-    let newest_first = order == Order::NewestFirst;
-    if let Some((at, id)) = beyond {
-        if filtered {
-            and(if newest_first { " AND (at, id) < (?," } else { " AND (at, id) > (?," }, at.as_millis().into());
-            and(" ?)", id.get().into());
+    let (beyond_sign, direction) = if order == Order::NewestFirst { ("<", " DESC") } else { (">", "") };
+    if let Some((at, beyond)) = beyond {
+        if by_number {
+            and(&format!(" AND {id} {beyond_sign} ?"), beyond.get().into());
         } else {
-            and(if newest_first { " AND id < ?" } else { " AND id > ?" }, id.get().into());
+            and(&format!(" AND (a.at, a.id) {beyond_sign} (?,"), at.as_millis().into());
+            and(" ?)", beyond.get().into());
         }
     }
-    let tail = match (filtered, newest_first) {
-        (true, true) => " ORDER BY at DESC, id DESC LIMIT ?",
-        (true, false) => " ORDER BY at, id LIMIT ?",
-        (false, true) => " ORDER BY id DESC LIMIT ?",
-        (false, false) => " ORDER BY id LIMIT ?",
-    };
-    and(tail, i64::from(limit).into());
+    let by = if by_number { format!("{id}{direction}") } else { format!("a.at{direction}, a.id{direction}") };
+    and(&format!(" ORDER BY {by} LIMIT ?"), i64::from(limit).into());
     (sql, values)
 }
 
@@ -259,12 +356,11 @@ fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
         person,
         action: row.get(5)?,
         message: row.get(6)?,
-        subject: row.get(7)?,
-        details: row.get(8)?,
-        ip: row.get(9)?,
-        previous_hash: row.get(10)?,
-        hash: row.get(11)?,
-        personal: row.get(12)?,
+        details: row.get(7)?,
+        ip: row.get(8)?,
+        previous_hash: row.get(9)?,
+        hash: row.get(10)?,
+        personal: row.get(11)?,
     })
 }
 

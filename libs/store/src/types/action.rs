@@ -257,6 +257,46 @@ impl Action {
             | Action::DatabaseRekeyed => false,
         }
     }
+
+    /// Whether its rows say no more than that somebody looked at a list or at the log itself. There are more of them than of
+    /// all others, and views of the log leave them out unless they are asked for. Opening a message is more than that.
+    pub const fn is_mere_look(self) -> bool {
+        match self {
+            Action::MessageList | Action::AuditView => true,
+            Action::DatabaseCreated
+            | Action::Login
+            | Action::LoginDenied
+            | Action::LoginFailed
+            | Action::Logout
+            | Action::SessionExpired
+            | Action::SessionEnded
+            | Action::SecurityAlert
+            | Action::MessageCreate
+            | Action::MessageView
+            | Action::MessageDelete
+            | Action::MessageMarkedUnread
+            | Action::ConversationDone
+            | Action::ConversationReopened
+            | Action::DraftSaved
+            | Action::DraftDiscarded
+            | Action::AuditExport
+            | Action::DataExported
+            | Action::StaffDisabled
+            | Action::StaffEnabled
+            | Action::PersonRecorded
+            | Action::EmergencyAccessGranted
+            | Action::EmergencyAccessUsed
+            | Action::EmergencyAccessRefused
+            | Action::EmergencyAccessEnded
+            | Action::AuditRowQuarantined
+            | Action::BackupCreated
+            | Action::BackupVerified
+            | Action::BackupFailed
+            | Action::BackupIdentityShown
+            | Action::DatabaseRestored
+            | Action::DatabaseRekeyed => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use process::sanitize;
 use serde::Serialize;
 use store::{AuditFilter, AuditId, AuditRow, ExportFormat, PersonId, SessionState, SessionToken, Timestamp};
 
-use super::{filter, spreadsheet};
+use super::sentence::Names;
+use super::{filter, sentence, spreadsheet, words};
 use crate::app::access::Member;
 use crate::app::pages::Shown;
 use crate::app::request::Request;
@@ -22,7 +23,7 @@ use crate::limits::Turn;
 /// Rows read and sent at a time.
 const CHUNK: u32 = 250;
 
-const CSV_HEADER: [&str; 11] = [
+const CSV_HEADER: [&str; 16] = [
     "id",
     "timestamp",
     "user_id",
@@ -34,9 +35,15 @@ const CSV_HEADER: [&str; 11] = [
     "previous_hash",
     "hash",
     "personal",
+    "message",
+    "sentence",
+    "filter",
+    "exported_by",
+    "exported_at",
 ];
 
-/// As CSV, for a spreadsheet: no cell can start a formula.
+/// As CSV, for a person with a spreadsheet: no cell can start a formula, and each row says what happened in a sentence, and of
+/// which export it is.
 pub async fn csv(request: Request, member: Member) -> Result<Reply, PageError> {
     export(request, member, ExportFormat::Csv).await
 }
@@ -48,7 +55,7 @@ pub async fn json_lines(request: Request, member: Member) -> Result<Reply, PageE
 
 async fn export(request: Request, member: Member, format: ExportFormat) -> Result<Reply, PageError> {
     let parsed = filter::parse(&request.query);
-    let filter = AuditFilter { without_lists: false, ..parsed.filter };
+    let filter = AuditFilter { without_looks: false, ..parsed.filter };
     if parsed.error.is_some() {
         return Err(PageError::BadRequest(
             "The filter in the address is not one of ours. Set it on the audit page, and export from there.",
@@ -63,7 +70,14 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
         ExportFormat::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
     };
     let site = Arc::clone(&request.site);
-    let walk = Walk { site, token, filter, format, after: Some(AuditId::ZERO), up_to, _turn: turn };
+    let names = Names::of(&site.store.people().await?);
+    let stamp = Stamp {
+        filter: words::filter(&filter.details(), &names),
+        by: format!("{} ({})", member.session().person_name, member.session().person_email),
+        at: request.at.to_rfc3339(),
+        names,
+    };
+    let walk = Walk { site, token, filter, format, stamp, after: Some(AuditId::ZERO), up_to, _turn: turn };
     let chunks = stream::try_unfold(walk, Walk::next_chunk);
     let name = format!("attachment; filename=\"wardpost-audit-to-row-{up_to}.{extension}\"");
     Ok(Reply::stream(content_type, chunks).with(header::CONTENT_DISPOSITION, &name))
@@ -74,6 +88,7 @@ struct Walk {
     token: SessionToken,
     filter: AuditFilter,
     format: ExportFormat,
+    stamp: Stamp,
     /// None when the last chunk is sent.
     after: Option<AuditId>,
     up_to: AuditId,
@@ -97,7 +112,7 @@ impl Walk {
         let last = rows.last().map(|row| row.id);
         self.after = last.filter(|_| rows.len() == CHUNK as usize);
         let bytes = match self.format {
-            ExportFormat::Csv => csv_chunk(&rows, after == AuditId::ZERO),
+            ExportFormat::Csv => csv_chunk(&rows, &self.stamp, after == AuditId::ZERO),
             ExportFormat::JsonLines => json_chunk(&rows),
         };
         Ok(Some((Bytes::from(bytes?), self)))
@@ -113,7 +128,19 @@ impl Walk {
     }
 }
 
-fn csv_chunk(rows: &[AuditRow], first: bool) -> Result<Vec<u8>, std::io::Error> {
+/// What each row of an export for people says of the export.
+struct Stamp {
+    /// The filter in words; empty for the whole log.
+    filter: String,
+    /// Who exported it.
+    by: String,
+    /// When.
+    at: String,
+    /// People's names, for the sentences.
+    names: Names,
+}
+
+fn csv_chunk(rows: &[AuditRow], stamp: &Stamp, first: bool) -> Result<Vec<u8>, std::io::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if first {
         writer.write_record(CSV_HEADER)?;
@@ -132,6 +159,11 @@ fn csv_chunk(rows: &[AuditRow], first: bool) -> Result<Vec<u8>, std::io::Error> 
             row.previous_hash.to_string(),
             row.hash.to_string(),
             cell(row.personal.as_deref().unwrap_or("")),
+            row.message.map(|message| message.to_string()).unwrap_or_default(),
+            cell(&sentence::text(&sentence::of(row, &stamp.names))),
+            cell(&stamp.filter),
+            cell(&stamp.by),
+            stamp.at.clone(),
         ])?;
     }
     writer.into_inner().map_err(|error| error.into_error())

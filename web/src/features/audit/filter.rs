@@ -1,6 +1,6 @@
 //! The filter of the audit page: in the address, so that it can be shared, paged and exported.
 
-use chrono::{NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDateTime, TimeZone, Utc};
 use store::{Action, AuditFilter, Timestamp};
 
 use crate::http::form::{self, Form};
@@ -16,12 +16,14 @@ pub struct ParsedFilter {
     pub from: String,
     /// The `to` field as it goes back into the form.
     pub to: String,
-    /// What was not understood; the page says so and shows everything else the filter asks for.
+    /// The `message` field as it goes back into the form.
+    pub message: String,
+    /// What was not understood. Then the page shows no rows, and nothing is exported.
     pub error: Option<String>,
 }
 
-/// Reads `person`, `action`, `from`, `to` and `lists`. The minute named by `to` is included; lists are left out unless `lists`
-/// is "shown".
+/// Reads `person`, `message`, `action`, `from`, `to` and `lists`. The minute named by `to` is included; mere looks are left out
+/// unless `lists` is "shown". A message may be written `#7`.
 pub fn parse(query: &Form) -> ParsedFilter {
     let mut error = None;
     let mut wrong = |text: &str| {
@@ -30,6 +32,9 @@ pub fn parse(query: &Form) -> ParsedFilter {
     let person = query
         .get("person")
         .and_then(|text| text.parse().inspect_err(|_| wrong("The person in the address is not one of ours.")).ok());
+    let message = query.get("message").map(|text| text.trim().trim_start_matches('#')).and_then(|text| {
+        text.parse().inspect_err(|_| wrong("“Message” is not the number of a message, such as 7.")).ok()
+    });
     let action = query.get("action").and_then(|text| {
         let action = Action::parse(text);
         if action.is_none() {
@@ -59,33 +64,57 @@ pub fn parse(query: &Form) -> ParsedFilter {
             action,
             from,
             to: to.map(|to| to.plus(std::time::Duration::from_secs(60))),
-            without_lists: query.get("lists") != Some("shown"),
+            message,
+            without_looks: query.get("lists") != Some("shown"),
         },
         from: query.text("from").to_owned(),
         to: query.text("to").to_owned(),
+        message: query.text("message").to_owned(),
         error,
     }
 }
 
 impl ParsedFilter {
-    /// Whether anything is filtered at all, but for lists.
+    /// Whether anything is filtered at all, but for mere looks.
     pub fn is_set(&self) -> bool {
         let filter = &self.filter;
-        filter.person.is_some() || filter.action.is_some() || filter.from.is_some() || filter.to.is_some()
+        let span = filter.from.is_some() || filter.to.is_some();
+        span || filter.person.is_some() || filter.message.is_some() || filter.action.is_some()
+    }
+
+    /// The address of the page with this filter, but for these days before today, in UTC: the first and the last.
+    pub fn days_url(&self, now: Timestamp, first: u64, last: u64) -> String {
+        let day =
+            |before: u64| DateTime::<Utc>::from_timestamp_millis(now.as_millis())?.checked_sub_days(Days::new(before));
+        let field = |before, clock: &str| day(before).map(|day| format!("{}T{clock}", day.format("%Y-%m-%d")));
+        let (from, to) = (field(first, "00:00").unwrap_or_default(), field(last, "23:59").unwrap_or_default());
+        let pairs = self.pairs(&from, &to);
+        let query = form::encode(pairs.iter().map(|(name, value)| (*name, value.as_str())));
+        format!("/audit?{query}")
     }
 
     /// A path with this filter, and one more pair where there is one.
     pub fn url(&self, path: &str, extra: Option<(&str, String)>) -> String {
-        let person = self.filter.person.map(|person| person.to_string());
-        let mut pairs = Vec::new();
-        pairs.extend(person.as_deref().map(|person| ("person", person)));
-        pairs.extend(self.filter.action.map(|action| ("action", action.as_str())));
-        pairs.extend(self.filter.from.map(|_| ("from", self.from.as_str())));
-        pairs.extend(self.filter.to.map(|_| ("to", self.to.as_str())));
-        pairs.extend((!self.filter.without_lists).then_some(("lists", "shown")));
-        pairs.extend(extra.as_ref().map(|(name, value)| (*name, value.as_str())));
-        let query = form::encode(pairs);
+        let from = self.filter.from.map_or("", |_| self.from.as_str());
+        let to = self.filter.to.map_or("", |_| self.to.as_str());
+        let mut pairs = self.pairs(from, to);
+        pairs.extend(extra);
+        let query = form::encode(pairs.iter().map(|(name, value)| (*name, value.as_str())));
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
+    /// What is set, with this span of time.
+    fn pairs<'p>(&self, from: &str, to: &str) -> Vec<(&'p str, String)> {
+        let filter = &self.filter;
+        let pairs = [
+            ("person", filter.person.map(|person| person.to_string())),
+            ("message", filter.message.map(|message| message.to_string())),
+            ("action", filter.action.map(|action| action.as_str().to_owned())),
+            ("from", Some(from.to_owned()).filter(|from| !from.is_empty())),
+            ("to", Some(to.to_owned()).filter(|to| !to.is_empty())),
+            ("lists", (!filter.without_looks).then(|| "shown".to_owned())),
+        ];
+        pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
 
@@ -108,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_whole_filter_is_read_and_written_back_into_addresses() {
-        let query = "person=3&action=MESSAGE_VIEW&from=2026-11-22T08%3A00&to=2026-11-22T18%3A00&lists=shown";
+        let query = "person=3&message=7&action=MESSAGE_VIEW&from=2026-11-22T08%3A00&to=2026-11-22T18%3A00&lists=shown";
         let filter = parsed(query);
         assert_eq!(filter.error, None);
         assert_eq!(filter.filter.from.unwrap().to_rfc3339(), "2026-11-22T08:00:00.000Z");
@@ -119,14 +148,14 @@ mod tests {
 
     #[test]
     fn lists_are_left_out_unless_they_are_asked_for() {
-        assert!(parsed("").filter.without_lists && parsed("lists=").filter.without_lists);
-        assert!(!parsed("lists=shown").filter.without_lists);
+        assert!(parsed("").filter.without_looks && parsed("lists=").filter.without_looks);
+        assert!(!parsed("lists=shown").filter.without_looks);
         assert!(!parsed("lists=shown").is_set(), "nothing is filtered then");
     }
 
     #[test]
     fn what_is_not_understood_is_named_and_does_not_filter() {
-        for query in ["person=x", "action=EXPLODE", "from=yesterday", "to=2026-13-01T00:00"] {
+        for query in ["person=x", "message=x", "message=0", "action=EXPLODE", "from=yesterday", "to=2026-13-01T00:00"] {
             let filter = parsed(query);
             assert!(filter.error.is_some(), "{query}");
             assert!(!filter.is_set(), "{query}");
@@ -155,6 +184,15 @@ mod tests {
             let understood = [set.person.is_some(), set.action.is_some(), set.from.is_some(), set.to.is_some()];
             prop_assert!(filter.error.is_some() || named == understood, "silently ignored: {:?} {:?}", named, understood);
         }
+    }
+
+    #[test]
+    fn days_are_whole_and_keep_the_rest_of_the_filter() {
+        let now = Timestamp::from_millis(1_795_381_805_123);
+        let days = |first, last| parsed("message=%237&from=2020-01-01T00:00").days_url(now, first, last);
+        assert_eq!(days(0, 0), "/audit?message=7&from=2026-11-22T00%3A00&to=2026-11-22T23%3A59");
+        assert_eq!(days(1, 1), "/audit?message=7&from=2026-11-21T00%3A00&to=2026-11-21T23%3A59");
+        assert_eq!(days(6, 0), "/audit?message=7&from=2026-11-16T00%3A00&to=2026-11-22T23%3A59");
     }
 
     #[test]

@@ -6,4 +6,6 @@ pub mod filter;
 pub mod label;
 pub mod page;
 pub mod pages;
+pub mod sentence;
 mod spreadsheet;
+mod words;

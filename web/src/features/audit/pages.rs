@@ -1,7 +1,9 @@
 //! The audit log as a page: the state of the chain, the filter, the rows.
 
 use askama::Template;
+use store::MessageId;
 
+use super::sentence::Part;
 use crate::app::pages::{Choice, Frame, Shown, Time};
 
 /// `/audit`: who did what, newest first.
@@ -22,7 +24,17 @@ pub struct AuditPage {
     pub from: String,
     /// The latest moment, as a `datetime-local` value in UTC; empty for none.
     pub to: String,
-    /// What is wrong with the filter that was asked for.
+    /// Of which message, as it was typed; empty for any.
+    pub message: String,
+    /// Of which message, for the title; none for any.
+    pub of_message: Option<MessageId>,
+    /// The same filter for today, yesterday and the last seven days, in UTC.
+    pub presets: [Preset; 3],
+    /// The filter in words; empty where there is none.
+    pub filter_words: Shown,
+    /// When the page was made.
+    pub made: Time,
+    /// What is wrong with the filter that was asked for. Then no rows are shown.
     pub filter_error: Option<String>,
     /// The next page, where there is one.
     pub older_url: Option<String>,
@@ -34,8 +46,20 @@ pub struct AuditPage {
     pub jsonl_url: String,
     /// A filter is in force.
     pub filtered: bool,
-    /// Rows of lists that were shown are among them.
+    /// Mere looks are among them.
     pub lists_shown: bool,
+}
+
+/// A span of whole days.
+pub struct Preset {
+    /// What it is called.
+    pub name: &'static str,
+    /// Where it leads.
+    pub url: String,
+    /// Whether it is what the page shows.
+    pub in_force: bool,
+    /// The first and the last day, counted back from today.
+    pub days: (u64, u64),
 }
 
 /// What the last check of the chain found.
@@ -71,18 +95,12 @@ pub struct AuditRowView {
     pub id: i64,
     /// When it was written.
     pub at: Time,
-    /// A name, or "nobody signed in".
-    pub person: Shown,
-    /// The person's e-mail address; empty where there is none.
-    pub email: Shown,
+    /// What happened, as one reads it aloud.
+    pub sentence: Vec<Part>,
     /// The action as it is stored: `MESSAGE_VIEW`.
     pub action: Shown,
-    /// The action in words, fit to follow the name: "opened a message".
-    pub words: Shown,
-    /// Where the message is, if it can still be read.
-    pub message_url: Option<String>,
-    /// The message's subject, or "message 5 (deleted)".
-    pub message_label: Option<Shown>,
+    /// The person's e-mail address; empty where there is none.
+    pub email: Shown,
     /// What else was written down; may be empty.
     pub detail: Shown,
     /// Where the request came from; may be empty.

@@ -22,16 +22,6 @@ const ROWS: u32 = 250;
 /// Texts read at a time: of each at most 160 kB.
 const TEXTS: u32 = 12;
 
-/// Actions that somebody else does to a member, who stands in their details as `person`.
-const UPON_SOMEBODY: [Action; 6] = [
-    Action::PersonRecorded,
-    Action::StaffDisabled,
-    Action::StaffEnabled,
-    Action::SessionEnded,
-    Action::SecurityAlert,
-    Action::EmergencyAccessGranted,
-];
-
 /// What comes next, and where its walk goes on.
 enum Part {
     Readme,
@@ -39,7 +29,6 @@ enum Part {
     Drafts(Option<Option<MessageId>>),
     Sessions(Action, AuditId),
     Acts(AuditId),
-    UponMe(usize, AuditId),
     OpenedByMe(AuditId),
     OpenedOfMine(OpeningKey),
     End,
@@ -118,7 +107,6 @@ impl Walk {
             Part::Drafts(after) => self.drafts(after).await?,
             Part::Sessions(begun_by, after) => self.sessions(begun_by, after).await?,
             Part::Acts(after) => self.acts(after).await?,
-            Part::UponMe(which, after) => self.upon_me(which, after).await?,
             Part::OpenedByMe(after) => self.opened_by_me(after).await?,
             Part::OpenedOfMine(after) => self.opened_of_mine(after).await?,
             Part::End | Part::Sent => {
@@ -203,34 +191,17 @@ impl Walk {
     }
 
     async fn acts(&mut self, after: AuditId) -> Result<Part, io::Error> {
-        let rows = self.rows(Some(self.person), None, after).await?;
+        let rows = self.rows(None, after).await?;
         self.zip.file("acts.jsonl")?;
         for row in &rows {
             self.zip.line(&act(row))?;
         }
         self.progress.sent(rows.len());
-        Ok(more(&rows, ROWS).map_or(Part::UponMe(0, AuditId::ZERO), |last| Part::Acts(last.id)))
-    }
-
-    async fn upon_me(&mut self, which: usize, after: AuditId) -> Result<Part, io::Error> {
-        let Some(action) = UPON_SOMEBODY.get(which) else {
-            return Ok(Part::OpenedByMe(AuditId::ZERO));
-        };
-        let rows = self.rows(None, Some(*action), after).await?;
-        self.zip.file("acts-upon-you.jsonl")?;
-        for row in &rows {
-            let concerned = shown(&row.details)["person"].as_i64();
-            let by_me = row.person.as_ref().is_some_and(|by| by.id == self.person);
-            if concerned == Some(self.person.get()) && !by_me {
-                self.zip.line(&act(row))?;
-            }
-        }
-        let next = Part::UponMe(which + 1, AuditId::ZERO);
-        Ok(more(&rows, ROWS).map_or(next, |last| Part::UponMe(which, last.id)))
+        Ok(more(&rows, ROWS).map_or(Part::OpenedByMe(AuditId::ZERO), |last| Part::Acts(last.id)))
     }
 
     async fn opened_by_me(&mut self, after: AuditId) -> Result<Part, io::Error> {
-        let rows = self.rows(Some(self.person), Some(Action::MessageView), after).await?;
+        let rows = self.rows(Some(Action::MessageView), after).await?;
         self.zip.file("opened-by-you.jsonl")?;
         for row in &rows {
             let messages = shown(&row.details)["messages"].as_str().map(str::to_owned);
@@ -262,13 +233,8 @@ impl Walk {
         Ok(more(&openings, ROWS).map_or(Part::End, |last| Part::OpenedOfMine(last.key)))
     }
 
-    async fn rows(
-        &self,
-        person: Option<PersonId>,
-        action: Option<Action>,
-        after: AuditId,
-    ) -> Result<Vec<AuditRow>, io::Error> {
-        let filter = AuditFilter { person, action, ..AuditFilter::default() };
+    async fn rows(&self, action: Option<Action>, after: AuditId) -> Result<Vec<AuditRow>, io::Error> {
+        let filter = AuditFilter { person: Some(self.person), action, ..AuditFilter::default() };
         self.site.store.audit_rows(&filter, after, self.up_to, ROWS).await.map_err(io::Error::other)
     }
 }

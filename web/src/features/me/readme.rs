@@ -15,8 +15,8 @@ messages.jsonl       the messages and replies that you sent. `conversation` is t
 drafts.jsonl         what you have half written. `conversation` is the one that it replies to
 sessions.jsonl       each time you signed in: when, from which address, with which browser. When a session was last active
                      and when it ended stands here for 30 days after its end; its end stands in acts.jsonl for good
-acts.jsonl           every row of the audit log that you caused, with its hash and the hash before it
-acts-upon-you.jsonl  rows of the audit log in which somebody else, or an operator, did something to your account
+acts.jsonl           every row of the audit log that concerns you, with its hash and the hash before it: what you did, and, with
+                     an empty `user_id`, what an operator or Wardpost itself did to your account
 opened-by-you.jsonl  which messages you opened, and when: the rows MESSAGE_VIEW of acts.jsonl. `messages` are the numbers
 opened-of-yours.jsonl  who else opened a message of yours, and when. `row` is the row of the audit log
 

@@ -16,7 +16,13 @@ async fn the_history_gives_back_what_was_recorded() {
         },
         BackupEvent::Failed { name: None, during: "backup".into(), reason: "the disk is full".into() },
         BackupEvent::Failed { name: Some("a".into()), during: "drill".into(), reason: "no".into() },
-        BackupEvent::Verified { name: "a".into(), data_age_seconds: 5, restore_seconds: 1.5, accepted: vec![] },
+        BackupEvent::Verified {
+            name: "a".into(),
+            data_age_seconds: 5,
+            restore_seconds: 1.5,
+            accepted: vec![],
+            by_hand: true,
+        },
     ];
     for (minute, event) in (0..).zip(events.clone()) {
         test.store.record_backup(event, at(minute)).await.unwrap();
@@ -47,8 +53,13 @@ async fn an_archive_is_known_from_its_row_also_from_an_older_one() {
         let event = BackupEvent::Created { name: name.into(), bytes: 7, sha256: "00".into(), head: None, content };
         test.store.record_backup(event, at(0)).await.unwrap();
     }
-    let proved =
-        BackupEvent::Verified { name: "c".into(), data_age_seconds: 1, restore_seconds: 1.0, accepted: vec![] };
+    let proved = BackupEvent::Verified {
+        name: "c".into(),
+        data_age_seconds: 1,
+        restore_seconds: 1.0,
+        accepted: vec![],
+        by_hand: false,
+    };
     test.store.record_backup(proved, at(0)).await.unwrap();
     let known = test.store.recorded_backups().await.unwrap();
     assert_eq!(known.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["old", "new"]);

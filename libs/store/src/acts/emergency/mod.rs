@@ -183,7 +183,7 @@ impl Store {
                 }
                 None => {
                     close_grant(write, id, "revoked", at)?;
-                    let details = json!({ "grant": id, "reason": "revoked" });
+                    let details = json!({ "grant": id, "person": grant.person.id, "reason": "revoked" });
                     let action = Action::EmergencyAccessEnded;
                     write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
                 }
@@ -277,6 +277,9 @@ fn end_grant(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     close_grant(write, id, reason, at)?;
+    let person: PersonId =
+        write.connection.query_row("SELECT person_id FROM emergency_grant WHERE id = ?1", [id], |row| row.get(0))?;
+    details["person"] = json!(person);
     details["grant"] = json!(id);
     details["reason"] = json!(reason);
     append(write, Action::EmergencyAccessEnded, None, None, details, at)

@@ -85,7 +85,10 @@ async fn a_code_opens_one_session_and_grant_use_and_end_stand_in_the_log() {
     );
     assert_eq!(details(&rows[3])["alarm"], "emergency_access_granted");
     assert_eq!(rows[4].person.as_ref().unwrap().name, "ada");
-    assert_eq!(details(&rows[7]), json!({ "grant": id, "session": session.id, "reason": "signed_out" }));
+    assert_eq!(
+        details(&rows[7]),
+        json!({ "grant": id, "person": session.person, "session": session.id, "reason": "signed_out" })
+    );
     let text = code.reveal();
     assert!(rows.iter().all(|row| !row.details.contains(text.as_str())), "the code is in the log");
     assert_sound(&test.store).await;

@@ -87,14 +87,16 @@ pub(super) fn derived_fault(snapshot: &Connection, openings: u64) -> Result<Opti
     Ok(made_up.or(last).map(ChainFault::Opening))
 }
 
-/// Every conversation as the messages and the log have it.
+/// Every conversation as the messages and the log have it. The acts on it are found by the index `audit_log_message`, whose
+/// condition is repeated.
 const CONVERSATIONS: &str = "SELECT m.id, coalesce(max(r.message_id), m.id), count(r.message_id), \
      (SELECT d.id FROM audit_log d WHERE d.message_id = m.id AND d.action = 'CONVERSATION_DONE' \
-     AND d.action IN ('CONVERSATION_DONE', 'CONVERSATION_REOPENED') \
+     AND d.action NOT IN ('MESSAGE_CREATE', 'MESSAGE_VIEW') \
      AND NOT EXISTS (SELECT 1 FROM audit_log o WHERE o.message_id = m.id AND o.id > d.id \
-     AND o.action = 'CONVERSATION_REOPENED' AND o.action IN ('CONVERSATION_DONE', 'CONVERSATION_REOPENED')) \
-     AND NOT EXISTS (SELECT 1 FROM message_reply n CROSS JOIN audit_log c ON c.message_id = n.message_id \
-     WHERE n.root_id = m.id AND c.action = 'MESSAGE_CREATE' AND c.id > d.id) \
+     AND o.action = 'CONVERSATION_REOPENED' AND o.action NOT IN ('MESSAGE_CREATE', 'MESSAGE_VIEW')) \
+     AND NOT EXISTS (SELECT 1 FROM message_reply n CROSS JOIN audit_log c INDEXED BY audit_log_person_action \
+     ON c.message_id = n.message_id CROSS JOIN message s ON s.id = n.message_id \
+     WHERE n.root_id = m.id AND c.person_id = s.author_id AND c.action = 'MESSAGE_CREATE' AND c.at = s.sent_at AND c.id > d.id) \
      ORDER BY d.id DESC LIMIT 1) \
      FROM message m LEFT JOIN message_reply r ON r.root_id = m.id \
      WHERE NOT EXISTS (SELECT 1 FROM message_reply own WHERE own.message_id = m.id) GROUP BY m.id";

@@ -1,9 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::ExportFormat;
 use crate::testing::*;
-use crate::types::Actor;
+use crate::types::{Actor, Body, IdempotencyKey};
+use crate::{EmergencyRequest, ExportFormat, NewReply};
 
 fn filters(person: PersonId, action: Action) -> Vec<AuditFilter> {
     let mut all = Vec::new();
@@ -13,18 +13,33 @@ fn filters(person: PersonId, action: Action) -> Vec<AuditFilter> {
             action: (bits & 2 != 0).then_some(action),
             from: (bits & 4 != 0).then_some(at(10)),
             to: (bits & 8 != 0).then_some(at(21)),
-            without_lists: bits & 16 != 0,
+            message: None,
+            without_looks: bits & 16 != 0,
         });
     }
     all
 }
 
 fn matches(filter: &AuditFilter, row: &AuditRow) -> bool {
-    filter.person.is_none_or(|person| row.person.as_ref().is_some_and(|author| author.id == person))
+    let details: serde_json::Value = serde_json::from_str(&row.details).unwrap();
+    let concerns = |person: PersonId| match &row.person {
+        Some(actor) => actor.id == person,
+        None => details["person"] == person.get(),
+    };
+    let names = |message: MessageId| match (row.action.as_str(), details["messages"].as_str()) {
+        ("MESSAGE_VIEW", Some(named)) => named.split(", ").any(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            (first.parse().unwrap()..=last.parse().unwrap()).contains(&message.get())
+        }),
+        _ => row.message == Some(message),
+    };
+    let is_look = ["AUDIT_VIEW", "MESSAGE_LIST"].contains(&row.action.as_str());
+    filter.person.is_none_or(concerns)
+        && filter.message.is_none_or(names)
         && filter.action.is_none_or(|action| row.action == action.as_str())
         && filter.from.is_none_or(|from| row.at >= from)
         && filter.to.is_none_or(|to| row.at < to)
-        && (row.action != "MESSAGE_LIST" || !filter.without_lists || filter.action == Some(Action::MessageList))
+        && (!is_look || !filter.without_looks || filter.action.is_some())
 }
 
 /// Two people's acts at times that go forth and back, several at the same time.
@@ -37,18 +52,50 @@ async fn varied() -> (TestStore, Actor) {
         open_message(&test.store, who, id, at(time)).await;
         test.store.record_list_shown(who, [id].into(), None, at(time)).await.unwrap();
     }
+    // A conversation of three, opened as a whole and page by page, by both.
+    let reply = |body| NewReply { to: id, body: Body::parse(body).unwrap(), key: IdempotencyKey::fresh() };
+    for (who, time) in [(ben, 15), (ada, 22)] {
+        test.store.send_reply(who, reply("reply"), at(time)).await.unwrap().unwrap();
+    }
+    let other = send(&test.store, ben, "another", "body").await;
+    open_message(&test.store, ada, other, at(12)).await;
+    for (who, page, size, time) in
+        [(ada, 0, 50, 12), (ben, 1, 1, 13), (ada, 1, 2, 8), (ben, 0, 2, 20), (ada, 0, 50, 19)]
+    {
+        test.store.open_conversation(who, id, page, size, at(time)).await.unwrap().unwrap();
+    }
+    test.store.delete_message(ada, id, at(25)).await.unwrap();
+    // What an operator does to somebody stands in a row of nobody signed in.
+    for (enabled, time) in [(false, 18), (true, 24)] {
+        test.store.set_staff_enabled("ben@clinic.example", enabled, "root", at(time)).await.unwrap();
+    }
+    for (email, time) in [("ada@clinic.example", 21), ("ben@clinic.example", 26)] {
+        let request = EmergencyRequest { email: email.into(), reason: "x".into(), minutes: 5, operator: "root".into() };
+        test.store.grant_emergency_access(request, at(time)).await.unwrap();
+    }
+    test.store.expire_emergency_grants(at(4_000_000)).await.unwrap();
     (test, ada)
 }
 
 #[tokio::test]
 async fn pages_and_exports_hold_exactly_the_rows_of_every_filter() {
     let (test, ada) = varied().await;
-    let of = |action| filters(ada.person, action);
-    for filter in of(Action::MessageView).into_iter().chain(of(Action::MessageList)) {
+    let ben =
+        log(&test.store).await.iter().filter_map(|row| row.person.as_ref()).find(|by| by.name == "ben").unwrap().id;
+    let message = |number| MessageId::new(number);
+    let mut all = filters(ada.person, Action::MessageView);
+    all.extend(filters(ada.person, Action::MessageList));
+    all.extend(filters(ben, Action::StaffDisabled));
+    all.extend(filters(ben, Action::SessionEnded));
+    for number in 1..=5 {
+        let of_message = filters(ada.person, Action::MessageView).into_iter();
+        all.extend(of_message.map(|filter| AuditFilter { message: message(number), ..filter }));
+    }
+    for filter in all {
         let up_to = test.store.begin_audit_export(ada, filter.clone(), ExportFormat::Csv, at(99)).await.unwrap();
         let mut expected: Vec<_> =
             log(&test.store).await.into_iter().filter(|row| row.id <= up_to && matches(&filter, row)).collect();
-        if filter != AuditFilter::default() {
+        if filter != AuditFilter::default() && filter.message.is_none() {
             expected.sort_by_key(|row| (row.at, row.id));
         }
         let expected: Vec<_> = expected.into_iter().map(|row| row.id).collect();
@@ -86,15 +133,16 @@ async fn looking_and_exporting_are_recorded_first_with_what_was_asked() {
         action: Some(Action::Login),
         from: Some(at(1)),
         to: Some(at(2)),
-        without_lists: true,
+        message: MessageId::new(7),
+        without_looks: true,
     };
     let page = test.store.view_audit(ada, AuditFilter::default(), None, 2, at(99)).await.unwrap();
     assert_eq!(page.rows[0].action, "AUDIT_VIEW", "the look itself is the newest row");
     assert_eq!((page.rows.len(), page.older, page.head), (2, true, page.rows[0].id));
     assert_eq!(page.rows[0].details, "{}");
-    let without_lists = AuditFilter { without_lists: true, ..AuditFilter::default() };
-    test.store.view_audit(ada, without_lists, None, 2, at(99)).await.unwrap();
-    assert_eq!(log(&test.store).await.pop().unwrap().details, r#"{"without":"MESSAGE_LIST"}"#);
+    let without_looks = AuditFilter { without_looks: true, ..AuditFilter::default() };
+    test.store.view_audit(ada, without_looks, None, 2, at(99)).await.unwrap();
+    assert_eq!(log(&test.store).await.pop().unwrap().details, r#"{"without":["AUDIT_VIEW","MESSAGE_LIST"]}"#);
 
     let up_to = test.store.begin_audit_export(ada, filter, ExportFormat::JsonLines, at(100)).await.unwrap();
     let row = log(&test.store).await.pop().unwrap();
@@ -102,9 +150,49 @@ async fn looking_and_exporting_are_recorded_first_with_what_was_asked() {
     let details: serde_json::Value = serde_json::from_str(&row.details).unwrap();
     // That lists are left out goes without saying where one other action is asked for.
     let expected = json!({
-        "person": ada.person, "action": "LOGIN", "from": at(1).to_rfc3339(), "to": at(2).to_rfc3339(), "format": "jsonl",
+        "person": ada.person, "action": "LOGIN", "message": 7, "from": at(1).to_rfc3339(), "to": at(2).to_rfc3339(), "format": "jsonl",
     });
     assert_eq!(details, expected);
+}
+
+#[test]
+fn what_a_view_leaves_out_are_all_mere_looks_and_nothing_else() {
+    let looks: Vec<_> = LOOKS.iter().map(|action| action.as_str()).collect();
+    let sorted = |mut actions: Vec<&'static str>| {
+        actions.sort_unstable();
+        actions
+    };
+    assert_eq!(sorted(actions_in(Kind::WithoutLooks.from())), looks);
+    assert_eq!(sorted(actions_that(Action::is_mere_look)), looks);
+}
+
+#[tokio::test]
+async fn what_an_operator_did_to_somebody_concerns_them() {
+    let (test, ada) = varied().await;
+    let ben =
+        AuditFilter { person: log(&test.store).await[2].person.as_ref().map(|by| by.id), ..AuditFilter::default() };
+    assert_ne!(ben.person, Some(ada.person));
+    let page = test.store.view_audit(ada, ben, None, 100, at(99)).await.unwrap();
+    let to_ben: Vec<_> = page.rows.iter().filter(|row| row.person.is_none()).map(|row| row.action.as_str()).collect();
+    let expected = [
+        "EMERGENCY_ACCESS_ENDED",
+        "SECURITY_ALERT",
+        "EMERGENCY_ACCESS_GRANTED",
+        "STAFF_ENABLED",
+        "SESSION_ENDED",
+        "STAFF_DISABLED",
+    ];
+    assert_eq!(to_ben, expected);
+}
+
+/// Details that somebody broke must not keep the index from being made, or rows from being found.
+#[tokio::test]
+async fn a_row_whose_details_are_no_json_any_more_does_not_break_the_index() {
+    let (test, ada) = varied().await;
+    test.tamper("UPDATE audit_log SET details = '{cut' WHERE action = 'STAFF_DISABLED'");
+    let filter = AuditFilter { person: Some(ada.person), ..AuditFilter::default() };
+    test.store.view_audit(ada, filter, None, 100, at(99)).await.unwrap();
+    test.raw().execute_batch("REINDEX audit_log_done_to").unwrap();
 }
 
 /// In a log of millions, a page that sorts or walks the whole table takes seconds.
@@ -113,25 +201,31 @@ async fn every_filter_walks_an_index_and_sorts_nothing() {
     let (test, ada) = varied().await;
     let raw = test.raw();
     let beyond = Some((at(5), AuditId::ZERO.next()));
-    for filter in filters(ada.person, Action::Login) {
+    let messages = [None, MessageId::new(1)];
+    let all = messages.iter().flat_map(|message| {
+        let of = filters(ada.person, Action::Login).into_iter();
+        of.map(|filter| AuditFilter { message: *message, ..filter })
+    });
+    for filter in all {
         for order in [Order::NewestFirst, Order::OldestFirst] {
             for beyond in [None, beyond] {
                 for up_to in [None, Some(AuditId::ZERO.next())] {
                     for kind in kinds(&raw, &filter).unwrap() {
                         let plan = plan_of(&raw, &walk(&filter, &kind, order, beyond, up_to, 50).0);
                         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
-                        let expected = match (kind, filter.person) {
-                            (Kind::Action(_), Some(_)) => {
-                                "USING COVERING INDEX audit_log_person_action (person_id=? AND action=?"
-                            }
-                            (Kind::Action(_), None) => "USING COVERING INDEX audit_log_action (action=?",
-                            (Kind::WithoutLists, _) => "USING INDEX audit_log_at",
-                            (Kind::Whole, _) if beyond.is_some() || up_to.is_some() => {
-                                "SEARCH audit_log USING INTEGER PRIMARY KEY"
-                            }
-                            (Kind::Whole, _) => "SCAN audit_log",
+                        let expected = match &kind {
+                            Kind::By(..) => "USING COVERING INDEX audit_log_person_action (person_id=? AND action=?",
+                            Kind::To(..) => "INDEX audit_log_done_to (<expr>=? AND action=?",
+                            Kind::Action(_) => "USING COVERING INDEX audit_log_action (action=?",
+                            Kind::WithoutLooks => "USING INDEX audit_log_at",
+                            Kind::Whole if beyond.is_some() || up_to.is_some() => "SEARCH a USING INTEGER PRIMARY KEY",
+                            Kind::Whole => "SCAN a",
+                            Kind::Sending(_) => "audit_log_person_action (person_id=? AND action=? AND at=?",
+                            Kind::Opening(..) => "SEARCH o USING PRIMARY KEY (message_id=? AND person_id=?",
+                            Kind::OnMessage(_) => "INDEX audit_log_message (message_id=?",
                         };
-                        assert!(plan.contains(expected), "{filter:?}: {plan}");
+                        assert!(plan.contains(expected), "{kind:?} of {filter:?}: {plan}");
+                        assert!(kind == Kind::Whole || kind == Kind::WithoutLooks || !plan.contains("SCAN"), "{plan}");
                     }
                 }
             }
@@ -141,4 +235,8 @@ async fn every_filter_walks_an_index_and_sorts_nothing() {
     assert!(plan.starts_with("SEARCH a USING INTEGER PRIMARY KEY (rowid=?)") && !plan.contains("SCAN"), "{plan}");
     let plan = plan_of(&raw, NEXT_ACTION);
     assert_eq!(plan, "SEARCH audit_log USING COVERING INDEX audit_log_person_action (person_id=? AND action>?)");
+    let plan = plan_of(&raw, NEXT_ACTION_TO);
+    assert!(plan.contains("INDEX audit_log_done_to (<expr>=? AND action>?)"), "{plan}");
+    let plan = plan_of(&raw, NEXT_READER);
+    assert_eq!(plan, "SEARCH message_opening USING PRIMARY KEY (message_id=? AND person_id>?)");
 }

@@ -1,0 +1,362 @@
+//! What an audit row says, as a sentence that one can read aloud: "root switched off Noor Haddad".
+//!
+//! Pure: from a row and the names of people. A sentence has no message's text and no subject; the only text of somebody's own
+//! in it is why an operator gave emergency access. How to make HTML of it is the template's affair, how to make a cell of a
+//! table of it [`text`]'s.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+use store::{Action, AuditRow, MessageId, Person, PersonId};
+
+use super::words;
+use crate::app::pages::{ClockTime, Shown, Time};
+
+/// A piece of a sentence.
+pub enum Part {
+    /// Words of the program's own.
+    Words(String),
+    /// Whom it is about: a name, or an address where there is no name.
+    Name(Shown),
+    /// Something that somebody wrote, or that a service answered.
+    Said(Shown),
+    /// A message, by its number.
+    Message(MessageId),
+    /// A moment.
+    Moment(Time),
+    /// A moment of the row's own day.
+    Clock(ClockTime),
+}
+
+/// People's names of today, by their number.
+pub struct Names(HashMap<i64, String>);
+
+impl Names {
+    /// Of everyone who has ever signed in.
+    pub fn of(people: &[Person]) -> Self {
+        Self(people.iter().map(|person| (person.id.get(), person.name.clone())).collect())
+    }
+
+    /// Somebody's name; their number where nobody has it.
+    pub fn get(&self, person: PersonId) -> String {
+        self.by_number(person.get())
+    }
+
+    fn by_number(&self, person: i64) -> String {
+        self.0.get(&person).cloned().unwrap_or_else(|| format!("person {person}"))
+    }
+}
+
+/// A sentence as plain text.
+pub fn text(sentence: &[Part]) -> String {
+    sentence
+        .iter()
+        .map(|part| match part {
+            Part::Words(words) => words.clone(),
+            Part::Name(text) | Part::Said(text) => text.to_string(),
+            Part::Message(id) => format!("message {id}"),
+            Part::Moment(time) => time.text.clone(),
+            Part::Clock(time) => time.text.clone(),
+        })
+        .collect()
+}
+
+/// What a row says. One whose action or details are none that a program writes is told as far as it goes.
+pub fn of(row: &AuditRow, names: &Names) -> Vec<Part> {
+    let details = row.named_details().unwrap_or_default();
+    let mut sentence = Sentence { row, names, details: &details, parts: Vec::new() };
+    match Action::parse(&row.action) {
+        Some(action) => sentence.tell(action),
+        None => sentence.actor().words(" did what no program records: ").said(&row.action),
+    };
+    sentence.parts
+}
+
+struct Sentence<'s> {
+    row: &'s AuditRow,
+    names: &'s Names,
+    details: &'s Map<String, Value>,
+    parts: Vec<Part>,
+}
+
+impl Sentence<'_> {
+    /// One arm for each action: a new one does not compile without its words.
+    fn tell(&mut self, action: Action) -> &mut Self {
+        match action {
+            Action::DatabaseCreated => self.words("The database was created"),
+            Action::Login => {
+                let first = if self.is_true("new_person") { " for the first time" } else { "" };
+                self.actor().words(" signed in").words(first)
+            }
+            Action::LoginDenied => self.account().words(" was refused at sign-in").because(words::denial),
+            Action::LoginFailed => self.failed_sign_ins(),
+            Action::Logout => self.actor().words(" signed out"),
+            Action::SessionExpired => self.actor().words(" was signed out").because(words::session_end),
+            Action::SessionEnded => self.session_ended(),
+            Action::SecurityAlert => self.alert(),
+            Action::MessageList => {
+                let messages = self.numbers("messages");
+                let live = self
+                    .number("live_seconds")
+                    .map_or(String::new(), |seconds| format!(", and what arrived in the {seconds} s after that"));
+                self.actor().words(" was shown the subjects of ").words(&messages).words(&live)
+            }
+            Action::MessageCreate => {
+                self.actor().words(" sent ").message();
+                match self.number("reply_to").and_then(MessageId::new) {
+                    Some(root) => self.words(", a reply to ").push(Part::Message(root)),
+                    None => self,
+                }
+            }
+            Action::MessageView => match self.details.get("messages") {
+                Some(_) => {
+                    let messages = self.numbers("messages");
+                    self.actor().words(" opened ").words(&messages).words(" in the conversation of ").message()
+                }
+                None => self.actor().words(" opened ").message(),
+            },
+            Action::MessageMarkedUnread => self.actor().words(" marked ").message().words(" as unread"),
+            Action::ConversationDone => self.actor().words(" marked the conversation of ").message().words(" as done"),
+            Action::ConversationReopened => {
+                self.actor().words(" opened the conversation of ").message().words(" again")
+            }
+            Action::DataExported => self.actor().words(" downloaded a copy of their own data"),
+            Action::MessageDelete => self.actor().words(" deleted ").message(),
+            Action::DraftSaved => {
+                let late = if self.is_true("after_session_end") { " after the session had ended" } else { "" };
+                self.actor().words(" saved a draft").words(late)
+            }
+            Action::DraftDiscarded => self.actor().words(" discarded a draft"),
+            Action::AuditView => self.actor().words(" looked at the audit log").filter(),
+            Action::AuditExport => {
+                let format = if self.text("format") == "csv" { " as CSV" } else { " as JSON lines" };
+                self.actor().words(" exported the audit log").words(format).filter()
+            }
+            Action::StaffDisabled => self.operator().words(" switched off ").person(),
+            Action::StaffEnabled => self.operator().words(" switched on ").person(),
+            Action::PersonRecorded => self.words("The audit log recorded who ").person().words(" is"),
+            Action::EmergencyAccessGranted => {
+                let minutes = self.number("minutes").unwrap_or_default();
+                self.operator().words(" gave ").person().words(&format!(" emergency access for {minutes} minutes"));
+                self.after_colon("reason")
+            }
+            Action::EmergencyAccessUsed => self.actor().words(" came in by emergency access"),
+            Action::EmergencyAccessRefused => {
+                self.actor().words(" was refused emergency access").because(words::refused_code)
+            }
+            Action::EmergencyAccessEnded if self.text("operator").is_empty() => {
+                self.words("The emergency access of ").person().words(" ended").because(words::grant_end)
+            }
+            Action::EmergencyAccessEnded => self.operator().words(" took back the emergency access of ").person(),
+            Action::AuditRowQuarantined => {
+                let row = self.number("row").unwrap_or_default();
+                self.words(&format!("Row {row} could not be copied off the machine")).after_colon("reason")
+            }
+            Action::BackupCreated => {
+                let size = words::size(self.number("bytes").unwrap_or_default());
+                self.words("The ").backup("name").words(&format!(" was made, {size}"))
+            }
+            Action::BackupVerified => {
+                let seconds = self.details.get("restore_seconds").and_then(Value::as_f64).unwrap_or_default();
+                let took = if seconds < 1.0 { "under 1 s".to_owned() } else { format!("{seconds:.0} s") };
+                let check = if self.is_true("by_hand") { "A check by hand" } else { "The nightly check" };
+                self.words(check).words(" restored the ").backup("name").words(&format!(": sound, {took}"))
+            }
+            Action::BackupFailed => {
+                match self.text("during") {
+                    "drill" => self.words("The nightly check of the ").backup("name").words(" failed"),
+                    "verify" => self.words("A check by hand of the ").backup("name").words(" failed"),
+                    _ => self.words("The ").backup("name").words(" failed"),
+                };
+                self.after_colon("reason")
+            }
+            Action::BackupIdentityShown => self.operator().words(" was shown the key of the backups"),
+            Action::DatabaseRestored => self.words("The database was restored from the ").backup("backup"),
+            Action::DatabaseRekeyed => self.operator().words(" encrypted the database with another key"),
+        }
+    }
+
+    fn failed_sign_ins(&mut self) -> &mut Self {
+        let Some(failures) = self.number("failures") else {
+            return self.words("A sign-in failed").because(words::failure);
+        };
+        let addresses = match self.number("addresses").unwrap_or_default() {
+            1 => "one address".to_owned(),
+            addresses => format!("{addresses} addresses"),
+        };
+        let reasons = self.details.get("reasons").and_then(Value::as_object);
+        // Several codes share a phrase.
+        let phrases: BTreeSet<_> = reasons.into_iter().flatten().map(|(reason, _)| words::failure(reason)).collect();
+        let phrases = Vec::from_iter(phrases).join("; ");
+        self.words(&format!("{failures} sign-ins failed within a minute, from {addresses}: {phrases}"))
+    }
+
+    fn session_ended(&mut self) -> &mut Self {
+        match self.text("reason") {
+            "replaced" => self.actor().words(" signed in again in the same browser, which ended the session before"),
+            "elsewhere" => self.actor().words(" signed out another device"),
+            "emergency_revoked" => {
+                self.operator().words(" took back the emergency access of ").person().words(" and ended its session")
+            }
+            "disabled" => self.operator().words(" switched off ").person().words(", which ended a session"),
+            _ if self.row.person.is_some() => self.actor().words(" was signed out").because(words::session_end),
+            _ => self.person().words(" was signed out").because(words::session_end),
+        }
+    }
+
+    fn alert(&mut self) -> &mut Self {
+        let sign_ins = {
+            let (failures, minutes) = (self.number("failures"), self.number("minutes"));
+            format!("{} sign-ins failed within {} minutes", failures.unwrap_or_default(), minutes.unwrap_or_default())
+        };
+        let account = self.details.get("account").and_then(|account| account["email"].as_str());
+        self.words("Security alert: ");
+        match (self.text("alarm"), account) {
+            ("failed_sign_ins", Some(email)) => self.words(&sign_ins).words(" for ").name(email),
+            ("failed_sign_ins", None) => {
+                let address = self.text("address").to_owned();
+                self.words(&sign_ins).words(" from ").said(&address)
+            }
+            ("emergency_access_granted", _) => self.person().words(" was given emergency access"),
+            ("emergency_access_used", _) => self.person().words(" came in by emergency access"),
+            ("new_audit_stream", _) => self.words("a new copy of the audit log begins"),
+            (other, _) => {
+                let other = other.to_owned();
+                self.said(&other)
+            }
+        }
+    }
+
+    // ---- Pieces
+
+    fn push(&mut self, part: Part) -> &mut Self {
+        self.parts.push(part);
+        self
+    }
+
+    fn words(&mut self, words: &str) -> &mut Self {
+        match (self.parts.last_mut(), words) {
+            (_, "") => {}
+            (Some(Part::Words(before)), words) => before.push_str(words),
+            (_, words) => self.parts.push(Part::Words(words.to_owned())),
+        }
+        self
+    }
+
+    fn name(&mut self, name: &str) -> &mut Self {
+        self.push(Part::Name(name.into()))
+    }
+
+    fn said(&mut self, text: &str) -> &mut Self {
+        self.push(Part::Said(text.into()))
+    }
+
+    /// Who did it.
+    fn actor(&mut self) -> &mut Self {
+        match &self.row.person {
+            Some(person) => self.name(&person.name),
+            None => self.words("Nobody signed in"),
+        }
+    }
+
+    /// The operator who did it.
+    fn operator(&mut self) -> &mut Self {
+        match self.text("operator") {
+            "" => self.words("An operator"),
+            operator => {
+                let operator = operator.to_owned();
+                self.name(&operator)
+            }
+        }
+    }
+
+    /// To whom it was done.
+    fn person(&mut self) -> &mut Self {
+        match self.number("person") {
+            Some(person) => self.name(&self.names.by_number(person)),
+            // Rows of older programs have the number of the grant alone.
+            None => self.words("a member"),
+        }
+    }
+
+    /// Who tried to sign in: a member, or an account that is none.
+    fn account(&mut self) -> &mut Self {
+        match (&self.row.person, self.text("email")) {
+            (None, "") => self.words("An account"),
+            (None, email) => {
+                let email = email.to_owned();
+                self.name(&email)
+            }
+            _ => self.actor(),
+        }
+    }
+
+    fn message(&mut self) -> &mut Self {
+        match self.row.message {
+            Some(message) => self.push(Part::Message(message)),
+            None => self.words("a message"),
+        }
+    }
+
+    /// "02:00 backup", or "backup of 22 Nov 2026, 02:00 UTC" where it is not of the row's day.
+    fn backup(&mut self, field: &str) -> &mut Self {
+        let Some(at) = words::moment_of_backup(self.text(field)) else {
+            return self.words("backup");
+        };
+        if words::same_day(at, self.row.at) {
+            self.push(Part::Clock(at.into())).words(" backup")
+        } else {
+            self.words("backup of ").push(Part::Moment(at.into()))
+        }
+    }
+
+    /// ": " and the reason's words, where there is a reason.
+    fn because(&mut self, words: fn(&str) -> String) -> &mut Self {
+        match self.text("reason") {
+            "" => self,
+            reason => {
+                let reason = words(reason);
+                self.words(": ").words(&reason)
+            }
+        }
+    }
+
+    /// ": " and a field as it was written down.
+    fn after_colon(&mut self, field: &str) -> &mut Self {
+        match self.text(field).to_owned() {
+            text if text.is_empty() => self,
+            text => self.words(": ").said(&text),
+        }
+    }
+
+    fn filter(&mut self) -> &mut Self {
+        match words::filter(&Value::Object(self.details.clone()), self.names) {
+            filter if filter.is_empty() => self,
+            filter => self.words(": ").said(&filter),
+        }
+    }
+
+    // ---- Details
+
+    fn text(&self, field: &str) -> &str {
+        self.details.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn number(&self, field: &str) -> Option<i64> {
+        self.details.get(field).and_then(Value::as_i64)
+    }
+
+    fn is_true(&self, field: &str) -> bool {
+        self.details.get(field).is_some_and(|value| *value == Value::Bool(true) || value.as_i64() == Some(1))
+    }
+
+    /// "message 7" or "messages 3, 5-9".
+    fn numbers(&self, field: &str) -> String {
+        let numbers = self.text(field);
+        let one = !numbers.contains([',', '-']);
+        format!("message{} {numbers}", if one { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests;
