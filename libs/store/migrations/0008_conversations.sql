@@ -37,8 +37,8 @@ CREATE TABLE message_opening (
 INSERT INTO message_opening SELECT message_id, person_id, id FROM audit_log WHERE action = 'MESSAGE_VIEW'
     ORDER BY message_id, person_id, id;
 
--- The messages that are not new to a person, as ranges of numbers that do not touch: those from before the first sign-in, the
--- person's own, and those that were opened. What lies between the ranges is unread.
+-- The messages that are not new to a person, as ranges of numbers that do not touch: those from before the first sign-in, those
+-- that were opened, and some of the person's own. What others sent and lies between the ranges is unread.
 CREATE TABLE read_range (
     person_id INTEGER NOT NULL REFERENCES person (id),
     first_id  INTEGER NOT NULL,

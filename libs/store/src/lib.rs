@@ -48,7 +48,7 @@ pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
-pub use acts::unread::{ReaderMark, ReaderMarks, UnreadCount};
+pub use acts::unread::{MarkedUnread, ReaderMark, ReaderMarks, UnreadCount};
 pub use ledger::chain::ChainVerdict;
 pub use ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
 pub use ledger::personal::Personal;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::acts::inbox::{SummaryContent, find_summary};
 use crate::acts::session::require_live;
-use crate::acts::unread::mark_read;
+use crate::acts::unread::mark_sent;
 use crate::ledger::audit::Entry;
 use crate::ledger::chain_hash::content_hash;
 use crate::sqlite::write::{Erased, Write};
@@ -140,7 +140,7 @@ pub(super) fn store_once(
         details["reply_to"] = root.get().into();
     }
     record(write, actor, Action::MessageCreate, id, details, at)?;
-    mark_read(write, actor.person, id)?;
+    mark_sent(write, actor.person, id)?;
     Ok(Sent::Created(id))
 }
 

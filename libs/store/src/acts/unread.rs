@@ -1,7 +1,8 @@
 //! What is new to a person: every message sent since the first sign-in, but the person's own and those that were opened.
 //!
-//! It is kept as the ranges of numbers that are not new, a few rows for somebody who reads along. Deleted messages lie in
-//! no range and are new to nobody.
+//! What was there before and what was opened is kept as ranges of numbers, a few rows for somebody who reads along. Own
+//! messages are told by their author and lie in a range only where they would otherwise make a walk long; deleted ones are
+//! new to nobody, wherever they lie.
 
 use std::sync::Arc;
 
@@ -47,6 +48,17 @@ pub struct UnreadCount {
     pub more: bool,
 }
 
+/// What came of making a conversation new again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkedUnread {
+    /// It is new.
+    Unread,
+    /// Nobody else wrote anything in it that can still be read.
+    NothingOfOthers,
+    /// There is no such message.
+    Missing,
+}
+
 impl Store {
     /// What these conversations, each with its first and its newest message, are to a person; and how many have something
     /// new at all.
@@ -70,24 +82,24 @@ impl Store {
         .await
     }
 
-    /// Makes a conversation new again to the actor, by its newest message that can be read, if possible one of somebody else:
-    /// MESSAGE_MARKED_UNREAD. Gives whether there was such a message.
-    pub async fn mark_unread(&self, actor: Actor, id: MessageId, at: Timestamp) -> Result<bool, StoreError> {
+    /// Makes a conversation new again to the actor, by the newest message of somebody else that can be read:
+    /// MESSAGE_MARKED_UNREAD.
+    pub async fn mark_unread(&self, actor: Actor, id: MessageId, at: Timestamp) -> Result<MarkedUnread, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
-            let Some(root) = root_of(write.connection, id)? else { return Ok(false) };
+            let Some(root) = root_of(write.connection, id)? else { return Ok(MarkedUnread::Missing) };
             let mut select = write.connection.prepare_cached(
                 "SELECT m.id FROM message m WHERE m.id IN \
                  (SELECT ?1 UNION ALL SELECT message_id FROM message_reply WHERE root_id = ?1) \
-                 AND NOT EXISTS (SELECT 1 FROM message_deletion d WHERE d.message_id = m.id) \
-                 ORDER BY m.author_id = ?2, m.id DESC LIMIT 1",
+                 AND m.author_id <> ?2 AND NOT EXISTS (SELECT 1 FROM message_deletion d WHERE d.message_id = m.id) \
+                 ORDER BY m.id DESC LIMIT 1",
             )?;
             let newest: Option<MessageId> = select.query_row((root, actor.person), |row| row.get(0)).optional()?;
-            let Some(message) = newest else { return Ok(false) };
+            let Some(message) = newest else { return Ok(MarkedUnread::NothingOfOthers) };
             if take_out(write, actor.person, message)? {
                 record(write, actor, Action::MessageMarkedUnread, message, json!({}), at)?;
             }
-            Ok(true)
+            Ok(MarkedUnread::Unread)
         })
         .await
     }
@@ -100,6 +112,18 @@ pub(super) fn begin_reading(write: &Write<'_>, person: PersonId) -> Result<(), S
     )?;
     insert.execute([person])?;
     Ok(())
+}
+
+/// After a message was sent, the newest of all. It takes a range only where it follows another message that is not new to its
+/// author: so a send mostly writes nothing here, and between ranges lie at most as many own messages as those of others.
+pub(super) fn mark_sent(write: &Write<'_>, author: PersonId, message: MessageId) -> Result<(), StoreError> {
+    let number = message.get();
+    let before = range_from(write.connection, author, message)?;
+    if let Some(range) = before.filter(|range| range.last + 1 == number) {
+        return end_range(write, author, range.first, number);
+    }
+    let mut follows_own = write.connection.prepare_cached("SELECT 1 FROM message WHERE id = ?1 AND author_id = ?2")?;
+    if follows_own.exists((number - 1, author))? { add_range(write, author, number - 1, number) } else { Ok(()) }
 }
 
 /// A message is not new to a person any more.
@@ -184,15 +208,20 @@ fn newest_unread(
         let message = reply.unwrap_or(root);
         match range_from(connection, person, message)? {
             Some(range) if message.get() <= range.last => bound = range.first - 1,
-            _ if !is_deleted(connection, message)? => return Ok(Some(message)),
+            _ if is_of_another(connection, message, person)? => return Ok(Some(message)),
             _ => bound = message.get() - 1,
         }
     }
     Ok(None)
 }
 
-fn is_deleted(connection: &Connection, message: MessageId) -> Result<bool, StoreError> {
-    Ok(connection.prepare_cached("SELECT 1 FROM message_deletion WHERE message_id = ?1")?.exists([message])?)
+/// Whether somebody else sent a message, and it can still be read.
+fn is_of_another(connection: &Connection, message: MessageId, person: PersonId) -> Result<bool, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT 1 FROM message m WHERE m.id = ?1 AND m.author_id <> ?2 \
+         AND NOT EXISTS (SELECT 1 FROM message_deletion d WHERE d.message_id = m.id)",
+    )?;
+    Ok(select.exists((message, person))?)
 }
 
 /// A walk over what is new to a person, the newest first.
@@ -247,7 +276,7 @@ impl<'c> Walk<'c> {
                 Some(range) if message.get() <= range.last => self.bound = range.first - 1,
                 _ => {
                     self.bound = message.get() - 1;
-                    if !is_deleted(self.connection, message)? {
+                    if is_of_another(self.connection, message, self.person)? {
                         return Ok(Some(message));
                     }
                 }

@@ -1,6 +1,6 @@
 //! What one does with a conversation by one click: done, open again, unread.
 
-use store::{DoneChange, MessageId};
+use store::{DoneChange, MarkedUnread, MessageId};
 
 use crate::app::access::Member;
 use crate::app::request::Request;
@@ -32,6 +32,9 @@ async fn set_done(request: &Request, member: &Member, done: bool) -> Result<Mess
 /// `POST /messages/{}/unread`: to the list, where it is new again.
 pub async fn mark_unread(request: Request, member: Member, _: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let id = request.id().ok_or(PageError::NotFound)?;
-    let marked = request.site.store.mark_unread(member.actor(), id, request.at).await?;
-    if marked { Ok(Reply::see_other("/messages?notice=unread")) } else { Err(PageError::NotFound) }
+    match request.site.store.mark_unread(member.actor(), id, request.at).await? {
+        MarkedUnread::Unread => Ok(Reply::see_other("/messages?notice=unread")),
+        MarkedUnread::NothingOfOthers => Err(PageError::BadRequest("Nobody else has written in this conversation.")),
+        MarkedUnread::Missing => Err(PageError::NotFound),
+    }
 }

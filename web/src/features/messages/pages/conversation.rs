@@ -128,6 +128,14 @@ impl ConversationPage {
         })
     }
 
+    /// Whether somebody else wrote here, so that something can be new again.
+    fn can_be_unread(&self) -> bool {
+        let of_another = |message: &ConversationMessageView| {
+            !message.own && matches!(message.content, MessageContentView::Live { .. })
+        };
+        self.earlier_url.is_some() || self.later_url.is_some() || self.messages.iter().any(of_another)
+    }
+
     /// Whether the reply came back with anything to put right.
     fn has_errors(&self) -> bool {
         self.reply.body_error.is_some() || self.reply.problem.is_some()
