@@ -38,8 +38,10 @@ def copy(folder: Path, messages, name="wardpost.db", random_bytes=0):
     return target, seed(target, 0)
 
 
-def seed(path, messages, random_bytes=0):
-    """Adds so many messages by PEOPLE, who are signed in again."""
+def seed(path, messages, random_bytes=0, replies=0):
+    """Adds so many messages by PEOPLE, who are signed in again, and a conversation of so many replies, where it is asked for."""
     command = [binary("seed"), "--db", path, "--messages", messages, "--people", PEOPLE, "--random-bytes", random_bytes]
+    if replies:
+        command += ["--replies", replies]
     environment = clean_environment(DB_ENCRYPTION_KEY=KEY)
     return json.loads(subprocess.run(list(map(str, command)), env=environment, check=True, capture_output=True).stdout)

@@ -13,11 +13,17 @@ from support.processes import binary
 
 CONNECTIONS = 4
 PERSON = 1
+# Each database gets a short conversation and a long one.
+REPLIES = {"short": 10, "long": 10_000}
 ACTS = {
     "list": ("list", "/messages"),
     "list of one author": ("get", f"/messages?author={PERSON}"),
     "list, far back": ("get", "/messages?before=5000"),
+    "list, what is new": ("get", "/messages?show=unread"),
+    "list, what is open": ("get", "/messages?show=open"),
     "open": ("open", ""),
+    "conversation of 10 replies": ("get", "/messages/{short}"),
+    "conversation of 10,000 replies": ("get", "/messages/{long}"),
     "send": ("send", ""),
     "audit": ("get", "/audit"),
     "audit, one person": ("get", f"/audit?person={PERSON}"),
@@ -33,14 +39,16 @@ def measure(options, folder):
         sizes.append(10_000_000)
     samples, chains, memory = defaultdict(list), defaultdict(list), defaultdict(list)
     with ExitStack() as stack:
-        sites = {}
+        sites, conversations = {}, {}
         for size in sizes:
             database, session = data.copy(folder, size, f"{size}.db")
+            conversations[size] = {name: data.seed(database, 0, replies=replies)["conversation"] for name, replies in REPLIES.items()}
             sites[size] = database, stack.enter_context(servers.site(folder, database, session)).settle()
         for number in range(options.rounds):
             for act, (kind, target) in ACTS.items():
                 for size in sizes if number % 2 == 0 else sizes[::-1]:
-                    samples[act, size].append(load.put(sites[size][1], kind, CONNECTIONS, options.seconds, target))
+                    address = target.format_map(conversations[size])
+                    samples[act, size].append(load.put(sites[size][1], kind, CONNECTIONS, options.seconds, address))
         for size in sizes:
             memory[size] = load.memory_mb(sites[size][1].pids)
     for _ in range(options.rounds if not options.quick else 1):

@@ -10,6 +10,7 @@ from support.browser import NARROW, WIDE, choose_person, sign_in
 from support.network import Network
 from support.site import Site
 from support.visitor import Visitor
+from test_conversations import reply_to
 
 # WCAG 2.2 AA and what axe counts as good practice.
 AXE_OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -78,7 +79,13 @@ def furnished(site):
     for number in range(60):
         amina.post("/messages", key=f"{number:032x}", subject=f"Message {number}", body="Text.")
     own = amina.send("Mine", "Mine to delete.")
-    return {"deleted": deleted, "strange": strange, "own": own}
+    conversation = noor.send("Ibuprofen with enoxaparin?", "Room 7 asks.")
+    for author, text in (("tomas", "Better not."), ("noor", "شكراً"), ("amina", "Paracetamol is fine.")):
+        reply_to(Visitor(site, author), conversation, text)
+    # More readers than stand there at once.
+    for reader in ("amina", "tomas", "huong"):
+        Visitor(site, reader).get(f"/messages/{conversation}")
+    return {"conversation": conversation, "deleted": deleted, "strange": strange, "own": own}
 
 
 def test_signed_out_pages(look, windows, site):
@@ -124,6 +131,15 @@ def test_pages_of_a_busy_clinic(look, windows, site, furnished):
     page.get_by_role("link", name="Older messages").click()
     check(page, "the second page of the list")
     visit(page, f"/messages/{furnished['own']}", "one's own message")
+    visit(page, f"/messages/{furnished['conversation']}", "a conversation")
+    page.get_by_role("button", name="Send reply to all staff").click()
+    expect(page.get_by_role("alert")).to_contain_text("This reply was not sent")
+    check(page, "a reply with errors")
+    page.goto(f"/messages/{furnished['conversation']}")
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_text("Marked as done.")).to_be_visible()
+    visit(page, f"/messages/{furnished['conversation']}", "a conversation that is done")
+    page.get_by_role("button", name="Open again").click()
     visit(page, f"/messages/{furnished['strange']}", "a right-to-left message")
     visit(page, f"/messages/{furnished['deleted']}", "a deleted message")
     visit(page, f"/messages/{furnished['own']}/delete", "the question before deleting")
@@ -135,6 +151,7 @@ def test_pages_of_a_busy_clinic(look, windows, site, furnished):
     page.get_by_label("Show hashes").check()
     check(page, "the log with its hashes")
     fits(page)
+    visit(page, f"/audit?message={furnished['conversation']}", "the log of one message")
     visit(page, "/audit?from=yesterday", "a filter that makes no sense")
     visit(page, "/help", "help")
     Visitor(site, "amina")
@@ -202,15 +219,17 @@ def test_two_tabs_and_their_end(look, windows, site, furnished):
     Visitor(site, "noor").post("/draft/discard")
 
 
+# A window of 1280 pixels at 400 % and at 200 %.
 @pytest.mark.parametrize("size", [320, 640])
 def test_nothing_sticks_out_on_a_small_screen(size, windows, site, furnished):
     page = sign_in(windows.window(site, viewport={"width": size, "height": 640}), "amina")
-    for path in ("/messages", f"/messages/{furnished['strange']}", "/messages/new", "/audit", "/help", "/me"):
+    conversation, strange = f"/messages/{furnished['conversation']}", f"/messages/{furnished['strange']}"
+    for path in ("/messages", conversation, strange, "/messages/new", "/audit", "/help", "/me"):
         page.goto(path)
         fits(page)
 
 
 def test_pages_hold_in_forced_colours_and_with_reduced_motion(windows, site, furnished):
     page = sign_in(windows.window(site, forced_colors="active", reduced_motion="reduce"), "amina")
-    for path in ("/messages", "/messages/new", "/audit", "/me"):
+    for path in ("/messages", f"/messages/{furnished['conversation']}", "/messages/new", "/audit", "/me"):
         visit(page, path, "forced colours")

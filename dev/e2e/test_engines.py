@@ -51,7 +51,7 @@ HIDE, SHOW = (
 )
 
 
-def test_a_member_signs_in_sends_is_seen_at_once_looks_at_the_log_and_signs_out(open_window, site):
+def test_a_member_signs_in_sends_is_answered_looks_at_the_log_and_signs_out(open_window, site):
     tomas, amina = open_window(), open_window()
     sign_in(tomas, site, "tomas")
     sign_in(amina, site, "amina")
@@ -66,6 +66,18 @@ def test_a_member_signs_in_sends_is_seen_at_once_looks_at_the_log_and_signs_out(
 
     tomas.find(f"//ol[@id='rows']/li[contains(., '{subject}')]")
     assert tomas.run("return window.stillTheSamePage"), "the list was not loaded again"
+
+    tomas.click_until(f"//a[.='{subject}']", "//ol[@id='conversation']")
+    tomas.type("//textarea[@id='body']", "On my way.")
+    tomas.click("//button[.='Send reply to all staff']")
+    tomas.find("//div[@class='body' and .='On my way.']")
+    answered = f"//ol[@id='rows']/li[contains(., '{subject}') and contains(., '{PEOPLE['tomas'].name} replied')]"
+    amina.find(answered)
+    amina.click_until(f"{answered}//a", "//ol[@id='conversation']")
+    amina.find("//div[@class='body' and .='On my way.']")
+    amina.find(f"//article[contains(., 'Before your round.')]//p[contains(., 'Opened by {PEOPLE['tomas'].name}')]")
+    amina.click("//button[.='Done']")
+    amina.find(f"//ol[@id='rows']/li[contains(., '{subject}')]//span[.='done']")
 
     amina.click("//nav//a[.='Audit log']")
     sent = "//tr[contains(., 'MESSAGE_CREATE') and contains(., '{} sent message')]"

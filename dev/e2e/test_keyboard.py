@@ -76,6 +76,32 @@ def test_sign_in_write_read_delete_and_sign_out(window):
     expect(page.get_by_text("You have signed out.")).to_be_visible()
 
 
+def test_a_conversation_is_answered_done_and_found_again(page, visitor):
+    number = visitor("tomas").send("For the keyboard", "Who has the key?")
+    page.reload()
+    tab_to(page, row(page, "For the keyboard").get_by_role("link"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Who has the key?")).to_be_visible()
+    tab_to(page, page.get_by_label("Reply to"))
+    page.keyboard.type("It hangs at the door.")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Send reply to all staff")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".body").filter(has_text="It hangs at the door.")).to_be_visible()
+    tab_to(page, page.get_by_role("button", name="Done"))
+    page.keyboard.press("Enter")
+    expect(row(page, "For the keyboard").locator(".tag").filter(has_text="done")).to_be_visible()
+    tab_to(page, page.get_by_label("Go to message"))
+    page.keyboard.type(f"#{number}")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Open again")).to_be_visible()
+    tab_to(page, page.get_by_role("button", name="Mark unread"))
+    page.keyboard.press("Enter")
+    expect(row(page, "For the keyboard").get_by_text("New:")).to_be_attached()
+    page.keyboard.press("j")
+    expect(row(page, "For the keyboard").get_by_role("link")).to_be_focused()
+
+
 def test_the_first_tab_offers_to_skip_to_the_content(page):
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to content")

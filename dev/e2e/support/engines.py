@@ -184,6 +184,22 @@ class Window:
         """A click, as with a mouse."""
         self._command("POST", f"{self.find(xpath)}/click", {})
 
+    def click_until(self, xpath, there):
+        """Clicks until something is there: right after its rows have moved, a list ignores a click."""
+
+        def look():
+            found, link = self._look(there), self._look(xpath)
+            try:
+                if link and not found:
+                    self._command("POST", f"/element/{link[ELEMENT]}/click", {})
+            except AssertionError as error:
+                # The page went meanwhile.
+                if "stale element" not in str(error):
+                    raise
+            return found
+
+        wait_until(f"{there} is there after a click on {xpath}", look, FIND_SECONDS)
+
     def type(self, xpath, text):
         """Keys, into a field."""
         self._command("POST", f"{self.find(xpath)}/value", {"text": text})

@@ -1,7 +1,7 @@
 //! Fills a database with messages and signs somebody in, for benches and screenshots:
 //! `seed --db PATH --messages 10000`, with DB_ENCRYPTION_KEY in the environment; `--random-bytes 3000` gives bodies of so
 //! many random bytes in hex, which do not compress well; `--people 40` lets so many people write in turn, where there is
-//! one otherwise. Prints the cookie and CSRF token of the first, and of all of them, as JSON. Goes through the store like
+//! one otherwise; `--replies 10` adds a conversation of so many replies at the end, of which nobody has opened anything. Prints the cookie and CSRF token of the first, and of all of them, as JSON. Goes through the store like
 //! everybody else, so that the chain holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a tool for tests")]
 
@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use store::{
-    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, Location, NewMessage, SignIn, Store,
-    Subject, Timestamp,
+    Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, Location, MessageId, NewMessage, NewReply,
+    Sent, SignIn, Store, Subject, Timestamp,
 };
 
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -41,6 +41,7 @@ async fn main() {
     let mut messages = 0_u64;
     let mut random_bytes = 0_usize;
     let mut people = 1_usize;
+    let mut replies = 0_u64;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().expect("every option takes a value");
@@ -48,6 +49,7 @@ async fn main() {
             "--db" => db = value.into(),
             "--random-bytes" => random_bytes = value.parse().expect("--random-bytes takes a number"),
             "--people" => people = value.parse().expect("--people takes a number, 1 at least"),
+            "--replies" => replies = value.parse().expect("--replies takes a number"),
             "--messages" => messages = value.parse().expect("--messages takes a number"),
             other => panic!("unknown option {other}"),
         }
@@ -81,10 +83,38 @@ async fn main() {
     while let Some(sent) = sends.join_next().await {
         sent.expect("no panic");
     }
+    let conversation = if replies > 0 { Some(converse(&store, &signed_in, replies, now).await) } else { None };
     let mut said = signed_in[0].1.clone();
+    said["conversation"] = serde_json::json!(conversation);
     said["sessions"] = signed_in.into_iter().map(|(_, session)| session).collect();
     println!("{said}");
     store.close().await;
+}
+
+/// Sends a message and replies to it, everybody in turn; gives its number.
+async fn converse(store: &Store, people: &[(Actor, serde_json::Value)], replies: u64, at: Timestamp) -> MessageId {
+    let message = NewMessage {
+        subject: Subject::parse("Who covers the holidays?").expect("a subject"),
+        body: Body::parse(&body(0)).expect("a body"),
+        key: IdempotencyKey::fresh(),
+    };
+    let Ok(Sent::Created(root)) = store.send_message(people[0].0, message, at).await else { panic!("sent") };
+    let mut sends = tokio::task::JoinSet::new();
+    for number in 0..replies {
+        if sends.len() >= IN_FLIGHT {
+            sends.join_next().await.expect("one is in flight").expect("no panic");
+        }
+        let (store, actor) = (store.clone(), people[usize::try_from(number).unwrap() % people.len()].0);
+        sends.spawn(async move {
+            let body = Body::parse(&body(0)).expect("a body");
+            let reply = NewReply { to: root, body, key: IdempotencyKey::fresh() };
+            store.send_reply(actor, reply, at).await.expect("sent");
+        });
+    }
+    while let Some(sent) = sends.join_next().await {
+        sent.expect("no panic");
+    }
+    root
 }
 
 /// Signs the person of that number in; gives who acts, and what their browser holds.
