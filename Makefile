@@ -1,6 +1,6 @@
 # The few commands this project is worked with; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build unit e2e setup install uninstall
+.PHONY: help demo test check bench build unit e2e packages setup install uninstall
 
 # What is set on make's command line is meant for this file. make would hand it down to every make below, also to that of a
 # build script: OpenSSL's installs itself below DESTDIR, where its crate does not look. What compilers are to know belongs in
@@ -24,7 +24,7 @@ demo: ## Build and start everything on this machine; Ctrl-C stops it. ARGS=--hel
 	$(CARGO) run --quiet --bin demo -- $(ARGS)
 
 test: ## Install what the tests need, run all of them, and tell what took how long
-	dev/e2e/run_parts.py setup build check unit e2e
+	dev/e2e/run_parts.py packages setup+build check unit e2e
 
 check: setup ## Formatting, lints, dependencies, scripts, secrets: warnings denied
 	$(CARGO) fmt --all -- --check
@@ -44,6 +44,9 @@ e2e: setup build ## The tests in a real browser
 
 setup: ## Install what the tests need
 	dev/e2e/setup
+
+packages: ## Those of Debian alone
+	dev/e2e/setup packages
 
 bench: ## Measure a release build, beside others
 	$(CARGO) build --release --locked $(addprefix --bin ,$(RELEASED) seed)
