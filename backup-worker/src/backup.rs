@@ -159,7 +159,7 @@ async fn upload(
         let out = ChunkWriter::new(sender);
         let packed = archive::write(&copy, &key, &recipients, out, |bytes| told.bytes("packing and uploading", bytes));
         let (sums, out) = packed.map_err(|error| match error {
-            ArchiveError::Database(fault) => CopyError::from(fault).into(),
+            ArchiveError::Database(error) => CopyError::from(error).into(),
             other => WorkerError::from(other),
         })?;
         // Without its end the upload is given up.

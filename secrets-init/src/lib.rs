@@ -59,7 +59,7 @@ async fn obtain(config: &Config) -> Result<Secret, Exit> {
         None => Ok(secret),
     });
     secret.map_err(|errors| {
-        tracing::error!(source = %config.source, faults = errors.len(), "the secret cannot be used; nothing was written");
+        tracing::error!(source = %config.source, errors = errors.len(), "the secret cannot be used; nothing was written");
         for error in errors {
             tracing::error!("{error}");
         }

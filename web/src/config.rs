@@ -168,11 +168,11 @@ mod tests {
                     prop_assert!(url.starts_with("https://") || url.starts_with("http://localhost") || url.starts_with("http://127.") || url.starts_with("http://[::1]"));
                     prop_assert!(http::HeaderValue::from_str(&config.site.public_url.join("/")).is_ok());
                 }
-                Err(faults) => {
-                    let faults = faults.to_string();
-                    prop_assert!(faults.contains(name), "{}", faults);
+                Err(errors) => {
+                    let errors = errors.to_string();
+                    prop_assert!(errors.contains(name), "{}", errors);
                     let secret = process::SECRET_NAMES.contains(&name) && value.chars().count() > 5;
-                    prop_assert!(!(secret && faults.contains(&value)), "{}", faults);
+                    prop_assert!(!(secret && errors.contains(&value)), "{}", errors);
                 }
             }
         }

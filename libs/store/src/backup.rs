@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 pub use crate::sqlite::backup::{
-    BackupError, CopyError, DamagedPage, Inspection, PageCount, PageWriter, PlaceError, SchemaFault, Stage,
+    BackupError, CopyError, DamagedPage, Inspection, PageCount, PageWriter, PlaceError, SchemaError, Stage,
     check_replaceable, copy_database, put_in_place, read_pages, remove_database,
 };
 

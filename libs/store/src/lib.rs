@@ -61,8 +61,8 @@ pub use sqlite::writer_meter::{Distribution, WriterNumbers};
 pub use statistics::Statistics;
 pub use store::Store;
 pub use types::{
-    Action, Actor, AuditId, Author, Body, BodyError, ChainFault, ChainPosition, Client, Clock, DatabaseKey,
+    Action, Actor, AuditId, Author, Body, BodyError, ChainError, ChainPosition, Client, Clock, DatabaseKey,
     EmergencyGrantId, EndReason, Environment, Hash, IdempotencyKey, Identity, InvalidId, KeyError, Location, MessageId,
-    OpenError, Person, PersonFault, PersonId, Random, Session, SessionId, SessionLimits, SessionState, SessionToken,
+    OpenError, Person, PersonError, PersonId, Random, Session, SessionId, SessionLimits, SessionState, SessionToken,
     Source, StoreError, Subject, SubjectError, SystemClock, SystemRandom, Timestamp, is_visible,
 };

@@ -286,7 +286,7 @@ pub(crate) fn actions_that(holds: fn(Action) -> bool) -> Vec<&'static str> {
 pub(crate) async fn assert_sound(store: &Store) -> u64 {
     match store.verify_chain(None, |_| ()).await.unwrap() {
         ChainVerdict::Sound { rows, .. } => rows,
-        ChainVerdict::Broken { row, fault } => panic!("row {row}: {fault}"),
+        ChainVerdict::Broken { row, error } => panic!("row {row}: {error}"),
     }
 }
 

@@ -36,12 +36,12 @@ pub async fn run(database: &DatabaseSettings, as_json: bool) -> Exit {
             });
             Exit::Done
         }
-        Ok(ChainVerdict::Broken { row, fault }) => {
+        Ok(ChainVerdict::Broken { row, error }) => {
             print_out(&if as_json {
-                json!({ "sound": false, "first_bad_row": row, "fault": fault.to_string() }).to_string()
+                json!({ "sound": false, "first_bad_row": row, "fault": error.to_string() }).to_string()
             } else {
                 format!(
-                    "THE AUDIT CHAIN IS BROKEN at row {row}: {fault}\nKeep this machine as it is, and compare with the shipped copy: see “The audit chain is broken” in docs/RUNBOOK.md."
+                    "THE AUDIT CHAIN IS BROKEN at row {row}: {error}\nKeep this machine as it is, and compare with the shipped copy: see “The audit chain is broken” in docs/RUNBOOK.md."
                 )
             });
             Exit::Failed

@@ -49,8 +49,8 @@ fn on_every_page(check: impl Fn(&str) -> Result<(), String>) {
     let pages = sample::all();
     assert!(pages.len() > 25, "the samples are gone: only {} pages", pages.len());
     for (name, html) in pages {
-        if let Err(fault) = check(&html) {
-            panic!("page {name}: {fault}");
+        if let Err(error) = check(&html) {
+            panic!("page {name}: {error}");
         }
     }
 }

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::acts::conversation::tests::{open, send_reply};
     use crate::testing::*;
-    use crate::{ChainFault, ChainVerdict};
+    use crate::{ChainError, ChainVerdict};
 
     #[tokio::test]
     async fn readers_stand_in_the_order_in_which_they_came_each_once_and_without_the_author() {
@@ -109,7 +109,7 @@ mod tests {
             assert_sound(&test.store).await;
             assert_eq!(test.raw().execute(change, ()).unwrap(), 1, "{change}");
             let verdict = test.store.verify_chain(None, |_| ()).await.unwrap();
-            let found = matches!(verdict, ChainVerdict::Broken { fault: ChainFault::Opening(_), .. });
+            let found = matches!(verdict, ChainVerdict::Broken { error: ChainError::Opening(_), .. });
             assert!(found, "{change}: {verdict:?}");
         }
     }

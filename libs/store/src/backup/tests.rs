@@ -48,7 +48,7 @@ fn pages_of(path: &Path) -> Vec<u8> {
     clear
 }
 
-fn fault(path: &Path) -> CopyError {
+fn error(path: &Path) -> CopyError {
     inspect(path, &key(), |_| ()).expect_err("the copy is refused")
 }
 
@@ -194,7 +194,7 @@ async fn the_pages_are_a_database_that_an_ordinary_sqlite_opens() {
     assert_eq!(text("PRAGMA integrity_check"), "ok");
     assert_eq!(text("SELECT count(*) || '' FROM message"), "300");
     drop(connection);
-    assert!(matches!(fault(&plain), CopyError::NotEncrypted));
+    assert!(matches!(error(&plain), CopyError::NotEncrypted));
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn a_flipped_byte_anywhere_is_found() {
         let mut bytes = sound.clone();
         bytes[place] ^= 1;
         std::fs::write(&spoilt, &bytes).unwrap();
-        let found = fault(&spoilt);
+        let found = error(&spoilt);
         let on_first_page = place < 4_096;
         match found {
             CopyError::WrongKey if on_first_page => {}
@@ -256,9 +256,9 @@ async fn each_fault_of_a_copy_has_its_own_name() {
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         connection.execute_batch(sql).unwrap();
         drop(connection);
-        fault(&to)
+        error(&to)
     };
-    assert!(matches!(fault(&folder.path().join("none.db")), CopyError::Missing));
+    assert!(matches!(error(&folder.path().join("none.db")), CopyError::Missing));
     assert!(matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyError::NewerSchema { found: 99, known: 8 }));
     assert!(matches!(spoilt("foreign", "PRAGMA application_id = 1"), CopyError::NotOurs));
     let orphan = spoilt("orphan", "UPDATE message SET author_id = 77 WHERE id = 5");
@@ -274,7 +274,7 @@ async fn each_fault_of_a_copy_has_its_own_name() {
     assert!(matches!(&altered, CopyError::Chain { row, .. } if row.get() == 9), "{altered:?}");
     let changed = spoilt("changed", "UPDATE message_body SET body = 'other' WHERE message_id = 7");
     assert!(
-        matches!(&changed, CopyError::Chain { fault: ChainFault::Message(id), .. } if id.get() == 7),
+        matches!(&changed, CopyError::Chain { error: ChainError::Message(id), .. } if id.get() == 7),
         "{changed:?}"
     );
 
@@ -283,7 +283,7 @@ async fn each_fault_of_a_copy_has_its_own_name() {
     let garbage = folder.path().join("garbage");
     for bytes in [Vec::new(), vec![7; 10], vec![7; 50_000]] {
         std::fs::write(&garbage, bytes).unwrap();
-        assert!(matches!(fault(&garbage), CopyError::WrongKey));
+        assert!(matches!(error(&garbage), CopyError::WrongKey));
     }
 }
 
@@ -332,7 +332,7 @@ async fn a_schema_that_is_not_the_programs_own_is_refused_and_named() {
                 crate::sqlite::connection::open(&spoilt, &key(), crate::sqlite::connection::Role::Writer).unwrap();
             connection.execute_batch(&format!("PRAGMA journal_mode = DELETE; {sql}")).unwrap();
             drop(connection);
-            let found = fault(&spoilt);
+            let found = error(&spoilt);
             assert!(matches!(found, CopyError::ForeignSchema(_)), "{sql}: {found:?}");
             assert!(found.to_string().contains(text), "{found}");
         }

@@ -12,11 +12,11 @@ mod messages;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
-use crate::ledger::personal::{self, Personal, PersonalFault, has_table};
+use crate::ledger::personal::{self, Personal, PersonalError, has_table};
 use crate::ledger::who::{People, PersonRow};
 use crate::sqlite::write::read_head;
 use crate::store::Store;
-use crate::types::{Action, AuditId, ChainFault, ChainPosition, CheckedChain, Hash, PersonId, StoreError, Timestamp};
+use crate::types::{Action, AuditId, ChainError, ChainPosition, CheckedChain, Hash, PersonId, StoreError, Timestamp};
 
 /// How many rows a read transaction takes: some 50 ms, which is how long the write-ahead log is kept from shrinking.
 const ROWS: u32 = 10_000;
@@ -39,7 +39,7 @@ pub enum ChainVerdict {
         /// The row that shows it.
         row: AuditId,
         /// What is wrong there.
-        fault: ChainFault,
+        error: ChainError,
     },
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result
     loop {
         match step {
             Step::Done(ChainVerdict::Sound { head, .. }) => return Ok(Ok(head)),
-            Step::Done(ChainVerdict::Broken { row, fault }) => return Ok(Err((row, fault))),
+            Step::Done(ChainVerdict::Broken { row, error }) => return Ok(Err((row, error))),
             Step::More(walk) => step = walk.advance(connection)?,
         }
     }
@@ -104,8 +104,8 @@ enum Step {
     Done(ChainVerdict),
 }
 
-fn broken(row: AuditId, fault: ChainFault) -> Step {
-    Step::Done(ChainVerdict::Broken { row, fault })
+fn broken(row: AuditId, error: ChainError) -> Step {
+    Step::Done(ChainVerdict::Broken { row, error })
 }
 
 /// How far a check has come.
@@ -123,7 +123,7 @@ struct Walk {
     people: People,
     /// The first message or person that disagrees with a row. Kept until the end of the log: a cut in the chain
     /// explains more.
-    disagrees: Option<(AuditId, ChainFault)>,
+    disagrees: Option<(AuditId, ChainError)>,
 }
 
 /// A row as it is stored, nothing joined.
@@ -165,16 +165,16 @@ impl Walk {
         let mut select = snapshot.prepare_cached("SELECT hash FROM audit_log WHERE id = ?1")?;
         match select.query_row([from.id], |row| row.get::<_, Hash>(0)).optional()? {
             Some(hash) if hash == from.hash => {}
-            Some(_) => return Ok(broken(from.id, ChainFault::Altered)),
+            Some(_) => return Ok(broken(from.id, ChainError::Altered)),
             None => {
                 let end: i64 =
                     snapshot.query_row("SELECT coalesce(max(id), 0) FROM audit_log", (), |row| row.get(0))?;
                 let gone = end < from.id.get();
                 let first_gone = AuditId::new(end).unwrap_or(AuditId::ZERO).next();
                 return Ok(if gone {
-                    broken(first_gone, ChainFault::CutOff)
+                    broken(first_gone, ChainError::CutOff)
                 } else {
-                    broken(from.id, ChainFault::Missing)
+                    broken(from.id, ChainError::Missing)
                 });
             }
         }
@@ -204,16 +204,16 @@ impl Walk {
             let expected = self.position.id.next();
             let Ok(mut row) = stored_row(row) else {
                 // A value of a kind that is never written: nothing else to compare it with.
-                return Ok(broken(expected, ChainFault::Altered));
+                return Ok(broken(expected, ChainError::Altered));
             };
-            if let Some(fault) = self.check_link(&row, expected) {
-                return Ok(broken(expected, fault));
+            if let Some(error) = self.check_link(&row, expected) {
+                return Ok(broken(expected, error));
             }
             match messages::check_message(&mut self, &snapshot, &row)? {
-                Some(ChainFault::Altered) => return Ok(broken(expected, ChainFault::Altered)),
-                fault => {
-                    let fault = fault.or_else(|| self.check_people(&mut row, expected));
-                    self.disagrees = self.disagrees.or(fault.map(|fault| (expected, fault)));
+                Some(ChainError::Altered) => return Ok(broken(expected, ChainError::Altered)),
+                error => {
+                    let error = error.or_else(|| self.check_people(&mut row, expected));
+                    self.disagrees = self.disagrees.or(error.map(|error| (expected, error)));
                 }
             }
             self.position = ChainPosition { id: expected, hash: row.hash };
@@ -223,12 +223,12 @@ impl Walk {
         if passed < ROWS { self.finish(&snapshot) } else { Ok(Step::More(self)) }
     }
 
-    fn check_link(&self, row: &StoredRow, expected: AuditId) -> Option<ChainFault> {
+    fn check_link(&self, row: &StoredRow, expected: AuditId) -> Option<ChainError> {
         if row.id != expected.get() {
-            return Some(ChainFault::Missing);
+            return Some(ChainError::Missing);
         }
         if row.previous_hash != self.position.hash {
-            return Some(ChainFault::Unlinked);
+            return Some(ChainError::Unlinked);
         }
         let at = Timestamp::from_millis(row.at);
         let fields = HashedFields {
@@ -240,19 +240,19 @@ impl Walk {
             ip: row.ip.as_deref(),
         };
         let holds = at.as_millis() == row.at && chain_hash(&row.previous_hash, &fields) == row.hash;
-        (!holds).then_some(ChainFault::Altered)
+        (!holds).then_some(ChainError::Altered)
     }
 
-    fn check_people(&mut self, row: &mut StoredRow, id: AuditId) -> Option<ChainFault> {
+    fn check_people(&mut self, row: &mut StoredRow, id: AuditId) -> Option<ChainError> {
         let beside = std::mem::replace(&mut row.personal, Ok(None));
-        let personal = personal::check(&row.details, beside).map(|fault| match fault {
-            PersonalFault::Changed => ChainFault::PersonalChanged,
-            PersonalFault::Gone => ChainFault::PersonalGone,
+        let personal = personal::check(&row.details, beside).map(|error| match error {
+            PersonalError::Changed => ChainError::PersonalChanged,
+            PersonalError::Gone => ChainError::PersonalGone,
         });
         let (at, person, details) = (Timestamp::from_millis(row.at), row.person, row.details.as_str());
         let action = Action::parse(&row.action);
         let contradicts = action.and_then(|action| self.people.take(&PersonRow { id, at, action, person, details }));
-        personal.or(contradicts.map(|(person, fault)| ChainFault::Person(person, fault)))
+        personal.or(contradicts.map(|(person, error)| ChainError::Person(person, error)))
     }
 
     /// At the end of the log, as this snapshot sees it.
@@ -260,31 +260,31 @@ impl Walk {
         let head = read_head(snapshot)?;
         let last = self.position;
         if head.id > last.id {
-            return Ok(broken(last.id.next(), ChainFault::CutOff));
+            return Ok(broken(last.id.next(), ChainError::CutOff));
         }
         if head.id < last.id {
-            return Ok(broken(head.id.next(), ChainFault::Unlinked));
+            return Ok(broken(head.id.next(), ChainError::Unlinked));
         }
         if head.hash != last.hash {
-            return Ok(broken(last.id, ChainFault::Altered));
+            return Ok(broken(last.id, ChainError::Altered));
         }
-        if let Some((row, fault)) = self.disagrees {
-            return Ok(broken(row, fault));
+        if let Some((row, error)) = self.disagrees {
+            return Ok(broken(row, error));
         }
         if let Some(id) = messages::unsent(snapshot, self.last_message)? {
-            return Ok(broken(last.id, ChainFault::Message(id)));
+            return Ok(broken(last.id, ChainError::Message(id)));
         }
         if self.whole
             && self.conversations
-            && let Some(fault) = messages::derived_fault(snapshot, self.openings)?
+            && let Some(error) = messages::derived_error(snapshot, self.openings)?
         {
-            return Ok(broken(last.id, fault));
+            return Ok(broken(last.id, error));
         }
         if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
-            return Ok(broken(last.id, ChainFault::PersonalChanged));
+            return Ok(broken(last.id, ChainError::PersonalChanged));
         }
         Ok(match self.people.compare(snapshot, last.id)? {
-            Some((row, person, fault)) => broken(row, ChainFault::Person(person, fault)),
+            Some((row, person, error)) => broken(row, ChainError::Person(person, error)),
             None => Step::Done(ChainVerdict::Sound { head: last, rows: self.rows, people: self.people }),
         })
     }

@@ -70,7 +70,7 @@ impl Personal {
 
 /// What can be wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PersonalFault {
+pub(crate) enum PersonalError {
     /// It is not what the row carries the hash of.
     Changed,
     /// It is not there any more. No program erases it yet, so this is a fault too.
@@ -78,13 +78,13 @@ pub(crate) enum PersonalFault {
 }
 
 /// Holds what stands beside a row against the row's details; `beside` is an error where it cannot be read.
-pub(crate) fn check(details: &str, beside: Result<Option<Personal>, rusqlite::Error>) -> Option<PersonalFault> {
+pub(crate) fn check(details: &str, beside: Result<Option<Personal>, rusqlite::Error>) -> Option<PersonalError> {
     match (carried(details), beside) {
         (None, Ok(None)) => None,
-        (Some(_), Ok(None)) => Some(PersonalFault::Gone),
-        (Some(_), Ok(Some(personal))) if personal.is_erased() => Some(PersonalFault::Gone),
+        (Some(_), Ok(None)) => Some(PersonalError::Gone),
+        (Some(_), Ok(Some(personal))) if personal.is_erased() => Some(PersonalError::Gone),
         (Some(hash), Ok(Some(personal))) if personal.hash().to_string() == hash => None,
-        _ => Some(PersonalFault::Changed),
+        _ => Some(PersonalError::Changed),
     }
 }
 

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::ledger::audit::Entry;
 use crate::ledger::chain_hash::{field, number};
 use crate::sqlite::write::{Write, read_head};
-use crate::types::{Action, AuditId, Environment, Hash, PersonFault, PersonId, StoreError, Timestamp, random_bytes};
+use crate::types::{Action, AuditId, Environment, Hash, PersonError, PersonId, StoreError, Timestamp, random_bytes};
 
 const ACCOUNT_LABEL: &[u8] = b"wardpost-account-v1";
 const PROFILE_LABEL: &[u8] = b"wardpost-profile-v1";
@@ -118,7 +118,7 @@ struct PersonDetails {
 
 impl People {
     /// Takes the next row; gives the person whom it contradicts an earlier one about.
-    pub(crate) fn take(&mut self, row: &PersonRow<'_>) -> Option<(PersonId, PersonFault)> {
+    pub(crate) fn take(&mut self, row: &PersonRow<'_>) -> Option<(PersonId, PersonError)> {
         if !row.action.concerns_person() {
             return None;
         }
@@ -134,17 +134,17 @@ impl People {
             known.switched = Some((row.id, since));
         }
         let who = details.who?;
-        let fault = known.who.as_ref().and_then(|(earlier, known)| {
+        let error = known.who.as_ref().and_then(|(earlier, known)| {
             if known.account != who.account || (row.action == Action::PersonRecorded && *earlier < row.id) {
-                Some(PersonFault::Account)
+                Some(PersonError::Account)
             } else if known.profile != who.profile && row.action != Action::Login {
-                Some(PersonFault::Profile)
+                Some(PersonError::Profile)
             } else {
                 None
             }
         });
         known.who = Some((row.id, who));
-        fault.map(|fault| (person, fault))
+        error.map(|error| (person, error))
     }
 
     /// Holds the table `person` against the rows up to `head`; gives the first person who differs, and the row that shows it.
@@ -153,7 +153,7 @@ impl People {
         &self,
         connection: &Connection,
         head: AuditId,
-    ) -> Result<Option<(AuditId, PersonId, PersonFault)>, StoreError> {
+    ) -> Result<Option<(AuditId, PersonId, PersonError)>, StoreError> {
         let has_salt =
             connection.prepare_cached("SELECT 1 FROM pragma_table_info('person') WHERE name = 'salt'")?.exists(())?;
         let salt = if has_salt { "salt" } else { "NULL" };
@@ -165,11 +165,11 @@ impl People {
         while let Some(row) = rows.next()? {
             let id: PersonId = row.get(0)?;
             let known = missing.remove(&id).cloned().unwrap_or_default();
-            if let Some((row, fault)) = differs(&known, row, has_salt, head) {
-                return Ok(Some((row, id, fault)));
+            if let Some((row, error)) = differs(&known, row, has_salt, head) {
+                return Ok(Some((row, id, error)));
             }
         }
-        Ok(missing.into_iter().next().map(|(id, known)| (known.row(head), *id, PersonFault::Missing)))
+        Ok(missing.into_iter().next().map(|(id, known)| (known.row(head), *id, PersonError::Missing)))
     }
 }
 
@@ -180,19 +180,19 @@ impl Known {
     }
 }
 
-fn differs(known: &Known, row: &Row<'_>, has_salt: bool, head: AuditId) -> Option<(AuditId, PersonFault)> {
+fn differs(known: &Known, row: &Row<'_>, has_salt: bool, head: AuditId) -> Option<(AuditId, PersonError)> {
     let at = known.row(head);
     match (&known.who, Who::from_row(row)) {
         (None, _) if !has_salt => {}
-        (None, _) => return Some((at, PersonFault::Unrecorded)),
+        (None, _) => return Some((at, PersonError::Unrecorded)),
         // A value of a kind that is never written, or no salt.
-        (Some(_), Err(_)) => return Some((at, PersonFault::Account)),
-        (Some((_, said)), Ok(found)) if said.account != found.account => return Some((at, PersonFault::Account)),
-        (Some((_, said)), Ok(found)) if said.profile != found.profile => return Some((at, PersonFault::Profile)),
+        (Some(_), Err(_)) => return Some((at, PersonError::Account)),
+        (Some((_, said)), Ok(found)) if said.account != found.account => return Some((at, PersonError::Account)),
+        (Some((_, said)), Ok(found)) if said.profile != found.profile => return Some((at, PersonError::Profile)),
         _ => {}
     }
     let (row_of_switch, since) = known.switched.unwrap_or((at, None));
-    (row.get::<_, Option<Timestamp>>(6).ok() != Some(since)).then_some((row_of_switch, PersonFault::Disabled))
+    (row.get::<_, Option<Timestamp>>(6).ok() != Some(since)).then_some((row_of_switch, PersonError::Disabled))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! Nothing here knows of a database.
 
 mod action;
-mod chain_fault;
+mod chain_error;
 mod environment;
 mod error;
 mod hash;
@@ -16,8 +16,8 @@ mod time;
 mod token;
 
 pub use action::Action;
-pub(crate) use chain_fault::CheckedChain;
-pub use chain_fault::{ChainFault, PersonFault};
+pub(crate) use chain_error::CheckedChain;
+pub use chain_error::{ChainError, PersonError};
 pub(crate) use environment::random_bytes;
 pub use environment::{Clock, Environment, Random, SystemClock, SystemRandom};
 pub use error::{OpenError, Source, StoreError};

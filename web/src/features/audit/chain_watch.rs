@@ -138,9 +138,9 @@ impl State {
     fn of(verdict: ChainVerdict, walked: Timestamp) -> Self {
         match verdict {
             ChainVerdict::Sound { head, people, .. } => Self::Sound { head, people, checked: Timestamp::now(), walked },
-            ChainVerdict::Broken { row, fault } => {
-                tracing::error!(alarm = "AUDIT_CHAIN_BROKEN", %row, %fault, "the audit chain is broken");
-                Self::Broken { row, what: fault.to_string() }
+            ChainVerdict::Broken { row, error } => {
+                tracing::error!(alarm = "AUDIT_CHAIN_BROKEN", %row, %error, "the audit chain is broken");
+                Self::Broken { row, what: error.to_string() }
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::*;
-use crate::{ChainFault, ChainVerdict, ListQuery, NewMessage, Subject as NewSubject};
+use crate::{ChainError, ChainVerdict, ListQuery, NewMessage, Subject as NewSubject};
 
 pub(in crate::acts) fn page(before: Option<MessageId>, limit: u32) -> ListQuery {
     ListQuery { before, limit, ..ListQuery::default() }
@@ -143,6 +143,6 @@ async fn what_is_changed_about_a_conversation_in_the_file_is_found() {
         .unwrap();
         assert_eq!(raw.execute(change, ()).unwrap(), 1, "{change}");
         let verdict = test.store.verify_chain(None, |_| ()).await.unwrap();
-        assert!(matches!(verdict, ChainVerdict::Broken { fault: ChainFault::Message(_), .. }), "{change}: {verdict:?}");
+        assert!(matches!(verdict, ChainVerdict::Broken { error: ChainError::Message(_), .. }), "{change}: {verdict:?}");
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{StoredRow, Walk};
 use crate::ledger::chain_hash::content_hash;
-use crate::types::{Action, ChainFault, MessageId, PersonId, StoreError};
+use crate::types::{Action, ChainError, MessageId, PersonId, StoreError};
 
 /// What the check needs to know of a row's details.
 #[derive(Deserialize)]
@@ -23,17 +23,17 @@ pub(super) fn check_message(
     walk: &mut Walk,
     snapshot: &Connection,
     row: &StoredRow,
-) -> Result<Option<ChainFault>, StoreError> {
+) -> Result<Option<ChainError>, StoreError> {
     let action = Action::parse(&row.action);
     if !action.is_some_and(Action::concerns_message) {
-        return Ok(row.message.is_some().then_some(ChainFault::Altered));
+        return Ok(row.message.is_some().then_some(ChainError::Altered));
     }
     let details: Option<MessageDetails> = serde_json::from_str(&row.details).ok();
     let (Some(details), Some(id)) = (details, row.message.and_then(MessageId::new)) else {
-        return Ok(Some(ChainFault::Altered));
+        return Ok(Some(ChainError::Altered));
     };
     if details.message_id != Some(id.get()) {
-        return Ok(Some(ChainFault::Altered));
+        return Ok(Some(ChainError::Altered));
     }
     let agrees = match action {
         Some(Action::MessageCreate) => {
@@ -44,12 +44,12 @@ pub(super) fn check_message(
         }
         Some(Action::MessageDelete) => deleted_agrees(snapshot, row, id)?,
         Some(Action::MessageView) if walk.conversations => {
-            let fault = opening_disagrees(walk, snapshot, row, id, details.messages.as_deref())?;
-            return Ok(fault.map(ChainFault::Opening));
+            let error = opening_disagrees(walk, snapshot, row, id, details.messages.as_deref())?;
+            return Ok(error.map(ChainError::Opening));
         }
         _ => id.get() <= walk.last_message,
     };
-    Ok((!agrees).then_some(ChainFault::Message(id)))
+    Ok((!agrees).then_some(ChainError::Message(id)))
 }
 
 /// A message beyond the last one that the log accounts for; there must be none.
@@ -62,7 +62,7 @@ pub(super) fn unsent(snapshot: &Connection, last_message: i64) -> Result<Option<
 
 /// What follows from the messages and the log, and is not as they say, if there is anything: a conversation that would be
 /// missing in the list, stand elsewhere, count other replies or be done by no act; and an opening that no row records.
-pub(super) fn derived_fault(snapshot: &Connection, openings: u64) -> Result<Option<ChainFault>, StoreError> {
+pub(super) fn derived_error(snapshot: &Connection, openings: u64) -> Result<Option<ChainError>, StoreError> {
     let told = "SELECT root_id, last_id, replies, done_by FROM conversation";
     let differing = format!(
         "SELECT root_id FROM ({told} EXCEPT {CONVERSATIONS}) UNION ALL SELECT * FROM \
@@ -71,7 +71,7 @@ pub(super) fn derived_fault(snapshot: &Connection, openings: u64) -> Result<Opti
     let misplaced: Option<MessageId> =
         snapshot.prepare_cached(&differing)?.query_row((), |row| row.get(0)).optional()?;
     if let Some(id) = misplaced {
-        return Ok(Some(ChainFault::Message(id)));
+        return Ok(Some(ChainError::Message(id)));
     }
     // Every opening that a row records is there; as many as there are rows for, and no more.
     let mut count = snapshot.prepare_cached("SELECT count(*), max(message_id) FROM message_opening")?;
@@ -84,7 +84,7 @@ pub(super) fn derived_fault(snapshot: &Connection, openings: u64) -> Result<Opti
          AND a.action = 'MESSAGE_VIEW' AND a.person_id = o.person_id) LIMIT 1",
     )?;
     let made_up: Option<MessageId> = unrecorded.query_row((), |row| row.get(0)).optional()?;
-    Ok(made_up.or(last).map(ChainFault::Opening))
+    Ok(made_up.or(last).map(ChainError::Opening))
 }
 
 /// Every conversation as the messages and the log have it. The acts on it are found by the index `audit_log_message`, whose

@@ -25,73 +25,73 @@ fn row(id: i64) -> AuditId {
     AuditId::new(id).unwrap()
 }
 
-fn message(id: i64) -> ChainFault {
-    ChainFault::Message(MessageId::new(id).unwrap())
+fn message(id: i64) -> ChainError {
+    ChainError::Message(MessageId::new(id).unwrap())
 }
 
-async fn verdict(store: &Store) -> (i64, ChainFault) {
+async fn verdict(store: &Store) -> (i64, ChainError) {
     match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, fault } => (row.get(), fault),
+        ChainVerdict::Broken { row, error } => (row.get(), error),
         sound => panic!("not found: {sound:?}"),
     }
 }
 
 #[tokio::test]
 async fn every_tampering_is_found_at_the_right_row() {
-    let cases: &[(&str, i64, ChainFault)] = &[
+    let cases: &[(&str, i64, ChainError)] = &[
         // Each column.
-        ("UPDATE audit_log SET at = at + 1 WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET person_id = 2 WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET person_id = NULL WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET action = 'MESSAGE_VIEW' WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET action = 'NONSENSE' WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET message_id = 1 WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET message_id = NULL WHERE id = 7", 7, ChainFault::Altered),
-        ("UPDATE audit_log SET message_id = 1 WHERE id = 2", 2, ChainFault::Altered),
-        ("UPDATE audit_log SET details = '{}' WHERE id = 7", 7, ChainFault::Altered),
-        ("UPDATE audit_log SET details = details || ' ' WHERE id = 3", 3, ChainFault::Altered),
-        ("UPDATE audit_log SET ip = '192.0.2.8' WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET ip = NULL WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET ip = '' WHERE id = 1", 1, ChainFault::Altered),
-        ("UPDATE audit_log SET hash = zeroblob(32) WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET hash = zeroblob(32) WHERE id = 9", 9, ChainFault::Altered),
-        ("UPDATE audit_log SET hash = x'00' WHERE id = 5", 5, ChainFault::Altered),
-        ("UPDATE audit_log SET previous_hash = zeroblob(32) WHERE id = 5", 5, ChainFault::Unlinked),
-        ("UPDATE audit_log SET previous_hash = zeroblob(32) WHERE id = 1", 1, ChainFault::Unlinked),
+        ("UPDATE audit_log SET at = at + 1 WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET person_id = 2 WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET person_id = NULL WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET action = 'MESSAGE_VIEW' WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET action = 'NONSENSE' WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET message_id = 1 WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET message_id = NULL WHERE id = 7", 7, ChainError::Altered),
+        ("UPDATE audit_log SET message_id = 1 WHERE id = 2", 2, ChainError::Altered),
+        ("UPDATE audit_log SET details = '{}' WHERE id = 7", 7, ChainError::Altered),
+        ("UPDATE audit_log SET details = details || ' ' WHERE id = 3", 3, ChainError::Altered),
+        ("UPDATE audit_log SET ip = '192.0.2.8' WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET ip = NULL WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET ip = '' WHERE id = 1", 1, ChainError::Altered),
+        ("UPDATE audit_log SET hash = zeroblob(32) WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET hash = zeroblob(32) WHERE id = 9", 9, ChainError::Altered),
+        ("UPDATE audit_log SET hash = x'00' WHERE id = 5", 5, ChainError::Altered),
+        ("UPDATE audit_log SET previous_hash = zeroblob(32) WHERE id = 5", 5, ChainError::Unlinked),
+        ("UPDATE audit_log SET previous_hash = zeroblob(32) WHERE id = 1", 1, ChainError::Unlinked),
         // Rows gone, moved, put in between, added.
-        ("DELETE FROM audit_log WHERE id = 5", 5, ChainFault::Missing),
-        ("DELETE FROM audit_log WHERE id = 1", 1, ChainFault::Missing),
-        ("DELETE FROM audit_log WHERE id BETWEEN 4 AND 6", 4, ChainFault::Missing),
-        ("DELETE FROM audit_log WHERE id = 9", 9, ChainFault::CutOff),
-        ("DELETE FROM audit_log WHERE id > 6", 7, ChainFault::CutOff),
-        ("DELETE FROM audit_log", 1, ChainFault::CutOff),
+        ("DELETE FROM audit_log WHERE id = 5", 5, ChainError::Missing),
+        ("DELETE FROM audit_log WHERE id = 1", 1, ChainError::Missing),
+        ("DELETE FROM audit_log WHERE id BETWEEN 4 AND 6", 4, ChainError::Missing),
+        ("DELETE FROM audit_log WHERE id = 9", 9, ChainError::CutOff),
+        ("DELETE FROM audit_log WHERE id > 6", 7, ChainError::CutOff),
+        ("DELETE FROM audit_log", 1, ChainError::CutOff),
         (
             "UPDATE audit_log SET id = -1 WHERE id = 4; UPDATE audit_log SET id = 4 WHERE id = 5; \
           UPDATE audit_log SET id = 5 WHERE id = -1",
             4,
-            ChainFault::Unlinked,
+            ChainError::Unlinked,
         ),
         (
             "DELETE FROM audit_log WHERE id = 5; UPDATE audit_log SET id = id - 1 WHERE id > 5; \
           UPDATE audit_head SET id = 8",
             5,
-            ChainFault::Unlinked,
+            ChainError::Unlinked,
         ),
         (
             "UPDATE audit_log SET id = id + 100 WHERE id > 4; UPDATE audit_log SET id = id - 99 WHERE id > 100; \
           INSERT INTO audit_log SELECT 5, at, person_id, action, message_id, details, ip, previous_hash, hash \
           FROM audit_log WHERE id = 4",
             5,
-            ChainFault::Unlinked,
+            ChainError::Unlinked,
         ),
         (
             "INSERT INTO audit_log SELECT 10, at, person_id, action, message_id, details, ip, previous_hash, hash \
           FROM audit_log WHERE id = 9",
             10,
-            ChainFault::Unlinked,
+            ChainError::Unlinked,
         ),
-        ("UPDATE audit_head SET id = 8", 9, ChainFault::Unlinked),
-        ("UPDATE audit_head SET hash = zeroblob(32)", 9, ChainFault::Altered),
+        ("UPDATE audit_head SET id = 8", 9, ChainError::Unlinked),
+        ("UPDATE audit_head SET hash = zeroblob(32)", 9, ChainError::Altered),
         // Messages against the log.
         ("UPDATE message SET subject = 'other' WHERE id = 1", 4, message(1)),
         ("UPDATE message_body SET body = 'other' WHERE message_id = 3", 6, message(3)),
@@ -111,7 +111,7 @@ async fn every_tampering_is_found_at_the_right_row() {
             message(4),
         ),
         // Another database's name.
-        ("UPDATE meta SET value = 'other'", 1, ChainFault::Unlinked),
+        ("UPDATE meta SET value = 'other'", 1, ChainError::Unlinked),
     ];
     let original = filled().await;
     let source = original.path.clone();
@@ -140,7 +140,7 @@ async fn a_row_that_was_changed_and_hashed_again_breaks_the_link_to_the_next() {
         HashedFields { id: row(3), at: &at, person: Some(person), action: "LOGOUT", details: &details, ip: Some(&ip) };
     let forged = chain_hash(&previous, &fields);
     raw.execute("UPDATE audit_log SET action = 'LOGOUT', hash = ?1 WHERE id = 3", [forged]).unwrap();
-    assert_eq!(verdict(&test.store).await, (4, ChainFault::Unlinked));
+    assert_eq!(verdict(&test.store).await, (4, ChainError::Unlinked));
 }
 
 #[tokio::test]
@@ -188,10 +188,10 @@ async fn a_check_goes_on_from_a_position_checked_before() {
     }
     let altered = ChainPosition { id: row(5), hash: rows[0].hash };
     let verdict = test.store.verify_chain(Some((altered, people.clone())), |_| ()).await.unwrap();
-    assert_eq!(verdict, ChainVerdict::Broken { row: row(5), fault: ChainFault::Altered });
+    assert_eq!(verdict, ChainVerdict::Broken { row: row(5), error: ChainError::Altered });
     let beyond = ChainPosition { id: row(12), hash: rows[0].hash };
     let verdict = test.store.verify_chain(Some((beyond, people)), |_| ()).await.unwrap();
-    assert_eq!(verdict, ChainVerdict::Broken { row: row(10), fault: ChainFault::CutOff });
+    assert_eq!(verdict, ChainVerdict::Broken { row: row(10), error: ChainError::CutOff });
 }
 
 /// What an action says of itself, appending and checking the chain agree on: no act can write a row that is then taken for
@@ -243,7 +243,7 @@ async fn a_log_of_several_chunks_is_checked_with_progress_after_each() {
 #[tokio::test]
 async fn the_faults_are_sentences() {
     assert_eq!(message(7).to_string(), "message 7 is not what the log says was sent or deleted");
-    assert!(ChainFault::CutOff.to_string().contains("cut off"));
+    assert!(ChainError::CutOff.to_string().contains("cut off"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::testing::*;
 use crate::{
-    ChainFault, ChainVerdict, EmergencyRequest, Granted, Identity, PersonId, RefusedSignIn, SessionState, Store,
+    ChainError, ChainVerdict, EmergencyRequest, Granted, Identity, PersonId, RefusedSignIn, SessionState, Store,
 };
 
 /// Computed once with another implementation from the description above.
@@ -91,9 +91,9 @@ async fn no_row_of_the_log_names_anybody_and_readers_find_all_of_it_beside() {
     assert_sound(&test.store).await;
 }
 
-async fn verdict(store: &Store) -> (i64, ChainFault) {
+async fn verdict(store: &Store) -> (i64, ChainError) {
     match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, fault } => (row.get(), fault),
+        ChainVerdict::Broken { row, error } => (row.get(), error),
         sound => panic!("not found: {sound:?}"),
     }
 }
@@ -104,7 +104,7 @@ async fn what_stands_beside_a_row_is_held_against_it() {
     everything_that_names(&test.store).await;
     let head = test.store.audit_head().await.unwrap().id.get();
     let (source, _directory) = test.close().await;
-    for (sql, row, fault) in [
+    for (sql, row, error) in [
         ("UPDATE audit_personal SET details = replace(details, 'ada@', 'ben@') WHERE audit_id = 2", 2, "Changed"),
         ("UPDATE audit_personal SET salt = randomblob(16) WHERE audit_id = 3", 3, "Changed"),
         ("UPDATE audit_personal SET salt = x'00' WHERE audit_id = 3", 3, "Changed"),
@@ -122,7 +122,7 @@ async fn what_stands_beside_a_row_is_held_against_it() {
     ] {
         let copy = TestStore::copy_of(&source).await;
         copy.unguarded().execute_batch(sql).unwrap();
-        let expected = if fault == "Gone" { ChainFault::PersonalGone } else { ChainFault::PersonalChanged };
+        let expected = if error == "Gone" { ChainError::PersonalGone } else { ChainError::PersonalChanged };
         assert_eq!(verdict(&copy.store).await, (row, expected), "{sql}");
         // Pages, exports and the copy go on without it.
         let shipped = copy.store.audit_events(AuditId::ZERO, 1_000, 1 << 20).await;

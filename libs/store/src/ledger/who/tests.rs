@@ -1,14 +1,14 @@
 use super::*;
 use crate::testing::*;
-use crate::{ChainFault, ChainVerdict, Identity, Location, SignIn, Store};
+use crate::{ChainError, ChainVerdict, Identity, Location, SignIn, Store};
 
-fn person(id: i64, fault: PersonFault) -> ChainFault {
-    ChainFault::Person(PersonId::new(id).unwrap(), fault)
+fn person(id: i64, error: PersonError) -> ChainError {
+    ChainError::Person(PersonId::new(id).unwrap(), error)
 }
 
-async fn verdict(store: &Store) -> (i64, ChainFault) {
+async fn verdict(store: &Store) -> (i64, ChainError) {
     match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, fault } => (row.get(), fault),
+        ChainVerdict::Broken { row, error } => (row.get(), error),
         sound => panic!("not found: {sound:?}"),
     }
 }
@@ -35,10 +35,10 @@ fn swap(column: &str) -> String {
 
 #[tokio::test]
 async fn anyone_who_is_exchanged_or_changed_in_the_file_is_named() {
-    use PersonFault::*;
+    use PersonError::*;
     let test = filled().await;
     let (source, _directory) = test.close().await;
-    let cases: &[(&str, i64, ChainFault)] = &[
+    let cases: &[(&str, i64, ChainError)] = &[
         (&swap("email"), 4, person(1, Profile)),
         (&swap("name"), 4, person(1, Profile)),
         (&swap("subject"), 4, person(1, Account)),
@@ -58,7 +58,7 @@ async fn anyone_who_is_exchanged_or_changed_in_the_file_is_named() {
         ),
         ("DELETE FROM person WHERE id = 2", 5, person(2, Missing)),
     ];
-    for (sql, row, fault) in cases {
+    for (sql, row, error) in cases {
         let copy = TestStore::copy_of(&source).await;
         let head = copy.store.audit_head().await.unwrap().id.get();
         let ChainVerdict::Sound { head: before, people, .. } = copy.store.verify_chain(None, |_| ()).await.unwrap()
@@ -67,10 +67,10 @@ async fn anyone_who_is_exchanged_or_changed_in_the_file_is_named() {
         };
         copy.unguarded().execute_batch(sql).unwrap();
         let row = if *row == 0 { head } else { *row };
-        assert_eq!(verdict(&copy.store).await, (row, *fault), "{sql}");
+        assert_eq!(verdict(&copy.store).await, (row, *error), "{sql}");
         // So does a look at the new rows alone, of which there are none.
         let again = copy.store.verify_chain(Some((before, people)), |_| ()).await.unwrap();
-        assert!(matches!(again, ChainVerdict::Broken { fault: found, .. } if found == *fault), "{sql}: {again:?}");
+        assert!(matches!(again, ChainVerdict::Broken { error: found, .. } if found == *error), "{sql}: {again:?}");
     }
     assert_eq!(person(1, Profile).to_string(), "person 1 has another name or e-mail address than the log says");
 }
@@ -87,13 +87,13 @@ async fn an_exchanged_account_shows_for_good_once_somebody_has_used_it() {
     let (_, session) = sign_in(&test.store, "ada", at(1)).await;
     assert_eq!(session.person.get(), 2, "ada came in as ben");
     sign_in(&test.store, "ben", at(2)).await;
-    assert_eq!(verdict(&test.store).await, (4, person(2, PersonFault::Account)));
+    assert_eq!(verdict(&test.store).await, (4, person(2, PersonError::Account)));
     // Also once everything was put back.
     raw.execute_batch(&swap("subject")).unwrap();
     for name in ["ada", "ben"] {
         sign_in(&test.store, name, at(3)).await;
     }
-    assert_eq!(verdict(&test.store).await, (4, person(2, PersonFault::Account)));
+    assert_eq!(verdict(&test.store).await, (4, person(2, PersonError::Account)));
 }
 
 /// The operator names an address, and the file says whose it is.
@@ -107,7 +107,7 @@ async fn switching_somebody_off_whose_address_was_exchanged_shows_for_good() {
     raw.execute_batch(&swap("email")).unwrap();
     test.store.set_staff_enabled("ada@clinic.example", false, "root", at(1)).await.unwrap();
     raw.execute_batch(&swap("email")).unwrap();
-    assert_eq!(verdict(&test.store).await, (4, person(2, PersonFault::Profile)));
+    assert_eq!(verdict(&test.store).await, (4, person(2, PersonError::Profile)));
 }
 
 #[tokio::test]
@@ -130,23 +130,23 @@ async fn people_from_before_schema_6_are_vouched_for_from_then_on() {
     let salts: i64 = copy.raw().query_row("SELECT count(DISTINCT salt) FROM person", (), |row| row.get(0)).unwrap();
     assert_eq!(salts, 2, "each has a salt of its own");
 
-    let cases: &[(&str, i64, ChainFault)] = &[
-        (&swap("name"), one, person(1, PersonFault::Profile)),
-        ("UPDATE person SET subject = 'x' WHERE id = 2", other, person(2, PersonFault::Account)),
+    let cases: &[(&str, i64, ChainError)] = &[
+        (&swap("name"), one, person(1, PersonError::Profile)),
+        ("UPDATE person SET subject = 'x' WHERE id = 2", other, person(2, PersonError::Account)),
         // By the row from before.
-        ("UPDATE person SET disabled_at = NULL", 5, person(2, PersonFault::Disabled)),
+        ("UPDATE person SET disabled_at = NULL", 5, person(2, PersonError::Disabled)),
         // To have them recorded once more, with the change.
         (
             "UPDATE person SET name = 'x'; ALTER TABLE person DROP COLUMN salt; DROP TABLE audit_personal; DROP TABLE migration; DROP TABLE conversation; DROP TABLE message_opening; DROP TABLE read_range; DROP INDEX audit_log_message; DROP INDEX audit_log_done_to; DROP TABLE message_reply; DROP TABLE draft; CREATE TABLE draft (person_id, filler, saved_at, idempotency_key, subject, body); PRAGMA user_version = 5",
             other + 1,
-            person(1, PersonFault::Account),
+            person(1, PersonError::Account),
         ),
     ];
-    for (sql, row, fault) in cases {
+    for (sql, row, error) in cases {
         let copy = TestStore::copy_of(&file).await;
         copy.unguarded().execute_batch(sql).unwrap();
         let found = verdict(&copy.another().await).await;
-        assert_eq!((found.1, found.0), (*fault, *row), "{sql}");
+        assert_eq!((found.1, found.0), (*error, *row), "{sql}");
     }
 
     // A backup of the older schema tells of nobody but who is switched off.
@@ -155,8 +155,8 @@ async fn people_from_before_schema_6_are_vouched_for_from_then_on() {
     let raw = crate::sqlite::connection::open(&file, &key(), crate::sqlite::connection::Role::Writer).unwrap();
     raw.execute_batch("UPDATE person SET disabled_at = NULL").unwrap();
     drop(raw);
-    let fault = crate::backup::inspect(&file, &key(), |_| ()).unwrap_err().to_string();
-    assert!(fault.contains("person 2 is not switched off or on as the log says"), "{fault}");
+    let error = crate::backup::inspect(&file, &key(), |_| ()).unwrap_err().to_string();
+    assert!(error.contains("person 2 is not switched off or on as the log says"), "{error}");
 }
 
 /// The row of the restore must follow the end of the log that was restored.
@@ -192,7 +192,7 @@ async fn somebody_whose_salt_was_spoilt_can_be_switched_off_and_sign_in_and_is_n
     sign_in(&test.store, "ada", at(1)).await;
     let change = test.store.set_staff_enabled("ben@clinic.example", false, "root", at(2)).await.unwrap();
     assert_eq!(change, crate::StaffChange::Changed { people: 1, sessions_ended: 1 });
-    assert_eq!(verdict(&test.store).await, (4, person(1, PersonFault::Account)));
+    assert_eq!(verdict(&test.store).await, (4, person(1, PersonError::Account)));
 }
 
 #[tokio::test]
@@ -200,8 +200,8 @@ async fn a_copy_in_which_somebody_was_exchanged_is_no_backup() {
     let test = filled().await;
     test.tamper(&swap("name"));
     let (path, _directory) = test.close().await;
-    let fault = crate::backup::inspect(&path, &key(), |_| ()).unwrap_err().to_string();
-    assert!(fault.contains("row 4: person 1 has another name or e-mail address than the log says"), "{fault}");
+    let error = crate::backup::inspect(&path, &key(), |_| ()).unwrap_err().to_string();
+    assert!(error.contains("row 4: person 1 has another name or e-mail address than the log says"), "{error}");
 }
 
 /// Computed once with another implementation from the description above.

@@ -14,10 +14,10 @@ use rusqlite::Connection;
 
 use super::BackupError;
 use super::interrupt::unless_stopped;
-use super::own_schema::{SchemaFault, check_own_schema};
+use super::own_schema::{SchemaError, check_own_schema};
 use crate::sqlite::connection::{APPLICATION_ID, Role, check_build, open};
 use crate::sqlite::schema::{differing_migration, newest};
-use crate::types::{AuditId, ChainFault, ChainPosition, CheckedChain, DatabaseKey, OpenError, StoreError, Timestamp};
+use crate::types::{AuditId, ChainError, ChainPosition, CheckedChain, DatabaseKey, OpenError, StoreError, Timestamp};
 
 /// How every SQLite file begins that is not encrypted.
 const PLAIN_HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -77,7 +77,7 @@ pub enum CopyError {
     },
     /// It has other tables, indexes, triggers or views than the program's migrations make.
     #[error("its schema is not this program's own: {0}; somebody has changed the database")]
-    ForeignSchema(SchemaFault),
+    ForeignSchema(SchemaError),
     /// Pages fail their authentication code.
     #[error("{pages} pages are not what was written, the first is: {first}")]
     CipherDamage {
@@ -98,12 +98,12 @@ pub enum CopyError {
         rows: usize,
     },
     /// The audit chain does not hold.
-    #[error("its audit chain is broken at row {row}: {fault}")]
+    #[error("its audit chain is broken at row {row}: {error}")]
     Chain {
         /// The first bad row.
         row: AuditId,
         /// What is wrong there.
-        fault: ChainFault,
+        error: ChainError,
     },
     /// It could not be looked at.
     #[error(transparent)]
@@ -180,16 +180,16 @@ pub(crate) fn inspect_content(
     mut stage: impl FnMut(Stage),
 ) -> Result<Inspection, CopyError> {
     let connection = open_checked(path, key, &mut stage)?;
-    unless_stopped(&connection, stop, || examine(&connection, ledger, &mut stage)).map_err(|fault| match fault {
-        CopyError::Unreadable(BackupError::Stopped) => fault,
-        fault => explain_by_codes(&connection, fault),
+    unless_stopped(&connection, stop, || examine(&connection, ledger, &mut stage)).map_err(|error| match error {
+        CopyError::Unreadable(BackupError::Stopped) => error,
+        error => explain_by_codes(&connection, error),
     })
 }
 
-fn explain_by_codes(connection: &Connection, fault: CopyError) -> CopyError {
+fn explain_by_codes(connection: &Connection, error: CopyError) -> CopyError {
     match check_cipher(connection) {
         Err(damage @ CopyError::CipherDamage { .. }) => damage,
-        _ => fault,
+        _ => error,
     }
 }
 
@@ -224,7 +224,7 @@ fn examine(
     let database_id: String = one(connection, "SELECT value FROM meta WHERE name = 'database_id'")?;
     let head = (ledger.verify)(connection, &database_id)
         .map_err(BackupError::from)?
-        .map_err(|(row, fault)| CopyError::Chain { row, fault })?;
+        .map_err(|(row, error)| CopyError::Chain { row, error })?;
     stage(Stage::Counts);
     Ok(Inspection {
         stream: (ledger.stream)(connection, &database_id)?,
@@ -267,10 +267,10 @@ fn check_schema(connection: &Connection) -> Result<i64, CopyError> {
 /// Every page is what was written with this connection's key.
 pub(crate) fn check_cipher(connection: &Connection) -> Result<(), CopyError> {
     let mut check = connection.prepare("PRAGMA cipher_integrity_check")?;
-    let faults: Vec<String> = check.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
-    match faults.first() {
+    let errors: Vec<String> = check.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match errors.first() {
         None => Ok(()),
-        Some(first) => Err(CopyError::CipherDamage { pages: faults.len(), first: first.clone() }),
+        Some(first) => Err(CopyError::CipherDamage { pages: errors.len(), first: first.clone() }),
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) use claim::{ClaimError, claim};
 pub use copy::copy_database;
 pub use inspect::{CopyError, Inspection, Stage};
 pub(crate) use inspect::{LedgerChecks, check_cipher, count_rows, inspect_content, inspect_whole};
-pub use own_schema::SchemaFault;
+pub use own_schema::SchemaError;
 pub(crate) use pages::each_page;
 pub use pages::{PageCount, PageWriter, read_pages};
 pub use place::{PlaceError, check_replaceable, put_in_place, remove_database};

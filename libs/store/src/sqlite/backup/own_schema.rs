@@ -20,7 +20,7 @@ type Definition = (String, Option<String>);
 
 /// How a schema differs from the program's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SchemaFault {
+pub enum SchemaError {
     /// It has something that the program does not make.
     Foreign(Name),
     /// It makes it by another statement.
@@ -29,12 +29,12 @@ pub enum SchemaFault {
     Missing(Name),
 }
 
-impl fmt::Display for SchemaFault {
+impl fmt::Display for SchemaError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ((kind, name), label) = match self {
-            SchemaFault::Foreign(name) => (name, "is not the program's"),
-            SchemaFault::Changed(name) => (name, "is not as the program makes it"),
-            SchemaFault::Missing(name) => (name, "is missing"),
+            SchemaError::Foreign(name) => (name, "is not the program's"),
+            SchemaError::Changed(name) => (name, "is not as the program makes it"),
+            SchemaError::Missing(name) => (name, "is missing"),
         };
         let [kind, name] = [kind, name].map(|text| clip(text, LONGEST_NAME).escape_default());
         write!(out, "the {kind} `{name}` {label}")
@@ -45,14 +45,14 @@ impl fmt::Display for SchemaFault {
 pub(super) fn check_own_schema(connection: &Connection, schema: i64) -> Result<(), CopyError> {
     let (own, found) = (own(schema)?, definitions(connection)?);
     let strange = found.iter().find_map(|(name, definition)| match own.get(name) {
-        None => Some(SchemaFault::Foreign(name.clone())),
-        Some(own) if own != definition => Some(SchemaFault::Changed(name.clone())),
+        None => Some(SchemaError::Foreign(name.clone())),
+        Some(own) if own != definition => Some(SchemaError::Changed(name.clone())),
         Some(_) => None,
     });
-    let missing = || own.keys().find(|name| !found.contains_key(*name)).cloned().map(SchemaFault::Missing);
+    let missing = || own.keys().find(|name| !found.contains_key(*name)).cloned().map(SchemaError::Missing);
     match strange.or_else(missing) {
         None => Ok(()),
-        Some(fault) => Err(CopyError::ForeignSchema(fault)),
+        Some(error) => Err(CopyError::ForeignSchema(error)),
     }
 }
 

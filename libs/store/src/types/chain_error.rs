@@ -5,11 +5,11 @@ use std::fmt;
 use super::{AuditId, ChainPosition, MessageId, PersonId};
 
 /// The end of a chain that holds, or the row that shows its first fault.
-pub(crate) type CheckedChain = Result<ChainPosition, (AuditId, ChainFault)>;
+pub(crate) type CheckedChain = Result<ChainPosition, (AuditId, ChainError)>;
 
 /// What can be wrong with the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChainFault {
+pub enum ChainError {
     /// The row's content is not what its hash covers.
     Altered,
     /// The row is not there, though later ones are.
@@ -23,25 +23,25 @@ pub enum ChainFault {
     /// Who opened the message, as the pages tell it, is not what the log says.
     Opening(MessageId),
     /// The person is not who the log says.
-    Person(PersonId, PersonFault),
+    Person(PersonId, PersonError),
     /// What stands beside the row of somebody by name is not what the row vouches for.
     PersonalChanged,
     /// It is gone, or was erased; no program of this version does that.
     PersonalGone,
 }
 
-impl fmt::Display for ChainFault {
+impl fmt::Display for ChainError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ChainFault::Altered => out.write_str("the row was altered after it was written"),
-            ChainFault::Missing => out.write_str("the row is missing, though later rows are there"),
-            ChainFault::CutOff => out.write_str("the end of the log was cut off, from this row on"),
-            ChainFault::Unlinked => out.write_str("the row does not follow the row before it"),
-            ChainFault::Message(id) => write!(out, "message {id} is not what the log says was sent or deleted"),
-            ChainFault::Opening(id) => write!(out, "who opened message {id} is not what the log says"),
-            ChainFault::Person(id, fault) => write!(out, "person {id} {fault}"),
-            ChainFault::PersonalChanged => out.write_str("the names and addresses that belong to the row were changed"),
-            ChainFault::PersonalGone => out.write_str(
+            ChainError::Altered => out.write_str("the row was altered after it was written"),
+            ChainError::Missing => out.write_str("the row is missing, though later rows are there"),
+            ChainError::CutOff => out.write_str("the end of the log was cut off, from this row on"),
+            ChainError::Unlinked => out.write_str("the row does not follow the row before it"),
+            ChainError::Message(id) => write!(out, "message {id} is not what the log says was sent or deleted"),
+            ChainError::Opening(id) => write!(out, "who opened message {id} is not what the log says"),
+            ChainError::Person(id, error) => write!(out, "person {id} {error}"),
+            ChainError::PersonalChanged => out.write_str("the names and addresses that belong to the row were changed"),
+            ChainError::PersonalGone => out.write_str(
                 "the names and addresses that belong to the row were erased, which no program of this version does",
             ),
         }
@@ -50,7 +50,7 @@ impl fmt::Display for ChainFault {
 
 /// How a person differs from what the log says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PersonFault {
+pub enum PersonError {
     /// Issuer or subject.
     Account,
     /// Name or e-mail address.
@@ -63,14 +63,14 @@ pub enum PersonFault {
     Missing,
 }
 
-impl fmt::Display for PersonFault {
+impl fmt::Display for PersonError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            PersonFault::Account => "has another account (issuer or subject) than the log says",
-            PersonFault::Profile => "has another name or e-mail address than the log says",
-            PersonFault::Disabled => "is not switched off or on as the log says",
-            PersonFault::Unrecorded => "is there, and no row of the log says who that is",
-            PersonFault::Missing => "is gone, whom the log knows",
+            PersonError::Account => "has another account (issuer or subject) than the log says",
+            PersonError::Profile => "has another name or e-mail address than the log says",
+            PersonError::Disabled => "is not switched off or on as the log says",
+            PersonError::Unrecorded => "is there, and no row of the log says who that is",
+            PersonError::Missing => "is gone, whom the log knows",
         })
     }
 }
