@@ -65,6 +65,7 @@ RELEASED := web secrets-init log-shipper backup-worker
 LIBRARY := $(DESTDIR)$(PREFIX)/lib
 UNITS := $(notdir $(wildcard systemd/units/*.service systemd/units/*.socket systemd/units/*.target systemd/units/*.timer))
 HARDENING := wardpost-.service.d/10-hardening.conf
+GENERATOR := wardpost-credentials-generator
 # The files name /usr/local.
 PLACE := sed 's|/usr/local/|$(PREFIX)/|g'
 
@@ -79,6 +80,7 @@ endif
 	cd systemd/units && for unit in $(UNITS) $(HARDENING); do \
 	  $(PLACE) $$unit | install -m 644 /dev/stdin $(LIBRARY)/systemd/system/$$unit || exit; done
 	install -m 755 systemd/refuse-database-key $(LIBRARY)/wardpost
+	install -D -m 755 systemd/$(GENERATOR) $(LIBRARY)/systemd/system-generators/$(GENERATOR)
 	$(PLACE) systemd/wardpost | install -m 755 /dev/stdin $(DESTDIR)$(PREFIX)/bin/wardpost
 	install -m 644 systemd/wardpost.sysusers $(LIBRARY)/sysusers.d/wardpost.conf
 	install -m 644 systemd/wardpost.tmpfiles $(LIBRARY)/tmpfiles.d/wardpost.conf
@@ -98,4 +100,5 @@ ifeq ($(DESTDIR),)
 endif
 	rm -rf $(LIBRARY)/wardpost $(DESTDIR)$(PREFIX)/bin/wardpost $(DESTDIR)$(PREFIX)/share/doc/wardpost
 	rm -f $(addprefix $(LIBRARY)/systemd/system/,$(UNITS) $(HARDENING))
+	rm -f $(LIBRARY)/systemd/system-generators/$(GENERATOR)
 	rm -f $(LIBRARY)/sysusers.d/wardpost.conf $(LIBRARY)/tmpfiles.d/wardpost.conf

@@ -59,7 +59,7 @@ def test_a_service_has_limits_and_is_tried_again_forever(installed, unit):
         assert told["Type"] == "notify" and told["WatchdogUSec"] in ("1min", "5min")
 
 
-@pytest.mark.parametrize("unit", [unit for unit in SERVICES if "-secrets" not in unit])
+@pytest.mark.parametrize("unit", [unit for unit in SERVICES if not re.search("-(secrets|credentials)", unit)])
 def test_a_unit_takes_away_what_is_not_for_it(installed, unit):
     """What is true of the programs while they run is said by the units that nobody can look at in passing, too."""
     foreign = AWS if unit == "wardpost-web.service" else SIGN_IN
@@ -138,7 +138,7 @@ def test_a_program_cannot_read_the_env_file_nor_what_is_another_program_s(instal
 
 def test_web_cannot_ask_for_the_machine_s_role(installed):
     denied = installed.machine.show("wardpost-web.service", "IPAddressDeny").split()
-    assert {"169.254.169.254/32", "fd00:ec2::254/128"} <= set(denied)
+    assert {"169.254.169.254/32", "fd00:ec2::254/128", "127.0.0.254/32"} <= set(denied)
 
 
 def test_the_env_file_is_in_memory_and_private_and_in_no_unit_s_properties(installed):

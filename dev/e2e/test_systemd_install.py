@@ -32,6 +32,7 @@ def test_everything_is_where_systemd_looks_and_is_gone_again(tmp_path, prefix):
     expected = {f"{library}/systemd/system/{file.relative_to(units)}" for file in units.rglob("*") if file.is_file()}
     expected |= {f"{library}/wardpost/{program}" for program in [*PROGRAMS, "refuse-database-key"]}
     expected |= {f"{library}/{kind}.d/wardpost.conf" for kind in ("sysusers", "tmpfiles")}
+    expected |= {f"{library}/systemd/system-generators/wardpost-credentials-generator"}
     expected |= {f"{prefix[1:]}/bin/wardpost", SETTINGS}
     installed = files(tmp_path)
     assert expected <= installed

@@ -95,7 +95,8 @@ impl Cause {
             ),
             Cause::CredentialsFailed(detail) => FetchError::passing(
                 format!("the AWS credentials for {call} could not be had: {}", short(detail)),
-                "the metadata service (IMDSv2 on, hop limit 2 in a container), and the role that is attached to the instance",
+                "the metadata service (IMDSv2 on, hop limit 2 in a container), and the role that is attached to the \
+                 instance; where programs have roles of their own, the log of wardpost-credentials",
             ),
             Cause::Unreachable(detail) if detail.contains("certificate") => FetchError::passing(
                 format!("{call} cannot be trusted: {}", short(detail)),

@@ -3,12 +3,15 @@
 //! The story: settings, the secret (waited for under a deadline), its check, and then one of three ends: the file is
 //! written whole, compared, or a command takes this process's place with the secrets in its environment.
 //!
+//! `credentials/` is a service of its own, which has nothing to do with the secret: it hands programs their AWS credentials.
+//!
 //! What held a secret is wiped when it is dropped, no core dump is written and no other process may read this one's memory.
-//! The buffers of the TLS, HTTP and JSON libraries are not ours to wipe; the process ends within moments of filling them.
+//! The buffers of the TLS, HTTP and JSON libraries are not ours to wipe; but for `credentials/`, the process ends within moments of filling them.
 
 mod arguments;
 mod check;
 mod config;
+mod credentials;
 mod dialects;
 mod error;
 mod exec;
@@ -21,12 +24,15 @@ use process::console::print_out;
 use process::{Exit, Started, ready};
 
 pub use crate::arguments::Arguments;
-use crate::arguments::Task;
+use crate::arguments::{Command, Task};
 use crate::config::Config;
 use crate::secret::Secret;
 
 /// Does what was asked for.
 pub fn run(arguments: Arguments, started: Started) -> Exit {
+    if let Some(Command::ServeCredentials { check_config, json }) = arguments.command {
+        return credentials::run(started, check_config, json);
+    }
     if arguments.check_config {
         return started.check_config(config::read, arguments.json);
     }

@@ -15,10 +15,11 @@ pub mod exporter;
 pub mod features;
 pub mod http;
 pub mod limits;
-pub mod log_throttle;
 pub mod metrics;
 #[cfg(test)]
 mod page_samples;
 pub mod table;
 pub mod wall_clock;
 pub mod whole_site;
+
+pub use process::log_throttle;

@@ -38,7 +38,7 @@ class InstalledSite:
             self._started = self._started.pop_all()
 
     def _start(self):
-        self.machine = self._later(Machine())
+        self.machine = self._later(self._make_machine())
         self.moto = self._later(SecretsManager())
         command = [binary("demo"), "--for-tests", "--provider-only", "--port", "0", "--provider-port", "0"]
         data, log = self._folder / "demo", self._folder / "demo.log"
@@ -54,7 +54,14 @@ class InstalledSite:
         )
         self._configure()
         self.machine.boot()
+        self._has_booted()
         self.wait_until_up()
+
+    def _make_machine(self):
+        return Machine()
+
+    def _has_booted(self):
+        """What is around the machine."""
 
     def wait_until_up(self):
         """Waits until everything is active."""

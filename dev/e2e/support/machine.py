@@ -19,10 +19,12 @@ UNIT_SECONDS = 90
 
 
 class Machine:
-    """Shares this machine's loopback, so that stand-ins for AWS and the provider need no network; nothing else is there."""
+    """Shares this machine's loopback, so that stand-ins for AWS and the provider need no network; nothing else is there. With
+    `own_network` it has a loopback of its own, and systemd may keep units from addresses (`IPAddressDeny=`)."""
 
-    def __init__(self):
+    def __init__(self, *, own_network=False):
         require_systemd()
+        self._own_network = own_network
         self._folder = Path(tempfile.mkdtemp(prefix="wardpost-machine-"))
         self._console = self._folder / "console"
         self._nspawn = None
@@ -100,11 +102,26 @@ class Machine:
             "--timezone=off",
             "--console=pipe",
         ]
+        environment = dict(os.environ)
+        if self._own_network:
+            # systemd filters packets with BPF, on control groups of version 2 alone.
+            command += ["--private-network", "--capability=CAP_BPF,CAP_NET_ADMIN", "--system-call-filter=bpf"]
+            environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
+            self._control_group.mkdir()
+            enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(self._control_group)]
+            command[len(ENDS_WITH_US) : len(ENDS_WITH_US)] = enter
         with self._console.open("ab") as console:
-            self._nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            self._nspawn = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment
+            )
         self._leader = wait_until("the container has a first process", self._find_leader, BOOT_SECONDS)
         wait_until("systemd takes commands", lambda: self._is_up(), BOOT_SECONDS)
         self._has_booted = True
+
+    @property
+    def leader(self):
+        """Its first process, as it is numbered here."""
+        return self._leader
 
     def _find_leader(self):
         if self._nspawn.poll() is not None:
@@ -142,6 +159,25 @@ class Machine:
     def _ended(self):
         self._nspawn.wait(UNIT_SECONDS)
         self._nspawn = self._leader = None
+        self._remove_control_group()
+
+    @property
+    def _control_group(self):
+        """Of this machine alone: a filter stays on a group, and would hold for the next machine's unit of the same name."""
+        version_2 = Path("/sys/fs/cgroup/unified")
+        return (version_2 if version_2.is_dir() else version_2.parent) / self._folder.name
+
+    def _remove_control_group(self):
+        def is_gone():
+            try:
+                for group in sorted(self._control_group.glob("**/"), reverse=True):
+                    group.rmdir()
+            except OSError:
+                return False
+            return True
+
+        if self._control_group.exists():
+            wait_until("the last process has left the machine's control group", is_gone, UNIT_SECONDS)
 
     def stop(self):
         """Switches it off for good, and leaves nothing of it."""
@@ -150,7 +186,7 @@ class Machine:
                 self.cut_power()
             else:
                 self._nspawn.kill()
-                self._nspawn.wait()
+                self._ended()
         for mounted in (self.root, self._folder / "disk"):
             subprocess.run(["umount", "--lazy", mounted], capture_output=True)
         shutil.rmtree(self._folder)
@@ -161,7 +197,7 @@ class Machine:
         """Runs a command on it as root; `of` is a process whose view of the files it gets."""
         enter = ["nsenter", f"--target={of or self._leader}", "--mount", "--"]
         if of is None:
-            enter[2:2] = ["--uts", "--ipc", "--pid"]
+            enter[2:2] = ["--uts", "--ipc", "--pid", "--net"]
         done = subprocess.run(
             [*enter, *map(str, command)],
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},

@@ -14,6 +14,7 @@ pub mod env_file;
 mod error;
 pub mod exit;
 pub mod hardening;
+pub mod log_throttle;
 pub mod logs;
 pub mod names;
 pub mod open_files;
