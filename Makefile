@@ -1,6 +1,6 @@
 # The few commands this project is worked with; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build unit e2e packages setup install uninstall
+.PHONY: help demo test check bench build unit e2e packages setup install uninstall dist
 
 # What is set on make's command line is meant for this file. make would hand it down to every make below, also to that of a
 # build script: OpenSSL's installs itself below DESTDIR, where its crate does not look. What compilers are to know belongs in
@@ -84,7 +84,7 @@ endif
 	$(PLACE) systemd/wardpost | install -m 755 /dev/stdin $(DESTDIR)$(PREFIX)/bin/wardpost
 	install -m 644 systemd/wardpost.sysusers $(LIBRARY)/sysusers.d/wardpost.conf
 	install -m 644 systemd/wardpost.tmpfiles $(LIBRARY)/tmpfiles.d/wardpost.conf
-	install -m 644 README.md CHANGELOG.md docs/*.md docs/alerts.yaml systemd/wardpost.env $(DESTDIR)$(PREFIX)/share/doc/wardpost
+	install -m 644 README.md CHANGELOG.md docs/*.md docs/alerts.yaml systemd/wardpost.env compose/edge/nginx.conf $(DESTDIR)$(PREFIX)/share/doc/wardpost
 	install -m 644 docs/adr/*.md $(DESTDIR)$(PREFIX)/share/doc/wardpost/adr
 # An upgrade keeps the operator's own.
 	test -e $(DESTDIR)/etc/wardpost/wardpost.env || install -m 640 systemd/wardpost.env $(DESTDIR)/etc/wardpost
@@ -102,3 +102,6 @@ endif
 	rm -f $(addprefix $(LIBRARY)/systemd/system/,$(UNITS) $(HARDENING))
 	rm -f $(LIBRARY)/systemd/system-generators/$(GENERATOR)
 	rm -f $(LIBRARY)/sysusers.d/wardpost.conf $(LIBRARY)/tmpfiles.d/wardpost.conf
+
+dist: ## The files of a release, in target/dist; BINARIES=target/debug tries the packages without a release build
+	env -u MAKELEVEL $(if $(filter-out target/release,$(BINARIES)),BINARIES='$(BINARIES)') dev/dist/release $(RELEASED)

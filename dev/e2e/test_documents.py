@@ -12,6 +12,7 @@ from support.processes import ROOT
 DOCUMENTS = {
     "docs/SECURITY.md": 150, "docs/ASVS.md": 250, "docs/KEY-ROTATION.md": 1, "docs/ARCHITECTURE.md": 40, "CONTRIBUTING.md": 100,
     "README.md": 10, "docs/INSTALL.md": 1, "docs/AUDIT-ACTIONS.md": 1, "docs/PERFORMANCE.md": 5,
+    "docs/RELEASING.md": 5,
 } | {
     str(path.relative_to(ROOT)): 0 for path in sorted((ROOT / "docs" / "adr").glob("*.md"))
 }

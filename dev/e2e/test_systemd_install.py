@@ -67,7 +67,7 @@ def test_a_release_is_built_program_by_program_unless_others_are_named(tmp_path)
 def test_what_make_is_told_does_not_reach_cargo(tmp_path, target):
     """It would reach the make of OpenSSL's build script, which installs itself below a DESTDIR of ours and is not found."""
     tree, record = tmp_path / "tree", tmp_path / "environments"
-    for folder in ("systemd", "docs"):
+    for folder in ("systemd", "docs", "compose/edge"):
         shutil.copytree(ROOT / folder, tree / folder)
     for file in ("Makefile", "README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / file, tree)

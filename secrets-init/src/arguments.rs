@@ -20,7 +20,7 @@ no permission, or a secret that cannot be used.";
 
 /// Fetches the secret of Wardpost, checks it, and writes the env file that every other program reads.
 #[derive(Debug, Parser)]
-#[command(name = "secrets-init", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(name = "secrets-init", version = process::version(), after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -36,7 +36,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 the target is not available, 78 wrong
 
 /// Makes a backup every night, proves that it restores, and restores it.
 #[derive(Parser)]
-#[command(name = "backup-worker", version, after_help = EXAMPLES)]
+#[command(name = "backup-worker", version = process::version(), after_help = EXAMPLES)]
 pub struct Arguments {
     /// Print the settings in force, secrets masked, and where each comes from; exit 78 if any is wrong.
     #[arg(long)]

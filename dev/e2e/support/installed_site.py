@@ -29,16 +29,17 @@ APPLICATION_LOG = "/var/log/wardpost/application.jsonl"
 
 
 class InstalledSite:
-    """`machine`, `moto` and `provider`, and the site at `address` with its `metrics`."""
+    """`machine`, `moto` and `provider`, and the site at `address` with its `metrics`. With `install=False` the machine is booted
+    without it: a test installs it, and calls `set_up()`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, install=True):
         self._folder = folder
         with ExitStack() as self._started:
-            self._start()
+            self._start(install)
             self._started = self._started.pop_all()
 
-    def _start(self):
-        self.machine = self._later(self._make_machine())
+    def _start(self, install):
+        self.machine = self._later(self._make_machine(install))
         self.moto = self._later(SecretsManager())
         command = [binary("demo"), "--for-tests", "--provider-only", "--port", "0", "--provider-port", "0"]
         data, log = self._folder / "demo", self._folder / "demo.log"
@@ -52,13 +53,21 @@ class InstalledSite:
         self.moto.connect("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
-        self._configure()
+        if install:
+            self._configure()
         self.machine.boot()
         self._has_booted()
+        if install:
+            self.wait_until_up()
+
+    def set_up(self):
+        """What an operator does after installing: settings, and everything switched on."""
+        self._configure()
+        self.machine.systemctl("enable", "--now", "wardpost.target")
         self.wait_until_up()
 
-    def _make_machine(self):
-        return Machine()
+    def _make_machine(self, install):
+        return Machine(install=install)
 
     def _has_booted(self):
         """What is around the machine."""

@@ -20,9 +20,10 @@ UNIT_SECONDS = 90
 
 class Machine:
     """Shares this machine's loopback, so that stand-ins for AWS and the provider need no network; nothing else is there. With
-    `own_network` it has a loopback of its own, and systemd may keep units from addresses (`IPAddressDeny=`)."""
+    `own_network` it has a loopback of its own, and systemd may keep units from addresses (`IPAddressDeny=`). With `install=False`,
+    the product is not there either."""
 
-    def __init__(self, *, own_network=False):
+    def __init__(self, *, install=True, own_network=False):
         require_systemd()
         self._own_network = own_network
         self._folder = Path(tempfile.mkdtemp(prefix="wardpost-machine-"))
@@ -32,8 +33,9 @@ class Machine:
         self._has_booted = False
         try:
             self._make_disk()
-            self.install()
-            self._here("systemctl", f"--root={self.root}", "enable", "wardpost.target")
+            if install:
+                self.install()
+                self._here("systemctl", f"--root={self.root}", "enable", "wardpost.target")
         except BaseException:
             self.stop()
             raise

@@ -31,8 +31,8 @@ SHORT_LIFE = 20
 class SiteWithRoles(InstalledSite):
     """`gate` is AWS, `metadata` the machine's metadata service, which answers when everything else waits for it already."""
 
-    def _make_machine(self):
-        return Machine(own_network=True)
+    def _make_machine(self, install):
+        return Machine(install=install, own_network=True)
 
     def _configure(self):
         self.metadata = self._later(FakeMetadata(role="clinic-machine"))

@@ -23,6 +23,7 @@ pub mod ready;
 pub mod sanitize;
 pub mod settings;
 pub mod shutdown;
+mod version;
 
 pub use env_file::EnvFile;
 pub use exit::Exit;
@@ -30,3 +31,4 @@ pub use names::{KNOWN_NAMES, SECRET_NAMES};
 pub use program::{Program, Started};
 pub use settings::{ConfigErrors, Effective, Settings, Source, print_effective};
 pub use shutdown::{Shutdown, Signal};
+pub use version::version;

@@ -27,7 +27,7 @@ Exit codes: 0 done, 1 failed or different, 64 usage, 69 the sink is not availabl
 
 /// Copies every audit row off the machine, and compares the copy with the local chain.
 #[derive(Parser)]
-#[command(name = "log-shipper", version, after_help = EXAMPLES)]
+#[command(name = "log-shipper", version = process::version(), after_help = EXAMPLES)]
 pub struct Arguments {
     /// Print the settings in force, secrets masked, and where each comes from; exit 78 if any is wrong.
     #[arg(long)]

@@ -20,7 +20,7 @@ use crate::config;
 #[derive(Parser)]
 #[command(
     name = "web",
-    version,
+    version = process::version(),
     after_help = "Settings are read from the environment and from the file WARDPOST_ENV_FILE names (/run/wardpost/env).\n\nExamples:\n  web                            serve the site\n  web --check-config             print the settings in force, secrets masked\n  web audit verify               check the whole audit chain\n  web staff disable a@clinic.example"
 )]
 pub struct Arguments {
