@@ -81,6 +81,10 @@ fn commits(connection: &Connection, batch: u32, time: Duration) -> u64 {
                 connection.prepare_cached("INSERT INTO message_body (message_id, body) VALUES (?1, ?2)").unwrap();
             insert.execute((message, &body)).unwrap();
             let mut insert = connection
+                .prepare_cached("INSERT INTO conversation (last_id, root_id, replies) VALUES (?1, ?1, 0)")
+                .unwrap();
+            insert.execute([message]).unwrap();
+            let mut insert = connection
                 .prepare_cached(
                     "INSERT INTO audit_log (id, at, person_id, action, message_id, details, ip, previous_hash, hash) \
                      VALUES (?1, ?2, ?3, 'MESSAGE_CREATE', ?4, ?5, '127.0.0.1', ?6, ?6)",
