@@ -123,7 +123,7 @@ def floors(samples, raw):
     most = max(one.memory for (_, who, _), runs in samples.items() if who == "ours" for one in runs)
     return [
         Floor("list of 50" + at, median(rates("list")), 15_000, "/s"),
-        Floor("list of 50 beside the fixed reply, the least", least("list", lambda count: rates("list", "fixed", count)), 0.5),
+        Floor("list of 50 beside the fixed reply, the least", least("list", lambda count: rates("list", "fixed", count)), 0.4),
         Floor("sending" + at, median(rates("send")), 5_000, "/s"),
         Floor("sending beside raw commits, the least", least("send", raw.get), 0.5),
         Floor("opening a message" + at, median(rates("open")), 3_000, "/s"),
