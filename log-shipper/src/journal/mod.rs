@@ -23,7 +23,8 @@ use crate::sink::{SendError, Sink, SinkAddress, Verdict};
 
 /// The units whose lines are ours, as `systemd/units` has them. By name, since a pattern matches only what the journal knows
 /// when it is asked.
-const UNITS: [&str; 9] = [
+const UNITS: [&str; 10] = [
+    "wardpost-credentials.service",
     "wardpost-secrets.service",
     "wardpost-secrets-check.service",
     "wardpost-secrets-rotate.service",
