@@ -33,11 +33,11 @@ def pytest_configure(config):
         leftovers.adopt_orphans()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item, nextitem):
-    """What a module leaves to the garbage collector fails it, and not whichever runs when that comes by."""
-    if nextitem is None or nextitem.module is not item.module:
-        gc.collect()
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_to_the_garbage_collector():
+    """What a module leaves fails it, and not whichever runs when the collector comes by: ends after all that the module made."""
+    yield
+    gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)
