@@ -95,6 +95,12 @@ NOT_OF_COMPOSE = {
     "WARDPOST_APPLICATION_SINK": "the engine's log driver ships the lines",
     "WARDPOST_ENV_OWNER": "each file is written under its reader's number",
     "WARDPOST_SECRET_VERSION": "secrets-init writes it",
+} | {
+    name: "of the service that gives each program its role, which systemd alone starts (docs/adr/0017)"
+    for name in (
+        "WARDPOST_CREDENTIALS_LISTEN", "WARDPOST_CREDENTIALS_TOKENS",
+        "WARDPOST_ROLE_BACKUP_WORKER", "WARDPOST_ROLE_LOG_SHIPPER", "WARDPOST_ROLE_SECRETS_INIT",
+    )
 }
 
 

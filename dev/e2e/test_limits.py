@@ -298,5 +298,5 @@ def test_the_alert_stands_on_the_audit_page(window, site):
     page = sign_in(window(), "tomas")
     page.goto("/audit?action=SECURITY_ALERT")
     row_of_alert = page.locator(f"#row-{failing[0]['id']}")
-    expect(row_of_alert).to_contain_text("set off a security alert")
+    expect(row_of_alert).to_contain_text("Security alert: 10 sign-ins failed within 5 minutes")
     expect(row_of_alert).to_contain_text("failures: 10")
