@@ -157,3 +157,19 @@ async fn older_databases_learn_from_their_log_what_is_new_to_whom() {
     raw.execute_batch(&migration[begin..end]).unwrap();
     assert_eq!([of(store, ada).await, of(store, ben).await], expected);
 }
+
+/// What keeps a send cheap, and a walk over many own messages short.
+#[tokio::test]
+async fn own_messages_take_a_range_only_where_they_follow_each_other() {
+    let test = TestStore::new().await;
+    let store = &test.store;
+    let (ada, ben) = (staff(store, "ada").await, staff(store, "ben").await);
+    for author in [ada, ben, ada, ben, ben, ben, ada, ben] {
+        send(store, author, "s", "text").await;
+    }
+    let raw = test.raw();
+    let mut select = raw.prepare("SELECT person_id, first_id, last_id FROM read_range ORDER BY 1, 2").unwrap();
+    let rows = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let kept: Vec<(i64, i64, i64)> = rows.map(Result::unwrap).collect();
+    assert_eq!(kept, [(ben.person.get(), 4, 6)]);
+}
