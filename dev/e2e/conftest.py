@@ -150,6 +150,12 @@ def installed(tmp_path_factory):
     return shared.INSTALLED.get(tmp_path_factory)
 
 
+@pytest.fixture
+def applied(tmp_path_factory):
+    """What `terraform/` makes, applied to a stand-in for AWS."""
+    return shared.APPLIED.get(tmp_path_factory)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     yield

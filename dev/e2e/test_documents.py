@@ -27,7 +27,7 @@ SECTIONS = {
 }
 MADE_BY_A_RUN = {".demo/"}
 STATES = {"met", "operator", "open", "none"}
-SOURCES = {".rs", ".py", ".md", ".toml", ".conf", ".yaml", ".js", ".html", ".css", ".txt", ".json", ".sql", ".service", ".timer", ".lock", ""}
+SOURCES = {".rs", ".py", ".md", ".toml", ".conf", ".yaml", ".js", ".html", ".css", ".txt", ".json", ".sql", ".service", ".timer", ".tf", ".lock", ""}
 
 
 @cache

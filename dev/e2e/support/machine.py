@@ -23,9 +23,11 @@ class Machine:
     `own_network` it has a loopback of its own, and systemd may keep units from addresses (`IPAddressDeny=`). With `install=False`,
     the product is not there either."""
 
-    def __init__(self, *, install=True, own_network=False):
+    def __init__(self, *, install=True, own_network=False, disk=None):
+        """`disk` is a block device that it has beside its own."""
         require_systemd()
         self._own_network = own_network
+        self._devices = [disk] if disk else []
         self._folder = Path(tempfile.mkdtemp(prefix="wardpost-machine-"))
         self._console = self._folder / "console"
         self._nspawn = None
@@ -103,6 +105,7 @@ class Machine:
             "--resolv-conf=off",
             "--timezone=off",
             "--console=pipe",
+            *(f"--bind={device}" for device in self._devices),
         ]
         environment = dict(os.environ)
         if self._own_network:

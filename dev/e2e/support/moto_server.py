@@ -24,12 +24,12 @@ server.stop()
 
 
 class MotoServer:
-    """All services of moto at one address."""
+    """All services of moto at one address. `prelude` is run in its process first."""
 
-    def __init__(self):
+    def __init__(self, prelude=""):
         # A process of its own: all servers of one process have the same buckets, groups and secrets.
         self._child = subprocess.Popen(
-            [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [sys.executable, "-c", prelude + SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         self.address = self._child.stdout.readline().strip()
         assert self.address, "moto did not start"

@@ -1,9 +1,11 @@
-"""What is started once for all tests that use it: the booted machine, and the container engine with the project in it. They
-cost most of a minute, and cores while they are up: started for the first of those tests, stopped after the last in a row."""
+"""What is started once for all tests that use it: the booted machine, the container engine with the project in it, and what
+Terraform applied. They cost a minute or more, and cores while they are up: started for the first of those tests, stopped
+after the last in a row."""
 
 import pytest
 
 from . import processes
+from .applied_terraform import AppliedTerraform
 from .composed_site import ComposedSite
 from .container_host import ContainerHost
 from .installed_site import InstalledSite
@@ -45,13 +47,14 @@ class Shared:
 
 COMPOSED = Shared("composed", lambda folder: ComposedSite(ContainerHost(), folder))
 INSTALLED = Shared("installed", InstalledSite)
+APPLIED = Shared("applied", AppliedTerraform)
 
 
 def stop_what_is_done(item, nextitem):
     """Called after each test, with the one that comes next: nothing outlives the module that started it but what others
     share."""
-    for fixture, shared in (("composed", COMPOSED), ("installed", INSTALLED)):
+    for fixture, shared in (("composed", COMPOSED), ("installed", INSTALLED), ("applied", APPLIED)):
         if fixture in item.fixturenames and fixture not in getattr(nextitem, "fixturenames", ()):
             shared.stop()
     if nextitem is None or nextitem.module is not item.module:
-        processes.stop_running(kept=COMPOSED.processes | INSTALLED.processes)
+        processes.stop_running(kept=COMPOSED.processes | INSTALLED.processes | APPLIED.processes)

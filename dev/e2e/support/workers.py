@@ -1,7 +1,7 @@
 """Which tests share a worker process of pytest-xdist, and in which order the workers begin them.
 
 A module's tests stay together, since they share a site. So do all tests of what is started once and costs most of a minute:
-the booted machine, and the container engine. (pytest-xdist's own marks for this have no effect under pytest 9.2.)"""
+the booted machine, the container engine, and what Terraform applied. (pytest-xdist's own marks for this have no effect under pytest 9.2.)"""
 
 import re
 
@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 LONGEST_FIRST = {
     "compose": r"test_compose_(?!source)\w+\.py",
     "systemd": r"test_(systemd\w*|application_logs)\.py",
+    "terraform": r"test_terraform_\w+\.py",
 }
 
 

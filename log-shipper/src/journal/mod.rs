@@ -35,6 +35,8 @@ const UNITS: [&str; 10] = [
     "wardpost-verify-copy.service",
     "wardpost-verify-backup.service",
 ];
+/// On a machine that `terraform/boot.sh` set up: how full disk and memory are.
+const ESTATE_UNIT: &str = "wardpost-machine.service";
 /// What is read where no position is known yet.
 const FIRST_SINCE: &str = "-1h";
 /// How long lines are collected before they are sent.
@@ -201,7 +203,7 @@ fn start(position: Option<&str>) -> Result<(Child, BufReader<ChildStdout>), Jour
         // Without --merge, --follow shows this boot alone (even beside --boot=all, tried with 252), and what was not sent before
         // a reboot never would be.
         .args(["--output=json", "--all", "--merge", "--follow", "--lines=all", "--output-fields=MESSAGE"])
-        .args(UNITS.map(|unit| format!("--unit={unit}")))
+        .args(UNITS.into_iter().chain([ESTATE_UNIT]).map(|unit| format!("--unit={unit}")))
         .arg(from)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
