@@ -236,21 +236,27 @@ async fn off_switches_a_limit_off() {
 /// A form that is refused unread is on its way all the same; the page comes whole, and the connection goes on.
 #[tokio::test]
 async fn a_form_that_is_refused_unread_costs_nobody_the_page() {
-    let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
-    let mut stream = TcpStream::connect(clinic.host()).await.unwrap();
-    let head = format!(
-        "POST /sign-out HTTP/1.1\r\nHost: {}\r\nOrigin: https://evil.example\r\nContent-Length: 100000\r\n\r\n",
-        clinic.host()
-    );
-    let mut statuses = Vec::new();
-    for _ in 0..30 {
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(&[b'x'; 100_000]).await.unwrap();
-        let mut reply = Vec::new();
-        while !reply.ends_with(b"</html>\n") && !reply.ends_with(b"</html>") {
-            assert!(stream.read_buf(&mut reply).await.unwrap() > 0, "closed after {statuses:?}");
+    for (own, kind, refused_with) in
+        [(false, "application/x-www-form-urlencoded", "403"), (true, "application/json", "415")]
+    {
+        let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
+        let origin = if own { format!("http://{}", clinic.host()) } else { "https://evil.example".to_owned() };
+        let mut stream = TcpStream::connect(clinic.host()).await.unwrap();
+        let head = format!(
+            "POST /sign-out HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nContent-Type: {kind}\r\nContent-Length: 100000\r\n\r\n",
+            clinic.host()
+        );
+        let mut statuses = Vec::new();
+        for _ in 0..30 {
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&[b'x'; 100_000]).await.unwrap();
+            let mut reply = Vec::new();
+            while !reply.ends_with(b"</html>\n") && !reply.ends_with(b"</html>") {
+                assert!(stream.read_buf(&mut reply).await.unwrap() > 0, "{kind}: closed after {statuses:?}");
+            }
+            statuses.push(String::from_utf8_lossy(&reply[9..12]).into_owned());
         }
-        statuses.push(String::from_utf8_lossy(&reply[9..12]).into_owned());
+        let (first, last) = (statuses.first().unwrap().as_str(), statuses.last().unwrap().as_str());
+        assert_eq!((first, last), (refused_with, "429"));
     }
-    assert_eq!((statuses.first().unwrap().as_str(), statuses.last().unwrap().as_str()), ("403", "429"));
 }

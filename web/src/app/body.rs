@@ -6,6 +6,7 @@
 //! session: the cookie of one that has ended opens nothing, except that a large form may still take of the strangers' when
 //! time ended its session, so that what was typed becomes a draft.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -56,6 +57,20 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf,
 {
+    let _turns = match may_arrive(request).await {
+        Ok(turns) => turns,
+        Err(refused) => {
+            discard(body).await;
+            return Err(refused);
+        }
+    };
+    let mut growing = Growing { request, whose: Whose::Unknown, kib: 0, small: None, members: None };
+    let bytes = arrive(body, &mut growing).await?;
+    Ok(Arrived { form: Form::parse(&bytes), memory: FormMemory { _small: growing.small, _members: growing.members } })
+}
+
+/// Whether a form is of a kind that is read, and one more may arrive now; with the turns that it takes.
+async fn may_arrive(request: &Request) -> Result<(Option<Turn<IpAddr>>, Option<Turn<PersonId>>), PageError> {
     let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -63,16 +78,13 @@ where
     }
     // A member who shares an address with somebody who sends a flood of forms gets through by her session.
     let limits = &request.site.limits;
-    let _turns = match limits.begin_form(request.visitor.ip) {
-        Ok(turn) => (Some(turn), None),
+    match limits.begin_form(request.visitor.ip) {
+        Ok(turn) => Ok((Some(turn), None)),
         Err(too_many) => match whose(request).await? {
-            Whose::Members(person) => (None, Some(limits.begin_members_form(person)?)),
-            _ => return Err(too_many.into()),
+            Whose::Members(person) => Ok((None, Some(limits.begin_members_form(person)?))),
+            _ => Err(too_many.into()),
         },
-    };
-    let mut growing = Growing { request, whose: Whose::Unknown, kib: 0, small: None, members: None };
-    let bytes = arrive(body, &mut growing).await?;
-    Ok(Arrived { form: Form::parse(&bytes), memory: FormMemory { _small: growing.small, _members: growing.members } })
+    }
 }
 
 /// Lets a form that is refused unread come to its end, if it soon does: a connection that closes on a client that still sends
