@@ -11,6 +11,24 @@ use sha2::{Digest, Sha256};
 
 use crate::app::pages::AssetUrls;
 
+/// The style sheet: one file, in parts as well. A later part wins over an earlier one, so narrow screens and other
+/// media come last.
+const STYLE: &str = concat!(
+    include_str!("../../static/css/base.css"),
+    include_str!("../../static/css/top.css"),
+    include_str!("../../static/css/forms.css"),
+    include_str!("../../static/css/parts.css"),
+    include_str!("../../static/css/list.css"),
+    include_str!("../../static/css/conversation.css"),
+    include_str!("../../static/css/writing.css"),
+    include_str!("../../static/css/audit.css"),
+    include_str!("../../static/css/account.css"),
+    include_str!("../../static/css/entrance.css"),
+    include_str!("../../static/css/help.css"),
+    include_str!("../../static/css/narrow.css"),
+    include_str!("../../static/css/media.css"),
+);
+
 /// The script: one file, so that a page costs its address one request for it, in parts that share one scope.
 const SCRIPT: &str = concat!(
     include_str!("../../static/js/page.js"),
@@ -50,7 +68,7 @@ pub struct Asset {
 impl Assets {
     /// Hashes and compresses the files. Errors come from the compressor alone.
     pub fn load() -> std::io::Result<Self> {
-        let css = Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../../static/site.css"))?;
+        let css = Asset::new("site", "css", "text/css; charset=utf-8", STYLE.as_bytes())?;
         let js = Asset::new("site", "js", "text/javascript; charset=utf-8", SCRIPT.as_bytes())?;
         let icon = Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../static/icon.svg"))?;
         let urls = AssetUrls { css: css.url(), js: js.url(), icon: icon.url() };
@@ -108,6 +126,21 @@ impl Asset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_of_the_folders_is_part_of_what_is_served() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("static");
+        for (folder, served) in [("css", STYLE), ("js", SCRIPT)] {
+            let mut length = 0;
+            for file in std::fs::read_dir(root.join(folder)).unwrap() {
+                let path = file.unwrap().path();
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(served.contains(&text), "{} is not in assets.rs", path.display());
+                length += text.len();
+            }
+            assert_eq!(served.len(), length, "assets.rs has a file of {folder} twice");
+        }
+    }
 
     #[test]
     fn there_is_an_icon_for_each_number_of_unread_conversations_and_for_nothing_else() {
