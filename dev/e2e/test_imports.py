@@ -86,12 +86,20 @@ def test_an_old_picture_is_noticed_and_a_new_one_is_drawn_in_its_place(imports, 
     assert imports.main(["--check"], tree) == 0
     assert where.read_text().startswith("Before\n") and where.read_text().endswith("\nAfter\n")
     capsys.readouterr()
-    (tree / "web/src/text.rs").write_text("use crate::time;\n")
+    (tree / "web/src/features/help/page.rs").write_text("use crate::time;\n")
     assert imports.main(["--check"], tree) == 1
     said = capsys.readouterr().out
-    assert "dev/imports --write" in said and "now: text -> time 1" in said
+    assert "dev/imports --write" in said and "now: features/help/ -> time 1" in said
     assert imports.main(["--write"], tree) == 0
     assert imports.main(["--check"], tree) == 0
+
+
+def test_a_circle_fails_the_check_however_up_to_date_the_picture_is(imports, tree, capsys):
+    page(imports, tree)
+    (tree / "web/src/text.rs").write_text("use crate::time;\n")
+    assert imports.main(["--write"], tree) == 0
+    assert imports.main(["--check"], tree) == 1
+    assert capsys.readouterr().out == "web/src: text, time import each other in a circle\n"
 
 
 def test_the_picture_of_this_repository_is_up_to_date():

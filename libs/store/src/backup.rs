@@ -12,8 +12,8 @@ pub use crate::sqlite::backup::{
     check_replaceable, copy_database, put_in_place, read_pages, remove_database,
 };
 
+use crate::ledger::audit_event::stream_of;
 use crate::ledger::chain::verify_whole;
-use crate::ledger::shipping::stream_of;
 use crate::sqlite::backup::{self as file, LedgerChecks};
 use crate::sqlite::files::Room;
 use crate::types::DatabaseKey;

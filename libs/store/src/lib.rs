@@ -9,9 +9,8 @@
 //! them all), and every row carries a hash of itself and the row before it ([`chain_hash`]). [`Store::verify_chain`]
 //! finds what was altered.
 //!
-//! Four folders, each using only those below it: `acts`, `ledger`, `sqlite`, `types`. [`Store`] is the handle that the
-//! first three give methods to, so they name it; `open`, [`backup`], [`rekey`] and `statistics` stand above all four
-//! and put them together.
+//! Each of these uses only those below it: `acts`, `ledger`, `store`, `sqlite`, `types`. [`Store`] is the handle to which
+//! `ledger` and `acts` give its methods; `open`, [`backup`], [`rekey`] and `statistics` stand above and put all together.
 
 mod acts;
 pub mod backup;
@@ -30,30 +29,28 @@ pub use acts::audit_view::{AuditPage, ExportFormat};
 pub use acts::backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup};
 pub use acts::conversation::{Conversation, ConversationMessage, MessageContent, NewReply, Position};
 pub use acts::conversation_list::{ConversationList, ConversationSummary, Done, ListQuery, Neighbours, Show};
+pub use acts::data_export::{DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport};
 pub use acts::done::DoneChange;
 pub use acts::draft::{Draft, DraftSaved, DraftVersion, Seen};
 pub use acts::emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
     LONGEST_MINUTES, LONGEST_REASON,
 };
-pub use acts::failed_sign_ins::client_network;
 pub use acts::inbox::{ListState, MessageChange, MessageEvent, MessageSummary, SummaryContent};
 pub use acts::message::{Deletion, NewMessage, Sent};
 pub use acts::opening::Reader;
-pub use acts::own_data::{
-    DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport, Opening, OpeningKey, OwnAccount, OwnDataCounts, OwnMessage,
-    PastSession,
-};
+pub use acts::own_data::{Opening, OpeningKey, OwnAccount, OwnDataCounts, OwnMessage, PastSession};
 pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
 pub use acts::unread::{MarkedUnread, ReaderMark, ReaderMarks, UnreadCount};
+pub use ledger::audit_event::AuditEvent;
 pub use ledger::chain::ChainVerdict;
 pub use ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
 pub use ledger::personal::Personal;
 pub use ledger::query::{AuditFilter, AuditRow};
-pub use ledger::shipping::{AuditCopy, AuditEvent, Quarantined, ShippingState};
+pub use ledger::shipping::{AuditCopy, Quarantined, ShippingState};
 pub use ledger::who::People;
 pub use sqlite::files::{Room, Sizes};
 pub use sqlite::schema::IfMissing;
@@ -64,5 +61,5 @@ pub use types::{
     Action, Actor, AuditId, Author, Body, BodyError, ChainError, ChainPosition, Client, Clock, DatabaseKey,
     EmergencyGrantId, EndReason, Environment, Hash, IdempotencyKey, Identity, InvalidId, KeyError, Location, MessageId,
     OpenError, Person, PersonError, PersonId, Random, Session, SessionId, SessionLimits, SessionState, SessionToken,
-    Source, StoreError, Subject, SubjectError, SystemClock, SystemRandom, Timestamp, is_visible,
+    Source, StoreError, Subject, SubjectError, SystemClock, SystemRandom, Timestamp, client_network, is_visible,
 };

@@ -10,21 +10,69 @@ use rusqlite::Connection;
 
 use crate::ledger::audit::begin_chain;
 use crate::ledger::who;
-use crate::sqlite::connection::{APPLICATION_ID, Role, folder_lock, open, opening};
+use crate::sqlite::connection::{APPLICATION_ID, Role, check_build, folder_lock, open, opening};
 use crate::sqlite::schema::{IfMissing, MIGRATIONS, create_file, newest, recognise, record_migrations, use_wal};
-use crate::types::{DatabaseKey, Environment, OpenError, StoreError};
+use crate::store::Store;
+use crate::types::{DatabaseKey, Environment, Location, OpenError, StoreError};
 
 /// What happens to people whom no row of the log vouches for yet: those from before schema 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unrecorded {
+enum Unrecorded {
     /// They get a row each.
     Record,
     /// The next who opens the file sees to it.
     Leave,
 }
 
+impl Store {
+    /// Opens the database at `location`, which must be ours and readable with its key; see [`OpenError`] for the refusals.
+    pub async fn open(location: &Location, if_missing: IfMissing) -> Result<Store, OpenError> {
+        Store::open_with(location, if_missing, Environment::default()).await
+    }
+
+    /// The same with another clock, or other randomness, than the system's.
+    pub async fn open_with(
+        location: &Location,
+        if_missing: IfMissing,
+        environment: Environment,
+    ) -> Result<Store, OpenError> {
+        Store::open_in(location, if_missing, Unrecorded::Record, environment).await
+    }
+
+    /// Opens a database that was just restored and brings its schema up to date, but writes no audit row: the first one
+    /// has to be [`Store::record_restore`]'s.
+    pub async fn open_restored(location: &Location) -> Result<Store, OpenError> {
+        Store::open_in(location, IfMissing::Refuse, Unrecorded::Leave, Environment::default()).await
+    }
+
+    async fn open_in(
+        location: &Location,
+        if_missing: IfMissing,
+        unrecorded: Unrecorded,
+        environment: Environment,
+    ) -> Result<Store, OpenError> {
+        let Location::File { path, key } = location;
+        let (path, key) = (path.clone(), key.duplicate());
+        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing, unrecorded, environment))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::internal("opening the database panicked").into()))
+    }
+
+    fn open_blocking(
+        path: &Path,
+        key: &DatabaseKey,
+        if_missing: IfMissing,
+        unrecorded: Unrecorded,
+        environment: Environment,
+    ) -> Result<Store, OpenError> {
+        check_build()?;
+        let writer = open_current(path, key, if_missing, unrecorded, &environment)?;
+        Store::start(writer, path, key, environment)
+    }
+}
+
 /// Opens the file for writing, making it and bringing its schema up to date as allowed.
-pub(crate) fn open_current(
+fn open_current(
     path: &Path,
     key: &DatabaseKey,
     if_missing: IfMissing,

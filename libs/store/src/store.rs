@@ -7,16 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::acts::failed_sign_ins::FailedSignIns;
-use crate::open::{Unrecorded, open_current};
-use crate::sqlite::connection::{Role, check_build, open, opening};
+use crate::sqlite::connection::{Role, open, opening};
 use crate::sqlite::files::{Room, Sizes};
 use crate::sqlite::readers::{READERS, Readers};
-use crate::sqlite::schema::IfMissing;
 use crate::sqlite::write::{Erased, Write, read_head};
 use crate::sqlite::writer::{Writer, announce};
 use crate::sqlite::writer_meter::WriterNumbers;
-use crate::types::{DatabaseKey, EndReason, Environment, Location, OpenError, SessionId, StoreError};
+use crate::types::failure_counter::FailedSignIns;
+use crate::types::{DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -48,48 +46,14 @@ struct Watch {
 }
 
 impl Store {
-    /// Opens the database at `location`, which must be ours and readable with its key; see [`OpenError`] for the refusals.
-    pub async fn open(location: &Location, if_missing: IfMissing) -> Result<Store, OpenError> {
-        Store::open_with(location, if_missing, Environment::default()).await
-    }
-
-    /// The same with another clock, or other randomness, than the system's.
-    pub async fn open_with(
-        location: &Location,
-        if_missing: IfMissing,
-        environment: Environment,
-    ) -> Result<Store, OpenError> {
-        Store::open_in(location, if_missing, Unrecorded::Record, environment).await
-    }
-
-    /// Opens a database that was just restored and brings its schema up to date, but writes no audit row: the first one
-    /// has to be [`Store::record_restore`]'s.
-    pub async fn open_restored(location: &Location) -> Result<Store, OpenError> {
-        Store::open_in(location, IfMissing::Refuse, Unrecorded::Leave, Environment::default()).await
-    }
-
-    async fn open_in(
-        location: &Location,
-        if_missing: IfMissing,
-        unrecorded: Unrecorded,
-        environment: Environment,
-    ) -> Result<Store, OpenError> {
-        let Location::File { path, key } = location;
-        let (path, key) = (path.clone(), key.duplicate());
-        tokio::task::spawn_blocking(move || Store::open_blocking(&path, &key, if_missing, unrecorded, environment))
-            .await
-            .unwrap_or_else(|_| Err(StoreError::internal("opening the database panicked").into()))
-    }
-
-    fn open_blocking(
+    /// Starts the writer and the readers of a database that was just opened for writing and has the newest schema; `writer`
+    /// is the connection. Blocks.
+    pub(crate) fn start(
+        writer: Connection,
         path: &Path,
         key: &DatabaseKey,
-        if_missing: IfMissing,
-        unrecorded: Unrecorded,
         environment: Environment,
     ) -> Result<Store, OpenError> {
-        check_build()?;
-        let writer = open_current(path, key, if_missing, unrecorded, &environment)?;
         let database_id = writer
             .query_row("SELECT value FROM meta WHERE name = 'database_id'", (), |row| row.get(0))
             .map_err(|error| opening(path, error))?;

@@ -7,10 +7,7 @@
 //!
 //! IPv6 hands every customer a whole /64, so that counts as one address.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use rusqlite::Row;
 use serde_json::{Value, json};
@@ -18,119 +15,20 @@ use serde_json::{Value, json};
 use crate::ledger::audit::Entry;
 use crate::ledger::personal::with_personal;
 use crate::sqlite::write::Write;
+use crate::types::failure_counter::{
+    CLIP, FAILURES, FailedSignIns, FailureCounter, FailureSource, MAX_SOURCES, WINDOW, client_network,
+};
 use crate::types::{Action, AuditId, Identity, PersonId, StoreError, Timestamp, clip};
 
-/// So many failures...
-const FAILURES: usize = 10;
-/// ... within this time raise an alert, and one alert stands for this long.
-const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// Addresses and accounts that are remembered. Beyond, those that failed longest ago are forgotten.
-const MAX_SOURCES: usize = 10_000;
 /// Rows that the memory is made of at most: more than the limits on sign-ins let through in the window.
 const MAX_ROWS: u32 = 20_000;
-/// How much of an account's names is kept, as in the rows.
-const CLIP: usize = 320;
 /// Where the row of several failures says how many came from its address.
 pub(crate) const FROM_ADDRESS: &str = "from_this_address";
 /// What the alert's row says it is about.
 const ALARM: &str = "failed_sign_ins";
 
-/// What counts as one client: an IPv4 address, or the /64 that an IPv6 address lies in.
-pub fn client_network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
-    }
-}
-
-/// What failures have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    Network(IpAddr),
-    Account { issuer: String, subject: String },
-}
-
-impl Source {
-    fn account(issuer: &str, subject: &str) -> Self {
-        Source::Account { issuer: clip(issuer, CLIP).to_owned(), subject: clip(subject, CLIP).to_owned() }
-    }
-}
-
-/// The last failures of a source, oldest first, and its last alert.
-#[derive(Default)]
-struct Recent {
-    failures: VecDeque<Timestamp>,
-    alerted: Option<Timestamp>,
-}
-
-impl Recent {
-    fn newest(&self) -> Option<Timestamp> {
-        self.failures.back().copied().max(self.alerted)
-    }
-}
-
-/// Counts failures by source, in bounded memory. Times come in any order: a clock can be set back.
-struct Counter {
-    sources: HashMap<Source, Recent>,
-    max_sources: usize,
-}
-
-impl Counter {
-    fn new(max_sources: usize) -> Self {
-        Self { sources: HashMap::new(), max_sources }
-    }
-
-    /// Counts a failure; whether an alert is due, which counts as raised from then on.
-    fn failed(&mut self, source: Source, at: Timestamp) -> bool {
-        let recent = self.entry(source);
-        recent.failures.push_back(at);
-        if recent.failures.len() > FAILURES {
-            recent.failures.pop_front();
-        }
-        let within = recent.failures.iter().filter(|failure| at.since(**failure) < WINDOW).count();
-        let silent = recent.alerted.is_some_and(|alerted| at.since(alerted) < WINDOW);
-        let due = within >= FAILURES && !silent;
-        if due {
-            recent.alerted = Some(at);
-        }
-        due
-    }
-
-    /// Counts so many at once; whether an alert is due. More than make it due need not be counted.
-    fn failed_times(&mut self, source: &Source, at: Timestamp, times: u64) -> bool {
-        let times = usize::try_from(times).unwrap_or(FAILURES).min(FAILURES);
-        (0..times).fold(false, |due, _| self.failed(source.clone(), at) | due)
-    }
-
-    /// Takes note of an alert that was raised before.
-    fn alerted(&mut self, source: Source, at: Timestamp) {
-        let recent = self.entry(source);
-        recent.alerted = recent.alerted.max(Some(at));
-    }
-
-    fn entry(&mut self, source: Source) -> &mut Recent {
-        if self.sources.len() >= self.max_sources && !self.sources.contains_key(&source) {
-            self.make_room();
-        }
-        self.sources.entry(source).or_default()
-    }
-
-    /// Forgets the tenth that failed longest ago, so that the next many need no look at all of them.
-    fn make_room(&mut self) {
-        let mut times: Vec<_> = self.sources.values().map(Recent::newest).collect();
-        let tenth = times.len() / 10;
-        let (_, oldest, _) = times.select_nth_unstable(tenth);
-        let oldest = *oldest;
-        self.sources.retain(|_, recent| recent.newest() > oldest);
-    }
-}
-
-/// The failures of late; empty until it is made from the rows.
-#[derive(Default)]
-pub(crate) struct FailedSignIns(Mutex<Option<Counter>>);
-
 /// A sign-in that failed just now.
-pub(crate) struct Failure<'f> {
+pub(crate) struct FailedSignIn<'f> {
     pub(crate) ip: IpAddr,
     /// Whose, where the provider vouched for the account.
     pub(crate) account: Option<&'f Identity>,
@@ -148,7 +46,7 @@ pub(crate) struct Alert {
 
 impl FailedSignIns {
     /// Counts a failure whose own row was just appended, and appends the alerts that it raises.
-    pub(crate) fn count(&self, write: &mut Write<'_>, failure: &Failure<'_>) -> Result<Vec<Alert>, StoreError> {
+    pub(crate) fn count(&self, write: &mut Write<'_>, failure: &FailedSignIn<'_>) -> Result<Vec<Alert>, StoreError> {
         self.count_times(write, failure, 1)
     }
 
@@ -156,7 +54,7 @@ impl FailedSignIns {
     pub(crate) fn count_times(
         &self,
         write: &mut Write<'_>,
-        failure: &Failure<'_>,
+        failure: &FailedSignIn<'_>,
         times: u64,
     ) -> Result<Vec<Alert>, StoreError> {
         let mut counter = self.lock();
@@ -164,8 +62,8 @@ impl FailedSignIns {
             Some(counter) => counter,
             none => none.insert(recall(write, failure.at)?),
         };
-        let network = Source::Network(client_network(failure.ip));
-        let account = failure.account.map(|account| Source::account(&account.issuer, &account.subject));
+        let network = FailureSource::Network(client_network(failure.ip));
+        let account = failure.account.map(|account| FailureSource::account(&account.issuer, &account.subject));
         let mut alerts = Vec::new();
         for source in [Some(network), account].into_iter().flatten() {
             if counter.failed_times(&source, failure.at, times) {
@@ -186,14 +84,10 @@ impl FailedSignIns {
         }
         Ok(value)
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Counter>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What the rows before the newest one tell of the last minutes.
-fn recall(write: &Write<'_>, at: Timestamp) -> Result<Counter, StoreError> {
+fn recall(write: &Write<'_>, at: Timestamp) -> Result<FailureCounter, StoreError> {
     let mut select = write.connection.prepare_cached(
         "SELECT a.action, a.at, a.ip, a.details, p.details FROM audit_log a \
          LEFT JOIN audit_personal p ON p.audit_id = a.id \
@@ -203,14 +97,14 @@ fn recall(write: &Write<'_>, at: Timestamp) -> Result<Counter, StoreError> {
     let rows = select.query_map((at.minus(WINDOW), write.head.id, MAX_ROWS), stored)?;
     let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
     rows.reverse();
-    let mut counter = Counter::new(MAX_SOURCES);
+    let mut counter = FailureCounter::new(MAX_SOURCES);
     for Stored { is_alert, at, ip, details } in rows {
         let account = if is_alert { &details["account"] } else { &details };
         let account = match (account["issuer"].as_str(), account["subject"].as_str()) {
-            (Some(issuer), Some(subject)) => Some(Source::account(issuer, subject)),
+            (Some(issuer), Some(subject)) => Some(FailureSource::account(issuer, subject)),
             _ => None,
         };
-        let network = ip.map(|ip| Source::Network(client_network(ip)));
+        let network = ip.map(|ip| FailureSource::Network(client_network(ip)));
         if !is_alert {
             let times = details[FROM_ADDRESS].as_u64().unwrap_or(1);
             for source in [network, account].into_iter().flatten() {
@@ -243,17 +137,17 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn raise(write: &mut Write<'_>, failure: &Failure<'_>, source: &Source) -> Result<Alert, StoreError> {
+fn raise(write: &mut Write<'_>, failure: &FailedSignIn<'_>, source: &FailureSource) -> Result<Alert, StoreError> {
     let mut details = json!({ "alarm": ALARM, "failures": FAILURES, "minutes": WINDOW.as_secs() / 60 });
     let (at, action, ip) = (failure.at, Action::SecurityAlert, Some(failure.ip));
     let (row, of) = match source {
-        Source::Network(network) => {
+        FailureSource::Network(network) => {
             let shown = if network.is_ipv6() { format!("{network}/64") } else { network.to_string() };
             details["address"] = shown.into();
             let row = write.append(Entry { at, person: None, action, message: None, details, ip })?;
             (row, "from one address")
         }
-        Source::Account { issuer, subject } => {
+        FailureSource::Account { issuer, subject } => {
             let email = failure.account.map_or("", |account| clip(&account.email, CLIP));
             let account = json!({ "account": { "email": email, "issuer": issuer, "subject": subject } });
             let alert = Entry { at, person: failure.person, action, message: None, details, ip };

@@ -5,6 +5,7 @@ pub(crate) mod audit_view;
 pub(crate) mod backup_record;
 pub(crate) mod conversation;
 pub(crate) mod conversation_list;
+pub(crate) mod data_export;
 pub(crate) mod done;
 pub(crate) mod draft;
 pub(crate) mod emergency;

@@ -1,39 +1,13 @@
 //! What concerns one person, for that person: counted first, then read a page at a time, so that an archive of it is made in
-//! bounded memory. Each walk goes along an index and is paged by the last key that it gave.
-//!
-//! That somebody takes a copy of it is an act: DATA_EXPORTED, durable before any of it is given out. How often, the log says,
-//! so that a restart forgets nothing.
+//! bounded memory. Each walk goes along an index and is paged by the last key that it gave. That a copy is taken is an act of
+//! its own (`data_export.rs`).
 
-use std::time::Duration;
-
-use rusqlite::{Connection, OptionalExtension, Row};
-use serde_json::json;
+use rusqlite::Row;
 
 use crate::acts::draft::Draft;
-use crate::acts::session::require_live;
-use crate::ledger::audit::Entry;
 use crate::ledger::query::done_to;
 use crate::store::Store;
-use crate::types::{
-    Action, Actor, AuditId, Author, IdempotencyKey, MessageId, PersonId, SessionId, StoreError, Timestamp,
-};
-
-/// Within this time a person may take [`DATA_EXPORTS`] copies.
-pub const DATA_EXPORT_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
-/// So many copies within [`DATA_EXPORT_PERIOD`].
-pub const DATA_EXPORTS: u32 = 2;
-
-/// What came of asking for a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataExport {
-    /// DATA_EXPORTED is durable. The copy ends with the row before it.
-    Begun(AuditId),
-    /// There were as many as may be. Nothing was recorded.
-    TooOften {
-        /// When the next one is possible.
-        again_at: Timestamp,
-    },
-}
+use crate::types::{Action, AuditId, Author, IdempotencyKey, MessageId, PersonId, SessionId, StoreError, Timestamp};
 
 /// How much there is of a person: what an archive's progress is measured by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,30 +106,6 @@ pub struct Opening {
 }
 
 impl Store {
-    /// When a person may take a copy again; None for now.
-    pub async fn data_export_possible_at(
-        &self,
-        person: PersonId,
-        at: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        self.look_up(move |connection| possible_at(connection, person, at)).await
-    }
-
-    /// Begins a copy of what concerns the actor, unless there were too many of late.
-    pub async fn begin_data_export(&self, actor: Actor, at: Timestamp) -> Result<DataExport, StoreError> {
-        self.write(move |write| {
-            require_live(write, actor)?;
-            if let Some(again_at) = possible_at(write.connection, actor.person, at)? {
-                return Ok(DataExport::TooOften { again_at });
-            }
-            let last = write.head.id;
-            let (person, ip) = (Some(actor.person), Some(actor.ip));
-            write.append(Entry { at, person, action: Action::DataExported, message: None, details: json!({}), ip })?;
-            Ok(DataExport::Begun(last))
-        })
-        .await
-    }
-
     /// How much there is of a person, up to a row. Walks indexes, and may take a second for somebody who wrote very much.
     pub async fn own_data_counts(&self, person: PersonId, up_to: AuditId) -> Result<OwnDataCounts, StoreError> {
         self.read(move |connection| {
@@ -283,10 +233,6 @@ macro_rules! beyond {
     };
 }
 
-/// The newest exports of a person since a time.
-const EXPORTS: &str = "SELECT at FROM audit_log INDEXED BY audit_log_person_action \
-     WHERE person_id = ?1 AND action = 'DATA_EXPORTED' AND at > ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3";
-
 const COUNT_ACTS: &str = concat!(
     "SELECT (SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action WHERE person_id = ?1 AND +id <= ?2) \
      + (SELECT count(*) FROM audit_log INDEXED BY audit_log_done_to WHERE person_id IS NULL AND ",
@@ -336,13 +282,6 @@ const OPENINGS: &str = concat!(
     " AND (c.id <> ?3 OR (o.person_id, o.audit_id) > (?4, ?5)) AND +o.audit_id <= ?2 \
      ORDER BY c.at, c.id, o.person_id, o.audit_id LIMIT ?6"
 );
-
-fn possible_at(connection: &Connection, person: PersonId, at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let mut select = connection.prepare_cached(EXPORTS)?;
-    let values = (person, at.minus(DATA_EXPORT_PERIOD), DATA_EXPORTS - 1);
-    let first_of_as_many: Option<Timestamp> = select.query_row(values, |row| row.get(0)).optional()?;
-    Ok(first_of_as_many.map(|first| first.plus(DATA_EXPORT_PERIOD)))
-}
 
 fn own_message(row: &Row<'_>) -> rusqlite::Result<OwnMessage> {
     let (id, conversation): (MessageId, MessageId) = (row.get(0)?, row.get(1)?);

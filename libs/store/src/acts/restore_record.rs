@@ -8,7 +8,7 @@ use crate::acts::backup_record::{BackupContent, RecordedBackup};
 use crate::acts::emergency::end_open_grants_of_all;
 use crate::acts::session::end_all;
 use crate::ledger::audit::Entry;
-use crate::ledger::shipping::{AuditEvent, stream_name};
+use crate::ledger::audit_event::{AuditEvent, stream_name};
 use crate::store::Store;
 use crate::types::{Action, AuditId, ChainPosition, EndReason, Hash, StoreError, Timestamp, clip};
 

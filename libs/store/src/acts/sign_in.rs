@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use rusqlite::OptionalExtension;
 use serde_json::json;
 
-use crate::acts::failed_sign_ins::{FROM_ADDRESS, Failure};
+use crate::acts::failed_sign_ins::{FROM_ADDRESS, FailedSignIn};
 use crate::acts::session::{end_session, find_session};
 use crate::acts::unread::begin_reading;
 use crate::ledger::audit::Entry;
@@ -80,7 +80,7 @@ impl Store {
             if known.as_ref().is_some_and(|known| known.disabled) || address_is_disabled(write, &identity.email)? {
                 let person = known.map(|known| known.id);
                 deny(write, person, &identity, "disabled", client.ip, at)?;
-                let failure = Failure { ip: client.ip, account: Some(&identity), person, at };
+                let failure = FailedSignIn { ip: client.ip, account: Some(&identity), person, at };
                 return Ok((SignIn::Disabled, counted.count(write, &failure)?));
             }
             if let Some(token) = replacing {
@@ -124,7 +124,7 @@ impl Store {
                     write.append(Entry { at, person, action: Action::LoginFailed, message: None, details, ip })?;
                 }
             }
-            let alerts = counted.count(write, &Failure { ip: refusal.ip, account, person, at })?;
+            let alerts = counted.count(write, &FailedSignIn { ip: refusal.ip, account, person, at })?;
             Ok(((), alerts))
         });
         failures.settle(result.await)
@@ -147,7 +147,7 @@ impl Store {
             };
             let (person, ip) = (None, Some(sum.ip));
             write.append(Entry { at, person, action: Action::LoginFailed, message: None, details, ip })?;
-            let failure = Failure { ip: sum.ip, account: None, person, at };
+            let failure = FailedSignIn { ip: sum.ip, account: None, person, at };
             Ok(((), counted.count_times(write, &failure, sum.from_ip)?))
         });
         failures.settle(result.await)

@@ -3,6 +3,7 @@
 //! [`types`](crate::types).
 
 pub(crate) mod audit;
+pub(crate) mod audit_event;
 pub(crate) mod chain;
 pub(crate) mod chain_hash;
 pub(crate) mod personal;

@@ -6,7 +6,7 @@ use crate::DatabaseKey;
 use crate::sqlite::error::{Kind, kind};
 use crate::sqlite::schema::MIGRATIONS;
 use crate::testing::*;
-use crate::{Body, IdempotencyKey, ListQuery, Location, NewMessage, Sent, Subject};
+use crate::{Body, IdempotencyKey, IfMissing, ListQuery, Location, NewMessage, Sent, Subject};
 
 async fn refusal(path: &Path, key: &DatabaseKey, if_missing: IfMissing) -> OpenError {
     match Store::open(&Location::file(path, key), if_missing).await {

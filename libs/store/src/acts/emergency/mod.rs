@@ -6,6 +6,7 @@
 //! SECURITY_ALERT beside it. Codes are compared in the writer's transaction: of two uses at once, one wins.
 
 mod code;
+mod ending;
 mod grant;
 
 use std::net::IpAddr;
@@ -15,23 +16,23 @@ use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
 pub use self::code::EmergencyCode;
+pub(crate) use self::ending::{end_open_grants, end_open_grants_of_all, end_with_session};
 pub use self::grant::{
     EmergencyAlarm, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted, LONGEST_MINUTES,
     LONGEST_REASON,
 };
 use self::grant::{GRANT, grant};
-use crate::acts::session::end_session;
 use crate::acts::sign_in::{address_is_disabled, replace, start_session};
 use crate::ledger::audit::Entry;
 use crate::sqlite::write::Write;
 use crate::store::Store;
 use crate::types::{
-    Action, AuditId, Author, Client, EmergencyGrantId, EndReason, PersonId, SessionId, SessionToken, StoreError,
-    Timestamp, clip,
+    Action, AuditId, Author, Client, EmergencyGrantId, PersonId, SessionToken, StoreError, Timestamp, clip,
 };
 
 /// How long a code can be used.
 const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
+
 impl Store {
     /// Gives a member a code: EMERGENCY_ACCESS_GRANTED and SECURITY_ALERT.
     pub async fn grant_emergency_access(
@@ -152,67 +153,6 @@ impl Store {
         })
         .await
     }
-
-    /// Ends a grant, and its session at once: EMERGENCY_ACCESS_ENDED, and SESSION_ENDED where there is one. None where
-    /// there is no such grant, false where it was over already.
-    pub async fn revoke_emergency_access(
-        &self,
-        id: EmergencyGrantId,
-        operator: &str,
-        at: Timestamp,
-    ) -> Result<Option<bool>, StoreError> {
-        let operator = clip(operator, 200).to_owned();
-        self.write(move |write| {
-            let found = write.connection.query_row(&format!("{GRANT} WHERE g.id = ?1"), [id], |row| {
-                Ok((grant(row)?, row.get::<_, Option<SessionId>>(13)?))
-            });
-            let Some((grant, session)) = found.optional()? else {
-                return Ok(None);
-            };
-            if grant.state(at) == GrantState::Ended {
-                return Ok(Some(false));
-            }
-            let by = json!({ "operator": operator });
-            match session {
-                Some(session) => {
-                    end_session(write, session, EndReason::EmergencyRevoked, at)?;
-                    let reason = EndReason::EmergencyRevoked.as_str();
-                    let details = json!({ "person": grant.person.id, "session": session, "reason": reason });
-                    let action = Action::SessionEnded;
-                    write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
-                }
-                None => {
-                    close_grant(write, id, "revoked", at)?;
-                    let details = json!({ "grant": id, "person": grant.person.id, "reason": "revoked" });
-                    let action = Action::EmergencyAccessEnded;
-                    write.append_personal(Entry { at, person: None, action, message: None, details, ip: None }, &by)?;
-                }
-            }
-            Ok(Some(true))
-        })
-        .await
-    }
-
-    /// Writes down the grants whose code nobody used in time: EMERGENCY_ACCESS_ENDED each; gives how many.
-    pub async fn expire_emergency_grants(&self, at: Timestamp) -> Result<usize, StoreError> {
-        const OVERDUE: &str =
-            "SELECT id FROM emergency_grant WHERE ended_at IS NULL AND used_at IS NULL AND code_until <= ?1";
-        if !self.read(move |connection| Ok(connection.prepare_cached(OVERDUE)?.exists([at])?)).await? {
-            return Ok(0);
-        }
-        self.write(move |write| {
-            let overdue: Vec<EmergencyGrantId> = {
-                let mut select = write.connection.prepare_cached(OVERDUE)?;
-                let ids = select.query_map([at], |row| row.get(0))?;
-                ids.collect::<Result<_, _>>()?
-            };
-            for id in &overdue {
-                end_grant(write, *id, "unused", json!({}), at)?;
-            }
-            Ok(overdue.len())
-        })
-        .await
-    }
 }
 
 /// Why a code is refused, in a word.
@@ -228,69 +168,6 @@ fn refusal(grant: &EmergencyGrant, disabled: bool, at: Timestamp) -> Option<&'st
     } else {
         None
     }
-}
-
-/// What ends with a session that a code has opened. Called for every session that ends.
-pub(crate) fn end_with_session(
-    write: &mut Write<'_>,
-    session: SessionId,
-    reason: EndReason,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    let found: Option<EmergencyGrantId> = {
-        let mut select = write
-            .connection
-            .prepare_cached("SELECT id FROM emergency_grant WHERE session_id = ?1 AND ended_at IS NULL")?;
-        select.query_row([session], |row| row.get(0)).optional()?
-    };
-    match found {
-        Some(id) => end_grant(write, id, reason.as_str(), json!({ "session": session }), at),
-        None => Ok(()),
-    }
-}
-
-/// Codes of a person who is locked out do not come to life again with the person.
-pub(crate) fn end_open_grants(write: &mut Write<'_>, person: PersonId, at: Timestamp) -> Result<(), StoreError> {
-    let open = open_grants(write, Some(person))?;
-    open.into_iter().try_for_each(|id| end_grant(write, id, EndReason::Disabled.as_str(), json!({}), at))
-}
-
-/// A code may have been used after the backup in which it is open.
-pub(crate) fn end_open_grants_of_all(write: &mut Write<'_>, at: Timestamp) -> Result<(), StoreError> {
-    let open = open_grants(write, None)?;
-    open.into_iter().try_for_each(|id| end_grant(write, id, EndReason::Restored.as_str(), json!({}), at))
-}
-
-fn open_grants(write: &Write<'_>, person: Option<PersonId>) -> Result<Vec<EmergencyGrantId>, StoreError> {
-    let mut select = write.connection.prepare_cached(
-        "SELECT id FROM emergency_grant WHERE (?1 IS NULL OR person_id = ?1) AND ended_at IS NULL AND used_at IS NULL",
-    )?;
-    let ids = select.query_map([person], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
-}
-
-fn end_grant(
-    write: &mut Write<'_>,
-    id: EmergencyGrantId,
-    reason: &str,
-    mut details: Value,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    close_grant(write, id, reason, at)?;
-    let person: PersonId =
-        write.connection.query_row("SELECT person_id FROM emergency_grant WHERE id = ?1", [id], |row| row.get(0))?;
-    details["person"] = json!(person);
-    details["grant"] = json!(id);
-    details["reason"] = json!(reason);
-    append(write, Action::EmergencyAccessEnded, None, None, details, at)
-}
-
-fn close_grant(write: &Write<'_>, id: EmergencyGrantId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
-    write.connection.execute(
-        "UPDATE emergency_grant SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL",
-        (id, at, reason),
-    )?;
-    Ok(())
 }
 
 fn alert(

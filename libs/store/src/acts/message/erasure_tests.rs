@@ -133,6 +133,28 @@ async fn nothing_is_left_of_short_messages_of_which_most_are_deleted() {
     assert_left(&pages(&test).0, &expected);
 }
 
+/// A field that is added to messages is among them: it has to be overwritten.
+#[tokio::test]
+async fn no_column_of_a_deleted_message_holds_anything_of_it() {
+    const COLUMNS: &str = "SELECT t.name, c.name, c.type FROM sqlite_schema t JOIN pragma_table_info(t.name) c \
+         WHERE t.name IN ('message', 'message_body') AND c.type IN ('TEXT', 'BLOB')";
+    let test = TestStore::new().await;
+    let author = staff(&test.store, "ada").await;
+    let id = send(&test.store, author, "subject", "body").await;
+    test.store.delete_message(author, id, at(20)).await.unwrap();
+    let raw = test.raw();
+    let mut select = raw.prepare(COLUMNS).unwrap();
+    let columns = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let columns: Vec<(String, String, String)> = columns.map(Result::unwrap).collect();
+    assert!(columns.len() >= 3, "{columns:?}");
+    for (table, column, kind) in columns {
+        let rest = if kind == "TEXT" { format!("trim({column})") } else { format!("trim(hex({column}), '0')") };
+        let left: i64 =
+            raw.query_row(&format!("SELECT count(*) FROM {table} WHERE {rest} <> ''"), (), |row| row.get(0)).unwrap();
+        assert_eq!(left, 0, "{table}.{column} is not overwritten");
+    }
+}
+
 fn assert_left(pages: &[u8], expected: &BTreeSet<String>) {
     let found = marks(pages);
     let left: Vec<_> = found.difference(expected).collect();

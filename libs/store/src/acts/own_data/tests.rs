@@ -1,43 +1,12 @@
 use super::*;
 use crate::acts::conversation::tests::{open, send_reply};
 use crate::testing::*;
-use crate::{DraftSaved, Seen, StoreError};
+use crate::{DraftSaved, Seen};
 
 const END: i64 = i64::MAX;
 
 fn end() -> AuditId {
     AuditId::new(END).unwrap()
-}
-
-#[tokio::test]
-async fn a_third_copy_within_a_day_is_refused_until_the_first_of_them_is_a_day_old() {
-    let test = TestStore::new().await;
-    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
-    let begun = test.store.begin_data_export(ada, at(100)).await.unwrap();
-    let rows = log(&test.store).await;
-    let last = rows.last().unwrap();
-    assert_eq!((last.action.as_str(), last.details.as_str()), ("DATA_EXPORTED", "{}"));
-    assert_eq!(begun, DataExport::Begun(AuditId::new(last.id.get() - 1).unwrap()));
-    assert!(matches!(test.store.begin_data_export(ada, at(200)).await.unwrap(), DataExport::Begun(_)));
-
-    let again_at = at(100).plus(DATA_EXPORT_PERIOD);
-    let before = log(&test.store).await.len();
-    // By another process, which remembers nothing.
-    let another = test.another().await;
-    assert_eq!(another.begin_data_export(ada, at(300)).await.unwrap(), DataExport::TooOften { again_at });
-    assert_eq!(another.data_export_possible_at(ada.person, at(300)).await.unwrap(), Some(again_at));
-    assert_eq!(log(&test.store).await.len(), before, "nothing is recorded of what is refused");
-    assert!(matches!(test.store.begin_data_export(ben, at(300)).await.unwrap(), DataExport::Begun(_)), "somebody else");
-
-    assert_eq!(test.store.data_export_possible_at(ada.person, again_at).await.unwrap(), None);
-    assert!(matches!(test.store.begin_data_export(ada, again_at).await.unwrap(), DataExport::Begun(_)));
-    let second = at(200).plus(DATA_EXPORT_PERIOD);
-    assert_eq!(test.store.begin_data_export(ada, again_at).await.unwrap(), DataExport::TooOften { again_at: second });
-    another.close().await;
-
-    test.store.sign_out(ben, at(400)).await.unwrap();
-    assert!(matches!(test.store.begin_data_export(ben, at(500)).await, Err(StoreError::SessionEnded)));
-    assert_sound(&test.store).await;
 }
 
 #[tokio::test]
@@ -141,7 +110,7 @@ async fn drafts_and_sessions_are_ones_own() {
 async fn every_walk_goes_along_an_index_and_sorts_nothing() {
     let test = TestStore::new().await;
     let raw = test.raw();
-    for sql in [EXPORTS, COUNT_MESSAGES, COUNT_VIEWS, COUNT_OPENINGS, OWN_MESSAGES, PAST_SESSIONS, OPENINGS] {
+    for sql in [COUNT_MESSAGES, COUNT_VIEWS, COUNT_OPENINGS, OWN_MESSAGES, PAST_SESSIONS, OPENINGS] {
         let plan = plan_of(&raw, sql);
         assert!(plan.contains("audit_log_person_action (person_id=? AND action=?"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");

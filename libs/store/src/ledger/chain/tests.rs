@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::ledger::audit::Entry;
 use crate::testing::*;
-use crate::types::{Action, Hash, MessageId, PersonId, Timestamp};
+use crate::types::{Action, Body, Hash, IdempotencyKey, MessageId, PersonId, Timestamp};
+use crate::NewReply;
 
 /// A log with every kind of row that touches messages: 1 made, 2-3 sign-ins, 4-6 sent (messages 1-3), 7 viewed,
 /// 8 deleted (message 2), 9 viewed.
@@ -122,6 +123,37 @@ async fn every_tampering_is_found_at_the_right_row() {
         // Opened again, as it would be after someone was at the file.
         let store = copy.another().await;
         assert_eq!(verdict(&store).await, (*expected_row, *expected_fault), "{sql}");
+    }
+}
+
+/// A field that is added to messages is among them: the chain has to vouch for it.
+#[tokio::test]
+async fn no_column_of_a_message_can_be_changed_unseen() {
+    const COLUMNS: &str = "SELECT t.name, c.name, c.type FROM sqlite_schema t JOIN pragma_table_info(t.name) c \
+         WHERE t.name IN ('message', 'message_body', 'message_reply', 'message_deletion') AND c.pk = 0";
+    let original = filled().await;
+    let ben = staff(&original.store, "ben").await;
+    let (to, body, key) = (MessageId::new(1).unwrap(), Body::parse("a reply").unwrap(), IdempotencyKey::fresh());
+    original.store.send_reply(ben, NewReply { to, body, key }, at(23)).await.unwrap();
+    assert_sound(&original.store).await;
+    let columns: Vec<(String, String, String)> = {
+        let raw = original.raw();
+        let mut select = raw.prepare(COLUMNS).unwrap();
+        let found = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        found.map(Result::unwrap).collect()
+    };
+    assert!(columns.len() > 6, "{columns:?}");
+    let (source, _directory) = original.close().await;
+    for (table, column, kind) in columns {
+        let other = match kind.as_str() {
+            "TEXT" => format!("coalesce({column}, '') || 'x'"),
+            "BLOB" => format!("zeroblob(length({column}))"),
+            _ => format!("coalesce({column}, 0) + 1"),
+        };
+        let copy = TestStore::copy_of(&source).await;
+        copy.unguarded().execute_batch(&format!("UPDATE {table} SET {column} = {other}")).unwrap();
+        let verdict = copy.store.verify_chain(None, |_| ()).await.unwrap();
+        assert!(matches!(verdict, ChainVerdict::Broken { .. }), "{table}.{column} was changed: {verdict:?}");
     }
 }
 

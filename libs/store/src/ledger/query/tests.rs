@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::walk::{NEXT_ACTION, NEXT_ACTION_TO, NEXT_READER};
 use super::*;
 use crate::testing::*;
 use crate::types::{Actor, Body, IdempotencyKey};

@@ -1,18 +1,17 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::chain_hash::chain_hash;
 use crate::testing::*;
 
 fn copy_named(sink: &str) -> AuditCopy {
     AuditCopy { sink: sink.into(), stream: "s".into() }
 }
 
-fn id(number: i64) -> AuditId {
+pub(in crate::ledger) fn id(number: i64) -> AuditId {
     AuditId::new(number).unwrap()
 }
 
-async fn store_with_rows(rows: usize) -> TestStore {
+pub(in crate::ledger) async fn store_with_rows(rows: usize) -> TestStore {
     let test = TestStore::new().await;
     let actor = staff(&test.store, "amina").await;
     for number in 2..rows {
@@ -26,7 +25,7 @@ fn refused(id_: i64) -> Quarantined {
 }
 
 #[tokio::test]
-async fn the_books_of_a_copy_begin_empty_and_add_up() {
+async fn the_shipping_state_of_a_copy_begins_empty_and_adds_up() {
     let test = store_with_rows(10).await;
     let copy = copy_named("a");
     let empty = test.store.shipping_state(&copy).await.unwrap();
@@ -63,7 +62,7 @@ async fn a_row_that_was_not_on_its_way_cannot_be_quarantined() {
 }
 
 #[tokio::test]
-async fn another_place_has_books_of_its_own() {
+async fn another_place_has_a_state_of_its_own() {
     let test = store_with_rows(10).await;
     assert!(test.store.advance_shipping(&copy_named("a"), AuditId::ZERO, id(4), vec![], at(1)).await.unwrap());
     assert_eq!(test.store.shipping_state(&copy_named("b")).await.unwrap().cursor, AuditId::ZERO);
@@ -81,7 +80,7 @@ async fn an_error_is_written_down_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn the_books_cannot_be_set_back_or_thrown_away() {
+async fn the_shipping_state_cannot_be_set_back_or_thrown_away() {
     let test = store_with_rows(10).await;
     let copy = copy_named("a");
     assert!(test.store.advance_shipping(&copy, AuditId::ZERO, id(4), vec![refused(2)], at(1)).await.unwrap());
@@ -95,47 +94,6 @@ async fn the_books_cannot_be_set_back_or_thrown_away() {
     ] {
         assert!(raw.execute(sql, ()).is_err(), "{sql}");
     }
-}
-
-#[tokio::test]
-async fn what_is_shipped_is_what_the_hash_covers() {
-    let test = store_with_rows(8).await;
-    let events = test.store.audit_events(AuditId::ZERO, 100, usize::MAX).await.unwrap();
-    assert_eq!(events.len(), 8);
-    for event in &events {
-        let at = event.at.to_rfc3339();
-        assert_eq!(chain_hash(&event.previous_hash, &event.hashed_fields(&at)), event.hash, "row {}", event.id);
-    }
-}
-
-#[tokio::test]
-async fn reading_stops_at_either_limit_but_never_before_the_first_row() {
-    let test = store_with_rows(8).await;
-    assert_eq!(test.store.audit_events(id(2), 3, usize::MAX).await.unwrap().len(), 3);
-    assert_eq!(test.store.audit_events(id(2), 100, 0).await.unwrap().len(), 1);
-    assert_eq!(test.store.audit_events(id(8), 100, 0).await.unwrap().len(), 0);
-}
-
-#[tokio::test]
-async fn a_time_finds_its_first_row() {
-    let test = store_with_rows(5).await;
-    assert_eq!(test.store.first_audit_row_at(at(5)).await.unwrap(), Some(id(1)), "the database was made just now");
-    let raw = test.unguarded();
-    raw.execute("UPDATE audit_log SET at = 1000 * id", ()).unwrap();
-    assert_eq!(test.store.first_audit_row_at(Timestamp::from_millis(2_500)).await.unwrap(), Some(id(3)));
-    assert_eq!(test.store.first_audit_row_at(Timestamp::from_millis(5_001)).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn a_restored_database_has_a_log_of_another_name() {
-    let test = store_with_rows(4).await;
-    let before = test.store.audit_stream().await.unwrap();
-    assert_eq!(before, test.store.database_id());
-    test.store.record_restore(restoration(None), at(20)).await.unwrap();
-    let once = test.store.audit_stream().await.unwrap();
-    assert!(once.starts_with(&format!("{before}/restored-5-")), "{once}");
-    test.store.record_restore(restoration(None), at(21)).await.unwrap();
-    assert_ne!(test.store.audit_stream().await.unwrap(), once);
 }
 
 #[tokio::test]
