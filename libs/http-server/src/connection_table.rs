@@ -10,10 +10,11 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::pressure_log::{Pressure, PressureLog};
 use crate::slot::{Slot, now};
 use crate::timeouts::{Order, Status, Timeouts, longest_waiting};
 
@@ -25,9 +26,6 @@ const AT_A_TIME: usize = 64;
 const PERMIT_WAIT: Duration = Duration::from_secs(1);
 /// How often permits are made for all who wait for one: a look at all connections for each would cost more than serving it.
 const PERMITS_EVERY: Duration = Duration::from_millis(20);
-/// Lines about pressure are written at most this often.
-const LOG_EVERY: Duration = Duration::from_secs(10);
-
 /// How many there may be at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
@@ -301,47 +299,6 @@ impl Drop for Entry {
         if entries.slots.is_empty() {
             self.table.emptied.notify_waiters();
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Pressure {
-    Evicted,
-    Refused,
-    PeerEvicted,
-    PeerRefused,
-    NoPermit,
-    SlowReader,
-}
-
-/// Adds up what pressure did between lines of the log: a flood must not become one there.
-#[derive(Default)]
-struct PressureLog {
-    counts: [u64; 6],
-    last: Option<Instant>,
-}
-
-impl PressureLog {
-    fn note(&mut self, what: Pressure) {
-        self.counts[what as usize] += 1;
-    }
-
-    fn speak(&mut self) {
-        let quiet = self.counts.iter().all(|count| *count == 0);
-        if quiet || self.last.is_some_and(|last| last.elapsed() < LOG_EVERY) {
-            return;
-        }
-        self.last = Some(Instant::now());
-        let [evicted, refused, peer_evicted, peer_refused, no_permit, slow_readers] = std::mem::take(&mut self.counts);
-        tracing::warn!(
-            evicted,
-            refused,
-            peer_evicted,
-            peer_refused,
-            no_permit,
-            slow_readers,
-            "too many connections: those that keep the site waiting longest are closed"
-        );
     }
 }
 

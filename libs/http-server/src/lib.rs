@@ -10,6 +10,7 @@ pub mod client_address;
 mod connection;
 mod connection_table;
 mod listen_address;
+mod pressure_log;
 mod refusal;
 mod slot;
 mod socket;

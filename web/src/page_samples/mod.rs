@@ -1,4 +1,6 @@
 //! What holds on every page, tried on every page there is.
+mod audit_sample;
+mod me_sample;
 mod sample;
 
 use std::collections::BTreeSet;
