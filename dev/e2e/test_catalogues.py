@@ -82,6 +82,12 @@ def test_the_secrets_are_the_ones_whose_values_are_never_shown():
     assert set(documented_secrets()) - {"GOOGLE_CLIENT_ID"} == secret_settings()
 
 
+def test_every_known_setting_is_read_somewhere():
+    sources = [text for path, text in rust("web/src", "log-shipper/src", "backup-worker/src", "secrets-init/src", "libs").items()]
+    text = re.sub(r"pub const (?:KNOWN|SECRET)_NAMES: .*?\];", "", "\n".join(sources), flags=re.DOTALL)
+    assert not {name for name in known_settings() if f'"{name}"' not in text}, "known, and read by no program"
+
+
 def test_no_page_and_no_file_of_a_deployment_names_a_setting_that_does_not_exist():
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md"), *DOCS.rglob("*.yaml")]
     deployed = [path for folder in ("compose", "systemd") for path in (ROOT / folder).rglob("*") if path.is_file()]

@@ -15,7 +15,7 @@ TEXT = r'"((?:[^"\\]|\\.)*)"'
 def sources():
     """The programs' own code, without its tests."""
     for program in PROGRAMS:
-        for path in sorted((ROOT / program / "src").rglob("*.rs")):
+        for path in sorted((ROOT / program).rglob("src/**/*.rs")):
             if not path.name.endswith("tests.rs"):
                 yield path, path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod tests {")[0]
 
@@ -62,6 +62,7 @@ def plain(text):
 
 
 def test_there_is_something_to_look_for():
+    assert {path.relative_to(ROOT).parts[0] for path, _ in sources()} == set(PROGRAMS)
     assert {"BACKUP_FAILED", "DRILL_FAILED", "SECURITY_ALERT", "DATABASE_KEY_CHANGED"} <= set(alarms())
     assert len(list(error_lines())) > 30
 
@@ -71,6 +72,11 @@ def test_an_alarm_is_found_at_the_top_of_the_runbook(alarm):
     (table,) = re.findall(r"^## What happened\?\n(.*?)^## ", RUNBOOK, re.DOTALL | re.MULTILINE)
     rows = [line for line in table.splitlines() if f"`{alarm}`" in line]
     assert rows and all("](#" in row for row in rows), f"{alarm} has no row that says where to go"
+
+
+@pytest.mark.parametrize("rule", re.findall(r"- alert: (\w+)", (ROOT / "docs" / "alerts.yaml").read_text(encoding="utf-8")))
+def test_a_rule_over_metrics_is_in_the_runbook(rule):
+    assert re.search(rf"^\|[^|]*`{rule}`[^|]*\|", RUNBOOK, re.MULTILINE), f"{rule} has no row that says what to do"
 
 
 def test_the_way_to_restore_a_backup_comes_first():
