@@ -128,7 +128,7 @@ def signed_out_pages():
         "signed-out": lambda page: page.goto("/?ended=signed-out"),
         "provider": lambda page: page.goto("/sign-in/start"),
         "refused": lambda page: begin_sign_in(page, "outsider"),
-        "emergency-door": lambda page: page.goto("/emergency-access"),
+        "emergency": lambda page: page.goto("/emergency-access"),
         "emergency-refused": lambda page: (
             page.goto("/emergency-access"),
             page.get_by_label("One-time code").fill("mistyped"),

@@ -18,11 +18,11 @@ KILLS = 3
 LONG = 100_000
 
 
-def say(installed, shell):
-    """Lets web's unit say something before web starts."""
+def log_by(installed, shell):
+    """Has the unit of web log what a shell script prints, before web starts."""
     machine = installed.machine
-    machine.write("/usr/local/lib/e2e-say", f"#!/bin/sh\n{shell}\n", mode=0o755)
-    machine.drop_in(WEB, "[Service]\nExecStartPre=/usr/local/lib/e2e-say\n")
+    machine.write("/usr/local/lib/e2e-log", f"#!/bin/sh\n{shell}\n", mode=0o755)
+    machine.drop_in(WEB, "[Service]\nExecStartPre=/usr/local/lib/e2e-log\n")
     try:
         machine.systemctl("restart", WEB)
     finally:
@@ -36,7 +36,7 @@ def wait_for_lines(installed, what, condition):
 def test_lines_of_every_kind_arrive(installed):
     name = secrets.token_hex(8)
     words = LONG // 6
-    say(
+    log_by(
         installed,
         f"echo '{name} is not JSON'\n"
         f"printf '{name} bytes \\377\\376 end\\n'\n"
@@ -77,7 +77,7 @@ def test_no_line_is_lost_when_the_shipper_is_killed_over_and_over(installed):
     for first in range(1, LINES, each):
         # A few at a time, so that some come before the kill, some while it starts again, and some after.
         parts = f"seq {first} {each // 10} {first + each - 1}"
-        say(
+        log_by(
             installed,
             f"(for from in $({parts}); do seq -f '{name} %.0f' $from $((from + {each // 10 - 1})); sleep 0.1; done) &",
         )

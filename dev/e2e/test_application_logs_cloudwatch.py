@@ -34,7 +34,7 @@ class Journal:
         script.chmod(0o755)
         self._count = 0
 
-    def say(self, text, *, hours=0):
+    def log(self, text, *, hours=0):
         """A line, so many hours from now; gives its position."""
         self._count += 1
         micros = int((time.time() + hours * HOUR) * 1_000_000)
@@ -77,7 +77,7 @@ def test_the_group_is_made_with_90_days_and_lines_stand_in_it_as_they_were(journ
     try:
         lines = [json.dumps({"level": "INFO", "program": "web", "message": "listening"}), "not JSON, ünï\"code", "last"]
         for line in lines:
-            journal.say(line)
+            journal.log(line)
         client = moto.connect("logs")
 
         def there():
@@ -115,9 +115,9 @@ def test_every_line_arrives_whatever_its_age_and_whatever_goes_wrong(journal, sh
             lines = {f"{name} {round_} {number}" for number in range(300)}
             for number, line in enumerate(sorted(lines)):
                 # Older than 14 days, days apart, against the order, and ahead.
-                journal.say(line, hours=-24 * (number * 7 % 30) if number % 2 else number % 5)
+                journal.log(line, hours=-24 * (number * 7 % 30) if number % 2 else number % 5)
             long = f"{name} {round_} " + "é€😀" * 60_000
-            position = journal.say(long)
+            position = journal.log(long)
             wait_until("all is there", lambda: is_there(lines, long, endpoint.lines_there()), seconds=60)
             assert not endpoint.plan
     finally:
@@ -145,8 +145,8 @@ def test_a_line_that_the_service_does_not_take_leaves_a_note_and_nothing_else_ou
     endpoint.poison = lambda message: "poison" in message
     lines = [f"line {number}" for number in range(50)]
     for number, line in enumerate(lines):
-        journal.say(f"poison {number}" if number in (0, 17, 49) else line)
-    journal.say("last")
+        journal.log(f"poison {number}" if number in (0, 17, 49) else line)
+    journal.log("last")
     service = shipper(endpoint.settings()).start()
     try:
         wait_until("the last line is there", lambda: "last" in endpoint.lines_there())
@@ -167,7 +167,7 @@ def test_a_service_that_takes_nothing_makes_no_line_be_left_out(how, journal, sh
         endpoint.now = lambda: right() - 3 * HOUR * 1000
     lines = [f"line {number}" for number in range(50)]
     for line in lines:
-        journal.say(line)
+        journal.log(line)
     service = shipper(endpoint.settings()).start()
     try:
         wait_until("it says so", lambda: "log lines do not get through" in service.log_text())

@@ -70,10 +70,10 @@ class Spoilt:
         sealed = subprocess.run(["age", "-r", recipient], input=inside, check=True, capture_output=True).stdout
         self.archive.write_bytes(sealed)
         if say_so:
-            self.say(archive_bytes=len(sealed), archive_sha256=hashlib.sha256(sealed).hexdigest())
+            self.alter(archive_bytes=len(sealed), archive_sha256=hashlib.sha256(sealed).hexdigest())
 
     def seal_database(self, plain):
-        self.say(database_bytes=len(plain), database_sha256=hashlib.sha256(plain).hexdigest())
+        self.alter(database_bytes=len(plain), database_sha256=hashlib.sha256(plain).hexdigest())
         self.seal(gzip.compress(plain))
 
     def plain(self):
@@ -90,7 +90,7 @@ class Spoilt:
         content[(page - 1) * 4096] ^= 1
         self.seal_database(bytes(content))
 
-    def say(self, **changes):
+    def alter(self, **changes):
         self.manifest |= changes
         self.manifest_file.write_text(authenticated(self.manifest))
 
@@ -159,19 +159,19 @@ MATRIX = {
     "a SQLCipher file under the name": (plain_sqlcipher, "not an age archive"),
     "a manifest of another backup": (swap_manifest, "swapped"),
     "a manifest that is no JSON": (lambda s: s.manifest_file.write_text("{"), "manifest cannot be read"),
-    "a manifest of another format": (lambda s: s.say(format=3), "format 3"),
+    "a manifest of another format": (lambda s: s.alter(format=3), "format 3"),
     "a manifest whose code does not fit": (code_of_another, "code does not fit"),
-    "a manifest with a smaller size": (lambda s: s.say(archive_bytes=7), "the archive is longer than 7 bytes"),
-    "a manifest with a larger size": (lambda s: s.say(archive_bytes=s.manifest["archive_bytes"] + 1), "archive's size"),
-    "a manifest with another hash": (lambda s: s.say(archive_sha256="0" * 64), "archive's SHA-256"),
-    "a manifest with another size of the database": (lambda s: s.say(database_bytes=s.manifest["database_bytes"] + 4096), "database's size"),
-    "a manifest with another hash of the database": (lambda s: s.say(database_sha256="0" * 64), "database's SHA-256"),
-    "a manifest with another schema": (lambda s: s.say(schema=1), "the schema differs"),
-    "a manifest with another age": (lambda s: s.say(data_until="2026-01-01T00:00:00.000Z"), "age of the data"),
-    "a manifest with another database": (lambda s: s.say(database_id="0" * 32), "database's id"),
-    "a manifest with another log": (lambda s: s.say(stream="0" * 32), "name of the audit log"),
-    "a manifest with other counts": (lambda s: s.say(rows=s.manifest["rows"] | {"person": 9}), "rows of person"),
-    "a manifest with another end": (lambda s: s.say(audit_head={"id": 7, "hash": "0" * 64}), "newest audit row"),
+    "a manifest with a smaller size": (lambda s: s.alter(archive_bytes=7), "the archive is longer than 7 bytes"),
+    "a manifest with a larger size": (lambda s: s.alter(archive_bytes=s.manifest["archive_bytes"] + 1), "archive's size"),
+    "a manifest with another hash": (lambda s: s.alter(archive_sha256="0" * 64), "archive's SHA-256"),
+    "a manifest with another size of the database": (lambda s: s.alter(database_bytes=s.manifest["database_bytes"] + 4096), "database's size"),
+    "a manifest with another hash of the database": (lambda s: s.alter(database_sha256="0" * 64), "database's SHA-256"),
+    "a manifest with another schema": (lambda s: s.alter(schema=1), "the schema differs"),
+    "a manifest with another age": (lambda s: s.alter(data_until="2026-01-01T00:00:00.000Z"), "age of the data"),
+    "a manifest with another database": (lambda s: s.alter(database_id="0" * 32), "database's id"),
+    "a manifest with another log": (lambda s: s.alter(stream="0" * 32), "name of the audit log"),
+    "a manifest with other counts": (lambda s: s.alter(rows=s.manifest["rows"] | {"person": 9}), "rows of person"),
+    "a manifest with another end": (lambda s: s.alter(audit_head={"id": 7, "hash": "0" * 64}), "newest audit row"),
     "no manifest": (lambda s: s.manifest_file.unlink(), "no manifest"),
     "no archive": (lambda s: s.archive.unlink(), "there is no backup"),
     "a foreign trigger": (lambda s: s.change("CREATE TRIGGER t AFTER INSERT ON session BEGIN SELECT 1; END"), "the trigger `t`"),
@@ -272,7 +272,7 @@ def test_a_backup_of_any_schema_is_brought_up_to_date(schema, made, tmp_path):
     """Refusing it would make every backup from before an upgrade worthless."""
     spoilt = Spoilt(made, tmp_path)
     plain = spoilt.plain()
-    spoilt.say(**make_older(plain, schema))
+    spoilt.alter(**make_older(plain, schema))
     spoilt.seal_database(plain.read_bytes())
     name = spoilt.manifest["name"]
     spoilt.worker.run("verify", name).expect(0, "all checks passed")

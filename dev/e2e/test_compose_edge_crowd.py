@@ -102,7 +102,7 @@ def test_a_thousand_forms_that_never_end_take_nothing_from_the_clinic_at_the_sam
         wait_until("open lists get it", lambda: all(b"After all of them" in client.reply for client in listening))
         before = [len(client.reply) for client in idle[:50]]
         for client in idle[:50]:
-            crowd.say(client, client.first)
+            crowd.send(client, client.first)
         wait_until("the others still ask", lambda: all(len(client.reply) > had for client, had in zip(idle, before)))
 
     for service in ("edge", "web"):

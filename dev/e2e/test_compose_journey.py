@@ -14,7 +14,7 @@ GROUP = "wardpost/audit"
 
 
 @pytest.fixture
-def edge_desk(browser, composed):
+def edge_windows(browser, composed):
     """Windows that take the provider's name for the way to it, and the tests' authority for one they know."""
     own = browser.browser_type.launch(executable_path=CHROMIUM, args=[*CHROMIUM_ARGUMENTS, composed.browser_rule])
     windows = Windows(own)
@@ -37,8 +37,8 @@ def shipped(composed):
     ]
 
 
-def test_a_browser_signs_in_through_the_edge_sends_and_the_row_reaches_the_sink(edge_desk, composed):
-    page = sign_in(edge_desk.window(composed, ignore_https_errors=True), "noor")
+def test_a_browser_signs_in_through_the_edge_sends_and_the_row_reaches_the_sink(edge_windows, composed):
+    page = sign_in(edge_windows.window(composed, ignore_https_errors=True), "noor")
     write_message(page, "From behind the edge")
     expect(row(page, "From behind the edge")).to_be_visible()
 

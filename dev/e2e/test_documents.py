@@ -107,6 +107,22 @@ def test_what_a_document_names_exists(document):
     assert seen >= DOCUMENTS[document], "the document was read"
 
 
+# What is named like a type and is somebody else's.
+FOREIGN = {"TcpExtListenOverflows"}
+
+
+@cache
+def words_of_the_code():
+    code = [path for name, path in files().items() if path.suffix in (".rs", ".py", ".js") and not name.startswith("docs/")]
+    return {word for path in code for word in re.findall(r"\w+", path.read_text())}
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/GLOSSARY.md"])
+def test_a_type_that_a_document_names_is_in_the_code(document):
+    names = re.findall(r"`((?:\w+::)+\w+|(?:[A-Z][a-z0-9]+){2,})(?:\(\))?`", (ROOT / document).read_text())
+    assert not {name for name in names if not set(name.split("::")) <= words_of_the_code() | FOREIGN}
+
+
 def test_every_decision_has_its_number_its_headings_and_its_line_in_the_list():
     folder = ROOT / "docs" / "adr"
     decisions = sorted(path for path in folder.glob("*.md") if path.name != "README.md")

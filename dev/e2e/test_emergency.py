@@ -39,14 +39,14 @@ def come_in(page, link):
     return page
 
 
-def door(visitor):
+def form_token(visitor):
     """The token of the form that is sent without a session."""
     return re.search(r'name="csrf" value="([0-9a-f]{64})"', visitor.get("/emergency-access").text)[1]
 
 
 def enter(visitor, code):
     origin = {"Origin": visitor.site.address, "Sec-Fetch-Site": "same-origin"}
-    return visitor.request("POST", "/emergency-access", data={"csrf": door(visitor), "code": code}, headers=origin)
+    return visitor.request("POST", "/emergency-access", data={"csrf": form_token(visitor), "code": code}, headers=origin)
 
 
 def known(site, *people):

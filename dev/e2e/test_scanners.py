@@ -120,7 +120,7 @@ def replies(site, visitor):
     static = re.findall(r'(?:href|src)="(/static/[^"]+)"', stranger.get("/").text)
     asked = {
         "sign-in page": (200, stranger.get("/")),
-        "departure": (303, stranger.get("/sign-in/start")),
+        "authorization request": (303, stranger.get("/sign-in/start")),
         "callback of nobody": (400, stranger.get("/sign-in/callback?code=a&state=b")),
         "page for members, signed out": (303, visitor().get("/messages")),
         "page for scripts, signed out": (401, visitor().get("/session")),

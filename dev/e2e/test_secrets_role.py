@@ -74,7 +74,7 @@ def test_a_metadata_service_that_appears_after_five_seconds_is_waited_for(instan
 
 
 @pytest.mark.parametrize("status", [500, 503, 401, 429])
-def test_a_metadata_service_in_trouble_is_asked_again(instance, status):
+def test_a_metadata_service_that_fails_is_asked_again(instance, status):
     machine = instance(failures=[status] * 4)
     machine.program.run().expect(DONE)
     assert machine.program.written() == machine.secret

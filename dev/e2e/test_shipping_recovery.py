@@ -28,7 +28,7 @@ def all_accounted_for(shipper):
     wait_until("every row is accounted for", lambda: shipper.status()["lag_rows"] == 0, seconds=60)
 
 
-def test_trouble_that_comes_and_goes_is_told_once_a_minute_too(database, endpoint):
+def test_an_outage_that_comes_and_goes_is_told_once_a_minute_too(database, endpoint):
     endpoint.plan.extend([THROTTLED, cloud.well] * 3)
     shipper = Shipper(database, GROUP, **endpoint.settings())
     service = shipper.start()

@@ -115,7 +115,7 @@ async fn answers_in_flight_are_finished_streams_end_and_nobody_new_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_never_reads_is_cut_off_at_the_deadline_and_a_second_signal_does_not_wait_for_it() {
+async fn who_never_reads_is_cut_off_at_the_deadline_and_a_second_signal_does_not_wait_for_it() {
     let mut running = Running::start(8_000).await;
     for patient in [true, false] {
         let mut download = running.sleeping_download().await;

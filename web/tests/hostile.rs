@@ -83,7 +83,7 @@ async fn what_no_browser_sends_gets_a_reply_that_gives_nothing_away() {
 }
 
 #[tokio::test]
-async fn whoever_comes_by_another_name_is_told_where_the_site_is() {
+async fn who_comes_by_another_name_is_told_where_the_site_is() {
     let clinic = Clinic::open().await;
     let request = b"GET /messages/12?secret=x HTTP/1.1\r\nHost: 10.1.2.3\r\nConnection: close\r\n\r\n";
     let reply = String::from_utf8(reply_to(&clinic, request).await).unwrap();

@@ -384,7 +384,7 @@ async fn the_site_does_not_tell_and_the_listener_tells_nothing_else() {
 }
 
 #[tokio::test]
-async fn whoever_asks_or_reads_slowly_holds_up_nobody_for_long() {
+async fn who_asks_or_reads_slowly_holds_up_nobody_for_long() {
     let clinic = Clinic::open().await;
     let metrics = tell(&clinic).await;
     let address = metrics.strip_prefix("http://").unwrap();

@@ -200,7 +200,7 @@ async fn signing_in_again_replaces_the_browsers_session_and_its_csrf_token() {
 }
 
 #[tokio::test]
-async fn whoever_is_switched_off_is_out_at_once_and_cannot_come_back() {
+async fn who_is_switched_off_is_out_at_once_and_cannot_come_back() {
     let clinic = Clinic::open().await;
     let http = clinic.browser();
     clinic.sign_in_through_provider(&http, "amina@clinic.example").await;

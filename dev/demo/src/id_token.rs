@@ -64,18 +64,18 @@ fn claims(
     // OpenID Connect Core section 3.1.3.6: the left half of the hash over the access token.
     let access_token_hash = Sha256::digest(access_token);
     let mut claims = Map::new();
-    let mut say = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    say("iss", issuer.into());
-    say("aud", audience.into());
-    say("azp", audience.into());
-    say("sub", person.subject.clone().into());
-    say("iat", issued.timestamp().into());
-    say("exp", (issued + LIFETIME).timestamp().into());
-    say("at_hash", URL_SAFE_NO_PAD.encode(&access_token_hash[..16]).into());
-    say("name", person.name.clone().into());
+    let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    claim("iss", issuer.into());
+    claim("aud", audience.into());
+    claim("azp", audience.into());
+    claim("sub", person.subject.clone().into());
+    claim("iat", issued.timestamp().into());
+    claim("exp", (issued + LIFETIME).timestamp().into());
+    claim("at_hash", URL_SAFE_NO_PAD.encode(&access_token_hash[..16]).into());
+    claim("name", person.name.clone().into());
     match (misbehaviour, &grant.nonce) {
-        (Misbehaviour::WrongNonce, _) => say("nonce", "a-nonce-that-nobody-sent".into()),
-        (_, Some(nonce)) => say("nonce", nonce.clone().into()),
+        (Misbehaviour::WrongNonce, _) => claim("nonce", "a-nonce-that-nobody-sent".into()),
+        (_, Some(nonce)) => claim("nonce", nonce.clone().into()),
         (_, None) => None,
     };
     if misbehaviour != Misbehaviour::NoEmail {
@@ -83,13 +83,13 @@ fn claims(
             Misbehaviour::WrongDomain => format!("{}@other.example", person.id),
             _ => person.email.clone(),
         };
-        say("email", email.into());
-        say("email_verified", (misbehaviour != Misbehaviour::UnverifiedEmail).into());
+        claim("email", email.into());
+        claim("email_verified", (misbehaviour != Misbehaviour::UnverifiedEmail).into());
     }
     match (misbehaviour, &person.hosted_domain) {
-        (Misbehaviour::WrongDomain, _) => say("hd", "other.example".into()),
+        (Misbehaviour::WrongDomain, _) => claim("hd", "other.example".into()),
         (Misbehaviour::MissingHostedDomain, _) | (_, None) => None,
-        (_, Some(domain)) => say("hd", domain.clone().into()),
+        (_, Some(domain)) => claim("hd", domain.clone().into()),
     };
     claims
 }

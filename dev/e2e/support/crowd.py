@@ -51,7 +51,7 @@ class Client:
             await asyncio.sleep(self.every)
             self._writer.write(self.drip)
 
-    def say(self, more):
+    def send(self, more):
         self._writer.write(more)
 
     def abort(self):
@@ -86,8 +86,8 @@ class Crowd:
             living.append(asyncio.create_task(client.live(connection, tls)))
         await asyncio.gather(*living)
 
-    def say(self, client, more: bytes):
-        self._loop.call_soon_threadsafe(client.say, more)
+    def send(self, client, more: bytes):
+        self._loop.call_soon_threadsafe(client.send, more)
 
     def __enter__(self):
         self._thread.start()

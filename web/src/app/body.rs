@@ -65,7 +65,7 @@ where
         }
     };
     let mut growing = Growing { request, whose: Whose::Unknown, kib: 0, small: None, members: None };
-    let bytes = arrive(body, &mut growing).await?;
+    let bytes = receive(body, &mut growing).await?;
     Ok(Arrived { form: Form::parse(&bytes), memory: FormMemory { _small: growing.small, _members: growing.members } })
 }
 
@@ -103,7 +103,7 @@ where
     }
 }
 
-async fn arrive<S, B>(body: S, room: &mut Growing<'_>) -> Result<Vec<u8>, PageError>
+async fn receive<S, B>(body: S, room: &mut Growing<'_>) -> Result<Vec<u8>, PageError>
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf,

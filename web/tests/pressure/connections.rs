@@ -66,7 +66,7 @@ async fn idle_connections_give_their_buffers_back_and_go_on_where_they_were() {
             assert_eq!(seen.matches("HTTP/1.1 200 OK").count(), 2);
         }
     }
-    assert!(streams.iter().all(is_open), "thirty connections and two desks");
+    assert!(streams.iter().all(is_open), "thirty connections and two permits");
 }
 
 /// What is left of a form that nobody reads must never be taken for the next request.

@@ -179,7 +179,7 @@ proptest! {
     /// The model: each claim by itself as the sentence in the standard has it. Anyone who is let in was named by a token in which
     /// all of them hold.
     #[test]
-    fn whoever_is_let_in_has_a_token_in_which_everything_holds(
+    fn who_is_let_in_has_a_token_in_which_everything_holds(
         name in proptest::sample::select(vec!["iss", "aud", "sub", "iat", "exp", "nonce", "email", "email_verified", "name", "hd", "azp", "nbf"]),
         value in claim(),
     ) {
