@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use store::backup::{BackupError, CopyError, Inspection, copy_database, inspect_content};
-use store::{BackupEvent, Store, StoreError, Timestamp};
+use store::{BackupEvent, Store, StoreError};
 use tokio::sync::oneshot;
 
 use crate::age_keys::{BackupIdentity, BackupRecipient};
@@ -35,12 +35,12 @@ pub async fn make(
         Err(WorkError::Busy) => return Err(WorkError::Busy.into()),
         work => work,
     };
-    let name = BackupName::new(Timestamp::now());
+    let name = BackupName::new(store.now());
     let made: Result<Manifest, WorkerError> = async {
         let work = work?;
         let manifest = try_make(config, &work, &name, stop, watcher).await?;
         // Nobody else begins one while we have the folder, so no two have the same name.
-        until_second_is_over(&name).await;
+        until_second_is_over(&name, store).await;
         Ok(manifest)
     }
     .await;
@@ -56,7 +56,7 @@ pub async fn make(
             BackupEvent::Failed { name: Some(name.to_string()), during: "backup".to_owned(), reason: error.to_string() }
         }
     };
-    let recorded = store.record_backup(event, Timestamp::now()).await.map(|_| ());
+    let recorded = store.record_backup(event, store.now()).await.map(|_| ());
     if made.is_ok() {
         prune(config, store).await;
     }
@@ -184,9 +184,9 @@ async fn upload(
 }
 
 /// A name says in which second its backup was begun.
-async fn until_second_is_over(name: &BackupName) {
+async fn until_second_is_over(name: &BackupName, store: &Store) {
     let next = name.at().plus(Duration::from_secs(1));
-    tokio::time::sleep(next.since(Timestamp::now()).min(Duration::from_secs(1))).await;
+    tokio::time::sleep(next.since(store.now()).min(Duration::from_secs(1))).await;
 }
 
 /// Waits until `stop` turns true.
@@ -213,7 +213,7 @@ async fn prune(config: &Config, store: &Store) {
     }
     let pruned = async {
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let (entries, now) = (catalogue::entries(&target, &catalogue::log(store).await?).await?, Timestamp::now());
+        let (entries, now) = (catalogue::entries(&target, &catalogue::log(store).await?).await?, store.now());
         let keep = catalogue::newest_verified(&entries, now).map(|entry| &entry.listed.name);
         Ok::<_, WorkerError>(target.prune(config.keep_days, keep, now)?)
     };

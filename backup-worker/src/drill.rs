@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use store::backup::inspect_unless_stopped;
-use store::{BackupEvent, DatabaseKey, Store, StoreError, Timestamp};
+use store::{BackupEvent, DatabaseKey, Store, StoreError};
 
 use crate::age_keys::BackupIdentity;
 use crate::archive::{self, ArchiveError, Limits};
 use crate::backup::{blocking, until_set};
 use crate::catalogue::Wanted;
+use crate::clock;
 use crate::config::Config;
 use crate::error::WorkerError;
 use crate::manifest::Manifest;
@@ -73,7 +74,7 @@ pub async fn drill(
     let proof = async {
         let work = WorkFolder::take(config.database.path())?;
         let target = Target::open(&config.target, config.encryption.clone()).await?;
-        let name = name.insert(request.wanted.find(&target, Timestamp::now()).await?);
+        let name = name.insert(request.wanted.find(&target, clock::now(store)).await?);
         let vouched = until_stopped(request.vouch(&target, name, identities, store), stop).await?;
         let key = config.database.key().duplicate();
         prove(&target, vouched, identities, &work.file("restored.db"), &key, stop, watcher).await
@@ -82,7 +83,7 @@ pub async fn drill(
     let event = match &proof {
         Ok(proof) => Some(BackupEvent::Verified {
             name: proof.manifest.name.to_string(),
-            data_age_seconds: Timestamp::now().since(proof.manifest.data_until()).as_secs(),
+            data_age_seconds: clock::now(store).since(proof.manifest.data_until()).as_secs(),
             restore_seconds: (proof.seconds * 1000.0).round() / 1000.0,
             accepted: proof.provenance.accepted_labels(),
             by_hand: asked_by == AskedBy::Hand,
@@ -99,7 +100,7 @@ pub async fn drill(
         }),
     };
     let recorded = match (store, event) {
-        (Some(store), Some(event)) => store.record_backup(event, Timestamp::now()).await.map(|_| true),
+        (Some(store), Some(event)) => store.record_backup(event, store.now()).await.map(|_| true),
         _ => Ok(false),
     };
     Drill { name, proof, recorded }

@@ -4,10 +4,13 @@
 //! [`vouch`] looks at where one comes from, [`provenance`] judges that; [`drill`] proves one; [`replace`] is the same with
 //! another end. [`service`] does both when they are due, see [`schedule`].
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod age_keys;
 pub mod archive;
 pub mod backup;
 pub mod catalogue;
+mod clock;
 pub mod commands;
 pub mod config;
 pub mod doubt;

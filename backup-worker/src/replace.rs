@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use store::backup::{PlaceError, check_replaceable, put_in_place, remove_database};
-use store::{DatabaseKey, GivenUp, IfMissing, Location, Restoration, Store, Timestamp};
+use store::{DatabaseKey, GivenUp, IfMissing, Location, Restoration, Store};
 
 use crate::age_keys::BackupIdentity;
 use crate::backup::blocking;
@@ -122,11 +122,12 @@ async fn put_back(
         known_from: proof.provenance.known_from.map(Source::as_str),
         accepted: proof.provenance.accepted_labels(),
     };
-    let recorded = store.record_restore(restoration, Timestamp::now()).await;
+    let recorded = store.record_restore(restoration, store.now()).await;
+    let at = store.now();
     store.close().await;
     let ended_sessions = recorded?;
     let (path, new) = (path.to_owned(), new.to_owned());
-    let replaced = blocking(move || put_in_place(&new, &path, Timestamp::now()).map_err(not_possible)).await?;
+    let replaced = blocking(move || put_in_place(&new, &path, at).map_err(not_possible)).await?;
     Ok(Restored { proof, replaced, given_up, ended_sessions })
 }
 

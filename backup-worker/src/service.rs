@@ -83,7 +83,7 @@ async fn serve(config: &Config, store: &Store, shutdown: &Shutdown) -> Exit {
         }
     }));
     ready::notify_ready();
-    let next = config.schedule.next_after(Timestamp::now()).map(Timestamp::to_rfc3339);
+    let next = config.schedule.next_after(store.now()).map(Timestamp::to_rfc3339);
     tracing::info!(backup_target = %config.target, next = next.unwrap_or_default(), "waiting for the next backup");
 
     Worker { config, store, shutdown, drill_schedule, retries: HashMap::new() }.work(backups, drills).await;
@@ -157,7 +157,7 @@ impl Worker<'_> {
                 return Vec::new();
             }
         };
-        let now = Timestamp::now();
+        let now = self.store.now();
         let last = |wanted: fn(&BackupEvent) -> bool| {
             history.iter().rev().find(|record| wanted(&record.event)).map(|record| record.at)
         };
@@ -215,7 +215,7 @@ impl Worker<'_> {
         let during = if task == Task::Backup { "backup" } else { "drill" };
         let reason = "broken off, since the program was asked to stop".to_owned();
         let event = BackupEvent::Failed { name: None, during: during.to_owned(), reason };
-        if let Err(error) = self.store.record_backup(event, Timestamp::now()).await {
+        if let Err(error) = self.store.record_backup(event, self.store.now()).await {
             tracing::error!(%error, "BACKUP_FAILED could not be written into the audit log");
         }
     }
@@ -266,7 +266,7 @@ impl Worker<'_> {
                 return;
             }
         };
-        let now = Timestamp::now();
+        let now = self.store.now();
         let newest = match self.entries(&log).await {
             Ok(entries) => {
                 if let Some(entry) = entries.iter().find(|entry| catalogue::is_of_the_future(&entry.listed.name, now)) {

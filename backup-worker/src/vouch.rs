@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
-use store::{RecordedBackup, Store, StoreError, Timestamp};
+use store::{RecordedBackup, Store, StoreError};
 
 use crate::age_keys::BackupIdentity;
 use crate::catalogue::Wanted;
+use crate::clock;
 use crate::error::WorkerError;
 use crate::manifest::Manifest;
 use crate::name::BackupName;
@@ -64,7 +65,7 @@ impl Request {
                 Err(error) => tracing::warn!(%error, "the audit log does not tell which backups were made"),
             }
         }
-        let provenance = judge(&manifest, code, &self.wanted, &known, self.accept_unrecorded, Timestamp::now());
+        let provenance = judge(&manifest, code, &self.wanted, &known, self.accept_unrecorded, clock::now(store));
         Ok(Vouched { provenance: provenance.map_err(WorkerError::Untrusted)?, manifest })
     }
 }

@@ -5,6 +5,8 @@
 //! the copy back, every stream of it, and compares it with the local chain ([`comparison`], [`lineage`]); [`journal`] ships the
 //! programs' log lines, in a task of its own.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod about;
 mod alarms;
 pub mod batch;

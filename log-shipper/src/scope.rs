@@ -54,7 +54,7 @@ impl Scope {
         from: Option<Bound>,
         to: Option<Bound>,
     ) -> Result<Scope, StoreError> {
-        let (database_id, now) = (store.database_id().to_owned(), Timestamp::now());
+        let (database_id, now) = (store.database_id().to_owned(), store.now());
         let restores = local_restores(store).await?;
         let head = store.audit_head().await?.id;
         let first_row = AuditId::ZERO.next();

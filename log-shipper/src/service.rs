@@ -205,7 +205,7 @@ impl Loop {
     async fn raise_alarm(&mut self, now: Instant) {
         let Ok(waiting) = self.store.audit_events(self.shipper.cursor(), 1, 0).await else { return };
         let Some(oldest) = waiting.first() else { return };
-        if is_alarming(oldest.at, Timestamp::now()) && self.alarm_throttle.allows(now, ALARM_PAUSE) {
+        if is_alarming(oldest.at, self.store.now()) && self.alarm_throttle.allows(now, ALARM_PAUSE) {
             tracing::error!(
                 alarm = "AUDIT_SHIPPING_BEHIND",
                 row = %oldest.id,

@@ -109,7 +109,7 @@ impl Shipper {
             let Some(last) = rows.last() else { return Ok(Step::Idle) };
             self.read_to = last.id;
             self.alarms.read(&rows);
-            self.queue = self.pending(&rows, Timestamp::now());
+            self.queue = self.pending(&rows, self.store.now());
         }
         let count = plan(self.queue.iter_mut().map(|pending| &mut pending.event));
         let batch: Vec<Pending> = self.queue.drain(..count).collect();
@@ -186,7 +186,7 @@ impl Shipper {
         refused.dedup_by_key(|(row, _)| *row);
         let mut again = VecDeque::new();
         for (row, verdict) in refused {
-            let now = Timestamp::now();
+            let now = self.store.now();
             let time_override =
                 if verdict == Verdict::TooOld { TimestampOverride::Late(now) } else { TimestampOverride::Ahead(now) };
             if let Some(row) = self.row(row).await? {
@@ -217,7 +217,7 @@ impl Shipper {
             // Before the cursor says that it has begun: killed here, the next start comes here again.
             self.announce_stream().await?;
         }
-        let moved = self.store.advance_shipping(&self.copy, self.cursor, to, quarantined, Timestamp::now()).await?;
+        let moved = self.store.advance_shipping(&self.copy, self.cursor, to, quarantined, self.store.now()).await?;
         if !moved {
             return Err(ShipError::NotAlone);
         }
@@ -232,7 +232,7 @@ impl Shipper {
         if !is_restored && self.is_first_stream().await {
             return Ok(());
         }
-        if let Some(row) = self.store.alert_new_stream(&self.copy, Timestamp::now()).await? {
+        if let Some(row) = self.store.alert_new_stream(&self.copy, self.store.now()).await? {
             tracing::error!(
                 alarm = Action::SecurityAlert.as_str(), kind = "new_audit_stream", %row,
                 sink = self.copy.sink, stream = self.copy.stream,
@@ -259,6 +259,6 @@ impl Shipper {
 
     /// Writes down why nothing gets through.
     pub async fn record_error(&self, error: &str) -> Result<(), StoreError> {
-        self.store.record_shipping_error(&self.copy, error, Timestamp::now()).await
+        self.store.record_shipping_error(&self.copy, error, self.store.now()).await
     }
 }

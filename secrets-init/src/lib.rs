@@ -8,6 +8,8 @@
 //! What held a secret is wiped when it is dropped, no core dump is written and no other process may read this one's memory.
 //! The buffers of the TLS, HTTP and JSON libraries are not ours to wipe; but for `credentials/`, the process ends within moments of filling them.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod arguments;
 mod check;
 mod config;

@@ -180,6 +180,7 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    #[expect(clippy::disallowed_methods, reason = "a name that no test needs to know beforehand")]
     fn new(path: &Path, folder: &Path) -> Result<Unfinished, WriteError> {
         let random =
             getrandom::u64().map_err(|error| WriteError::system("name a file in", folder)(io::Error::other(error)))?;

@@ -8,6 +8,8 @@
 //! 4. [`app`]: what every feature stands on: the site, a request, who may come in, how a page or a refusal is rendered.
 //! 5. [`http`], [`limits`], [`metrics`], [`log_throttle`], [`wall_clock`]: values and mechanisms that know nothing of the site.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod app;
 pub mod commands;
 pub mod config;

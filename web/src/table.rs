@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, header};
-use store::{SessionState, Timestamp};
+use store::SessionState;
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
@@ -107,7 +107,7 @@ async fn refuse(
     }
     // This page, too, has its member's navigation, and says that somebody is in by emergency access.
     if let Some(token) = site.cookies.session_token(headers)
-        && let Ok(SessionState::Live(session)) = site.store.session(&token, site.session_limits, Timestamp::now()).await
+        && let Ok(SessionState::Live(session)) = site.store.session(&token, site.session_limits, site.store.now()).await
     {
         context.session.set(&session);
     }

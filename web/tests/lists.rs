@@ -5,6 +5,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use store::{
     Action, AuditFilter, AuditId, Body, IdempotencyKey, IfMissing, Location, MessageId, NewMessage, Sent, SignIn,
@@ -189,6 +190,10 @@ async fn subjects_that_arrive_in_an_open_list_are_written_down_before_once_a_min
     send(&clinic.store, &amina, "Three").await;
     stream.read_until("Three", SOON).await;
     assert_eq!(shown_to(&clinic, &tomas).await.len(), 1, "the row covers what arrives in the next minute");
+    clinic.clock.advance(Duration::from_secs(60));
+    send(&clinic.store, &amina, "Four").await;
+    stream.read_until("Four", SOON).await;
+    assert_eq!(shown_to(&clinic, &tomas).await[1..], [r#"{"live_seconds":60,"messages":"4"}"#]);
 }
 
 #[tokio::test]

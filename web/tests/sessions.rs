@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use store::{Identity, RefusedSignIn, Timestamp};
-use support::{Clinic, SESSION_COOKIE, SignedIn};
+use support::{Clinic, IDLE, SESSION_COOKIE, SignedIn, send_many};
 use testkit::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -124,6 +126,21 @@ fn long_refusal() -> RefusedSignIn {
     let long = "🩺".repeat(400);
     let account = Identity { issuer: long.clone(), subject: long.clone(), email: long.clone(), name: long };
     RefusedSignIn { verified_account: Some(account), reason: "not_staff", ip: [203, 0, 113, 1].into() }
+}
+
+/// Nobody has to ask for it: what somebody else sends is not shown to a session that time has ended meanwhile.
+#[tokio::test]
+async fn an_open_list_closes_when_time_has_ended_its_session() {
+    let clinic = Clinic::open().await;
+    let tomas = clinic.sign_in("tomas").await;
+    let mut stream = tomas.http.open_stream("/messages/updates?after=0").await;
+    clinic.clock.advance(IDLE - Duration::from_secs(60));
+    send_many(&clinic.store, clinic.sign_in("amina").await.actor, 100).await;
+    stream.read_until("event:sent", SOON).await;
+    clinic.clock.advance(Duration::from_secs(60));
+    send_many(&clinic.store, clinic.sign_in("amina").await.actor, 100).await;
+    stream.read_until("event:ended", SOON).await;
+    assert_eq!(tomas.http.get("/messages").await.status, 303);
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::io::{IsTerminal, stdout};
 
 use process::Exit;
 use process::console::{print_err, print_out};
-use store::Timestamp;
 
 use super::open_if_there;
 use crate::age_keys::{BackupIdentity, identity_file};
@@ -21,7 +20,7 @@ pub(super) async fn run(config: &Config, print: bool) -> Result<Exit, WorkerErro
     }
     if let Some(store) = open_if_there(config).await? {
         let operator = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or("unknown".to_owned());
-        let recorded = store.record_identity_shown(&operator, Timestamp::now()).await;
+        let recorded = store.record_identity_shown(&operator, store.now()).await;
         store.close().await;
         recorded?;
     }

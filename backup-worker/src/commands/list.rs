@@ -7,6 +7,7 @@ use store::Timestamp;
 
 use super::open_if_possible;
 use crate::catalogue::{self, Entry, Log, is_alarming, is_of_the_future, newest_verified};
+use crate::clock;
 use crate::config::Config;
 use crate::error::WorkerError;
 use crate::target::Target;
@@ -17,7 +18,7 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Result<Exit, WorkerEr
     let target = Target::open(&config.target, config.encryption.clone()).await?;
     let knows_proofs = log.is_some();
     let entries = catalogue::entries(&target, &log.unwrap_or_default()).await?;
-    let now = Timestamp::now();
+    let now = clock::now(None);
     print_out(&if as_json {
         to_json(config, &entries, knows_proofs, now)
     } else {

@@ -6,9 +6,9 @@ use std::path::Path;
 use process::Exit;
 use process::console::print_out;
 use serde_json::json;
-use store::Timestamp;
 
 use super::{open_if_possible, stop_on_signal};
+use crate::clock;
 use crate::config::Config;
 use crate::drill::{self, until_stopped};
 use crate::error::WorkerError;
@@ -29,7 +29,7 @@ pub(super) async fn run(
 ) -> Result<Exit, WorkerError> {
     let identities = drill::identities(config, identity)?;
     let target = Target::open(&config.target, config.encryption.clone()).await?;
-    let name = request.wanted.find(&target, Timestamp::now()).await?;
+    let name = request.wanted.find(&target, clock::now(None)).await?;
     if to.exists() && !replace {
         may_replace(to, &name.to_string())?;
     }

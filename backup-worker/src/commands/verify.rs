@@ -6,9 +6,9 @@ use std::path::Path;
 use process::Exit;
 use process::console::{print_err, print_out};
 use serde_json::json;
-use store::Timestamp;
 
 use super::{open_if_possible, stop_on_signal};
+use crate::clock;
 use crate::config::Config;
 use crate::drill::{self, AskedBy, Proof};
 use crate::error::WorkerError;
@@ -40,7 +40,7 @@ pub(super) async fn run(
         Err(error) if proves_nothing(error) => Exit::Unavailable,
         Err(error) => error.exit(),
     };
-    let age = |proof: &Proof| Timestamp::now().since(proof.manifest.data_until()).as_secs();
+    let age = |proof: &Proof| clock::now(None).since(proof.manifest.data_until()).as_secs();
     if as_json {
         print_out(
             &match &drill.proof {

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod clock;
 mod corpus;
 mod http;
 mod jar;
@@ -18,6 +19,7 @@ mod program;
 mod temporary_store;
 mod wait;
 
+pub use clock::MovableClock;
 pub use corpus::{Input, corpus};
 pub use http::{EventStream, Http, Reply, Request};
 pub use panics::assert_every_command_panics_in_one_line;

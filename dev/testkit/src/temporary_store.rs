@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use store::{
-    Actor, Client, DatabaseKey, Identity, IfMissing, Location, Session, SessionToken, SignIn, Store, Timestamp,
+    Actor, Client, DatabaseKey, Environment, Identity, IfMissing, Location, Session, SessionToken, SignIn, Store,
+    Timestamp,
 };
 use tempfile::TempDir;
 
@@ -49,7 +50,13 @@ impl TemporaryStore {
 
     /// Opens it, as one program does; creates it the first time.
     pub async fn open(&self) -> Store {
-        let opened = Store::open(&Location::file(self.path(), &self.key()), IfMissing::Create).await;
+        self.open_with(Environment::default()).await
+    }
+
+    /// The same with another clock.
+    pub async fn open_with(&self, environment: Environment) -> Store {
+        let location = Location::file(self.path(), &self.key());
+        let opened = Store::open_with(&location, IfMissing::Create, environment).await;
         opened.unwrap_or_else(|error| panic!("{}: {error}", self.path().display()))
     }
 }

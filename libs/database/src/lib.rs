@@ -1,6 +1,8 @@
 //! The database as a program opens it: which settings say where it is, who waits until it is created, and which exit code
 //! a refusal has. [`store`] knows nothing of settings and exit codes, and `process` nothing of a database.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -5,6 +5,8 @@
 //! [`connection_table`] knows who is connected and who makes room for whom, [`timeouts`] decides it, [`slot`] is what one
 //! connection is known by, [`connection`] is the life of one. README.md says why it is not left to the edge.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod bodies;
 pub mod client_address;
 mod connection;

@@ -15,6 +15,7 @@ pub fn pause(failures: u32, longest: Duration, chance: f64) -> Duration {
 }
 
 /// A number from 0 to 1.
+#[expect(clippy::disallowed_methods, reason = "chance comes from here, and is handed on")]
 pub fn chance() -> f64 {
     // Without randomness all machines come back together, which is no reason to stop.
     f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX)

@@ -15,7 +15,7 @@ pub fn print_out(text: &str) {
     let _ = writeln!(stdout().lock(), "{}", sanitize::lines(text.trim_end()));
 }
 
-/// Prints what went wrong to standard error.
+/// Prints what went wrong to standard error; a reader that went away is no failure of ours.
 pub fn print_err(text: &str) {
     let _ = writeln!(stderr().lock(), "{}", sanitize::lines(text.trim_end()));
 }

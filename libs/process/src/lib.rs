@@ -5,6 +5,8 @@
 //! Nothing here knows a database, a page or a message, so that every program can use it, and the tests of each part
 //! need nothing but this crate.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod backoff;

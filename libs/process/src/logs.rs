@@ -59,7 +59,7 @@ pub fn start(program: &'static str, filter: &str) -> Result<Log, LogsError> {
 }
 
 impl Log {
-    /// From now on logs what another filter says.
+    /// From now on logs what another filter says. An error where it is no filter: then the one before stays in force.
     pub fn follow(&self, filter: &str) -> Result<(), LogsError> {
         let filter = parse_filter(filter).map_err(LogsError::Filter)?;
         // The log lives as long as the process, and so does what the handle leads to.
@@ -155,6 +155,7 @@ where
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the time of a line")]
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Map::new();
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {

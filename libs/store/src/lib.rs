@@ -12,6 +12,8 @@
 //! Each of these uses only those below it: `acts`, `ledger`, `store`, `sqlite`, `types`. [`Store`] is the handle to which
 //! `ledger` and `acts` give its methods; `open`, [`backup`], [`rekey`] and `statistics` stand above and put all together.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod acts;
 pub mod backup;
 mod ledger;

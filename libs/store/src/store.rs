@@ -14,7 +14,7 @@ use crate::sqlite::write::{Erased, Write, read_head};
 use crate::sqlite::writer::{Writer, announce};
 use crate::sqlite::writer_meter::WriterNumbers;
 use crate::types::failure_counter::FailedSignIns;
-use crate::types::{DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError};
+use crate::types::{DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError, Timestamp};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -37,6 +37,7 @@ struct Inner {
     /// must not bring them to life again.
     expired: Mutex<HashMap<SessionId, EndReason>>,
     failed_sign_ins: Arc<FailedSignIns>,
+    environment: Environment,
 }
 
 /// Sees by SQLite's own counter whether anyone has committed since it last looked.
@@ -64,7 +65,7 @@ impl Store {
         let checkpoints = open(path, key, Role::Writer)?;
         // It would be done inside the commits; there is a thread for it.
         writer.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(|error| opening(path, error))?;
-        let writer = Writer::start(writer, checkpoints, path, changes.clone(), environment)
+        let writer = Writer::start(writer, checkpoints, path, changes.clone(), environment.clone())
             .map_err(|error| OpenError::Sqlite(Arc::new(error)))?;
         Ok(Store {
             inner: Arc::new(Inner {
@@ -76,6 +77,7 @@ impl Store {
                 watch: Arc::new(Mutex::new(Some(watch))),
                 expired: Mutex::default(),
                 failed_sign_ins: Arc::default(),
+                environment,
             }),
         })
     }
@@ -102,6 +104,11 @@ impl Store {
         if stopped.await.is_err() {
             tracing::error!("closing the database panicked");
         }
+    }
+
+    /// The time by the clock that the store was opened with: this machine's, unless a test has set another.
+    pub fn now(&self) -> Timestamp {
+        self.inner.environment.clock.now()
     }
 
     /// The database's name: 32 random hex characters, made with it.

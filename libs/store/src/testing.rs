@@ -1,5 +1,4 @@
 //! What the tests of this crate share: a store in a temporary directory, people in it, and a way around its guards.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};

@@ -42,7 +42,7 @@ async fn read(store: &Store, copy: AuditCopy) -> Result<Status, StoreError> {
     let state = store.shipping_state(&copy).await?;
     let newest = store.audit_head().await?.id.get().unsigned_abs();
     let waiting = store.audit_events(state.cursor, 1, 0).await?;
-    let waiting_seconds = waiting.first().map_or(0, |row| Timestamp::now().since(row.at).as_secs());
+    let waiting_seconds = waiting.first().map_or(0, |row| store.now().since(row.at).as_secs());
     let quarantined = store.quarantined(&copy).await?;
     Ok(Status { copy, newest, waiting_seconds, state, quarantined })
 }

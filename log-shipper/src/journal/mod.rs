@@ -117,7 +117,7 @@ impl Journal {
     async fn send(&mut self, events: Vec<OutgoingEvent>, shutdown: &Shutdown) -> bool {
         let mut ranges = vec![events];
         while let Some(mut events) = ranges.pop() {
-            let now = Timestamp::now();
+            let now = self.store.now();
             for event in events.iter_mut().filter(|event| Age::of(event.stamp, now) != Age::Fresh) {
                 event.stamp = now;
             }

@@ -1,6 +1,6 @@
 //! Which row of a refused batch the sink will not take: found by halves, and proved before it is given up on.
 
-use store::{AuditId, Quarantined, StoreError, Timestamp};
+use store::{AuditId, Quarantined, StoreError};
 
 use super::{READ_BYTES, READ_ROWS, ShipError, Shipper};
 use crate::batch::plan;
@@ -45,7 +45,7 @@ impl Shipper {
             let rows = self.store.audit_events(after, limit, READ_BYTES).await;
             let rows = rows.map_err(|error| SendError::Outage(error.to_string()))?;
             let Some(last) = rows.last().map(|row| row.id) else { return Ok(()) };
-            let mut queue = self.pending(&rows, Timestamp::now());
+            let mut queue = self.pending(&rows, self.store.now());
             while !queue.is_empty() {
                 let count = plan(queue.iter_mut().map(|pending| &mut pending.event));
                 let batch = queue.drain(..count).collect();

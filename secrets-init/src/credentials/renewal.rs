@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::assume::{AssumeError, assume};
 use super::config::{Program, RoleArn};
+use super::now;
 
 /// New credentials are there this long before the old ones end, or after half of a life that is short: an outage of STS or
 /// of the metadata service is not noticed unless it lasts longer.
@@ -30,7 +31,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(600);
 pub(super) async fn keep(program: Program, role: RoleArn, sender: watch::Sender<Option<Credentials>>) -> Infallible {
     loop {
         let (credentials, end) = obtain(program, &role).await;
-        let renew_at = SystemTime::now() + renew_after(remaining(end), backoff::chance());
+        let renew_at = now() + renew_after(remaining(end), backoff::chance());
         sender.send_replace(Some(credentials));
         while let wait @ 1.. = remaining(renew_at).as_millis() {
             tokio::time::sleep(LOOK.min(Duration::from_millis(u64::try_from(wait).unwrap_or(u64::MAX)))).await;
@@ -45,7 +46,7 @@ async fn obtain(program: Program, role: &RoleArn) -> (Credentials, SystemTime) {
     loop {
         tries = tries.saturating_add(1);
         let error = match assume(program, role).await {
-            Ok(credentials) => match credentials.expiry().filter(|end| *end > SystemTime::now()) {
+            Ok(credentials) => match credentials.expiry().filter(|end| *end > now()) {
                 Some(end) => {
                     let until =
                         chrono::DateTime::<chrono::Utc>::from(end).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -59,8 +60,7 @@ async fn obtain(program: Program, role: &RoleArn) -> (Credentials, SystemTime) {
             },
             Err(error) => error,
         };
-        let now = SystemTime::now();
-        if said.is_news(&error, now) {
+        if said.is_news(&error, now()) {
             tracing::error!(for_program = %program, tries, check = error.check, "the program's role cannot be assumed, and is tried again: {}", error.happened);
         }
         tokio::time::sleep(backoff::pause(tries, LONGEST_PAUSE, backoff::chance())).await;
@@ -92,7 +92,7 @@ fn renew_after(life: Duration, chance: f64) -> Duration {
 
 /// How long until then; nothing when it is past.
 fn remaining(until: SystemTime) -> Duration {
-    until.duration_since(SystemTime::now()).unwrap_or_default()
+    until.duration_since(now()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::config::Program;
+use super::now;
 use super::tokens::Tokens;
 
 /// The SDK gives up after 5 s, and asks twice more.
@@ -115,7 +116,7 @@ impl Broker {
         let account = self.accounts.get(&program).and_then(|account| account.credentials.clone());
         let mut newest = account.ok_or(Refusal::NoRole)?;
         let holds = |credentials: &Option<Credentials>| {
-            credentials.as_ref().is_some_and(|some| some.expiry().is_some_and(|end| end > SystemTime::now()))
+            credentials.as_ref().is_some_and(|some| some.expiry().is_some_and(|end| end > now()))
         };
         match timeout(self.wait, newest.wait_for(holds)).await {
             Ok(Ok(found)) => found.clone().ok_or(Refusal::NotYet),
@@ -162,6 +163,8 @@ fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     struct Stage {

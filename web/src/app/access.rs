@@ -68,6 +68,7 @@ pub struct PreSessionToken(String);
 
 impl PreSessionToken {
     /// The one that the browser holds, or a new one and true: then it has to be told.
+    #[expect(clippy::disallowed_methods, reason = "a token that no test needs to know beforehand")]
     pub fn open(request: &Request) -> Result<(Self, bool), PageError> {
         if let Some(token) = Self::held(request) {
             return Ok((token, false));

@@ -69,7 +69,7 @@ impl ErrorContext {
             next: None,
             for_script: false,
             session: KnownSession::default(),
-            at: Timestamp::now(),
+            at: site.store.now(),
             emergency: Arc::default(),
         }
     }

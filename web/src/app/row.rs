@@ -7,7 +7,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, header};
-use store::Timestamp;
 use subtle::ConstantTimeEq;
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
@@ -185,7 +184,7 @@ fn matched(
             path_argument,
             query: Form::parse(query.as_bytes()),
             headers,
-            at: Timestamp::now(),
+            at: site.store.now(),
             emergency: Arc::default(),
             session: KnownSession::default(),
             over_limit: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipnet::IpNet;
 use process::Shutdown;
-use store::{SessionLimits, Store, Timestamp};
+use store::{SessionLimits, Store};
 
 use crate::app::assets::Assets;
 use crate::app::body_memory::BodyMemory;
@@ -70,6 +70,7 @@ pub struct Site {
 
 impl Site {
     /// A site over an open database. Errors come from compressing the static files alone.
+    #[expect(clippy::disallowed_methods, reason = "when the process began, as Prometheus wants to have it")]
     pub fn build(settings: SiteSettings, store: Store, shutdown: Shutdown) -> std::io::Result<Arc<Self>> {
         let SiteSettings { public_url, session_limits, trusted_proxies, limits } = settings;
         Ok(Arc::new(Self {
@@ -125,10 +126,10 @@ impl Site {
         let mut sweep = WallClockInterval::every(SESSION_SWEEP);
         loop {
             sweep.tick().await;
-            if let Err(error) = self.store.expire_sessions(self.session_limits, Timestamp::now()).await {
+            if let Err(error) = self.store.expire_sessions(self.session_limits, self.store.now()).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
             }
-            if let Err(error) = self.store.expire_emergency_grants(Timestamp::now()).await {
+            if let Err(error) = self.store.expire_emergency_grants(self.store.now()).await {
                 tracing::warn!(%error, "unused emergency access could not be written down as ended");
             }
         }
@@ -138,7 +139,7 @@ impl Site {
         let mut removal = WallClockInterval::every(SESSION_REMOVAL);
         loop {
             removal.tick().await;
-            if let Err(error) = self.store.remove_old_sessions(Timestamp::now()).await {
+            if let Err(error) = self.store.remove_old_sessions(self.store.now()).await {
                 tracing::warn!(%error, "the rows of old sessions could not be removed");
             }
         }

@@ -67,7 +67,7 @@ pub async fn run(
         }
         EmergencyCommand::List => {
             let grants = store.emergency_grants().await?;
-            print_out(&if as_json { list_as_json(&grants) } else { list_as_text(&grants) });
+            print_out(&if as_json { list_as_json(&grants, store.now()) } else { list_as_text(&grants, store.now()) });
             Ok(Exit::Done)
         }
         EmergencyCommand::Revoke { number } => revoke(store, number, as_json).await,
@@ -82,7 +82,7 @@ async fn grant(
     as_json: bool,
 ) -> Result<Exit, StoreError> {
     let (email, minutes) = (request.email.clone(), request.minutes);
-    match store.grant_emergency_access(request, Timestamp::now()).await? {
+    match store.grant_emergency_access(request, store.now()).await? {
         Granted::Unknown => {
             print_err(&format!(
                 "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
@@ -122,7 +122,7 @@ fn link(public_url: &PublicUrl, code: &str) -> String {
 }
 
 async fn revoke(store: &Store, number: EmergencyGrantId, as_json: bool) -> Result<Exit, StoreError> {
-    let Some(revoked) = store.revoke_emergency_access(number, &operator(), Timestamp::now()).await? else {
+    let Some(revoked) = store.revoke_emergency_access(number, &operator(), store.now()).await? else {
         print_err(&format!("web: there is no grant {number}. `web emergency-access list` shows all."));
         return Ok(Exit::Failed);
     };
@@ -144,8 +144,7 @@ fn word(state: GrantState) -> &'static str {
     }
 }
 
-fn list_as_json(grants: &[EmergencyGrant]) -> String {
-    let at = Timestamp::now();
+fn list_as_json(grants: &[EmergencyGrant], at: Timestamp) -> String {
     let time = |time: Option<Timestamp>| time.map(Timestamp::to_rfc3339);
     let rows: Vec<_> = grants
         .iter()
@@ -170,11 +169,10 @@ fn list_as_json(grants: &[EmergencyGrant]) -> String {
     json!(rows).to_string()
 }
 
-fn list_as_text(grants: &[EmergencyGrant]) -> String {
+fn list_as_text(grants: &[EmergencyGrant], at: Timestamp) -> String {
     if grants.is_empty() {
         return "No emergency access was ever granted.".to_owned();
     }
-    let at = Timestamp::now();
     let lines: Vec<String> = grants
         .iter()
         .map(|grant| {

@@ -138,6 +138,7 @@ struct Keys {
 }
 
 impl Keys {
+    #[expect(clippy::disallowed_methods, reason = "there is no store while its key is changed")]
     fn change(&self, options: &Rekey, as_json: bool) -> Exit {
         if !options.yes && !self.is_meant() {
             return Exit::Usage;

@@ -29,7 +29,7 @@ async fn list(database: &DatabaseSettings, as_json: bool) -> Exit {
 async fn set_enabled(database: &DatabaseSettings, email: &str, enabled: bool, as_json: bool) -> Exit {
     with_database(database, async |store| {
         let operator = operator();
-        let change = store.set_staff_enabled(email, enabled, &operator, Timestamp::now()).await?;
+        let change = store.set_staff_enabled(email, enabled, &operator, store.now()).await?;
         let (people, sessions_ended) = match change {
             StaffChange::Unknown => {
                 print_err(&format!(

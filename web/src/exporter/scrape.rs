@@ -14,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use store::{Action, AuditId, Distribution, Statistics, StoreError, Timestamp, WriterNumbers};
+use store::{Action, AuditId, Distribution, Statistics, StoreError, WriterNumbers};
 
 use super::machine::{Machine, counter, gauge};
 use crate::app::site::Site;
@@ -43,7 +43,7 @@ impl AuditTotals {
     async fn catch_up(&mut self, site: &Site) -> Result<Statistics, StoreError> {
         loop {
             let limits = site.session_limits;
-            let statistics = site.store.statistics(self.counted, limits, Timestamp::now()).await?;
+            let statistics = site.store.statistics(self.counted, limits, site.store.now()).await?;
             self.counted = statistics.counted;
             for (action, count) in &statistics.actions {
                 *self.actions.entry(*action).or_default() += count;

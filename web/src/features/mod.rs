@@ -42,7 +42,7 @@ impl Features {
             messages: Arc::default(),
             downloads: Arc::default(),
             chain: Arc::new(ChainWatch::new(site.store.clone())),
-            sign_in: Arc::new(SignInState::build(sign_in, &site.public_url)?),
+            sign_in: Arc::new(SignInState::build(sign_in, &site.public_url, site.store.now())?),
             health: Arc::default(),
             site,
         })

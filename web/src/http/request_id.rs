@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+#[expect(clippy::disallowed_methods, reason = "a name that no test needs to know beforehand")]
 static PROCESS: LazyLock<u32> = LazyLock::new(|| {
     // Without randomness the process id still tells most processes apart.
     getrandom::u32().unwrap_or_else(|_| std::process::id())

@@ -15,7 +15,7 @@ use store::{
     SessionToken, SignIn, Store, Subject, Timestamp,
 };
 use tempfile::TempDir;
-use testkit::{Http, Launch, SOON};
+use testkit::{Http, Launch, MovableClock, SOON};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wardpost_web::app::site::Site;
@@ -52,6 +52,8 @@ pub struct Clinic {
     pub site: Arc<Site>,
     pub whole: Arc<WholeSite>,
     pub store: Store,
+    /// The clock of the site and its database.
+    pub clock: MovableClock,
     pub provider: Provider,
     pub folder: TempDir,
     trigger: process::shutdown::ShutdownTrigger,
@@ -114,7 +116,8 @@ impl Clinic {
         let settings = settings.iter().chain(limits).map(|(name, value)| (name.into(), value.into()));
         let (config, _) = config::read(Settings::from_parts(settings, None)).expect("good settings");
 
-        let store = Store::open(&Location::file(&database, &key()), IfMissing::Create).await.expect("a database");
+        let (location, clock) = (Location::file(&database, &key()), MovableClock::default());
+        let store = Store::open_with(&location, IfMissing::Create, clock.environment()).await.expect("a database");
         let (trigger, shutdown) = Shutdown::by_hand();
         let whole = Arc::new(WholeSite::build(config, store.clone(), shutdown).expect("a site"));
         let (serving, working, routes) = (Arc::clone(&whole), Arc::clone(&whole), routes(&whole));
@@ -125,6 +128,7 @@ impl Clinic {
             site: Arc::clone(&whole.site),
             whole,
             store,
+            clock,
             provider,
             folder,
             trigger,
@@ -149,7 +153,7 @@ impl Clinic {
     /// Signs somebody in through the store, `ago` before now.
     pub async fn sign_in_ago(&self, name: &str, ago: Duration) -> SignedIn {
         let signed_in =
-            self.store.sign_in(identity(name), None, client(), Timestamp::now().minus(ago)).await.expect("a sign-in");
+            self.store.sign_in(identity(name), None, client(), self.store.now().minus(ago)).await.expect("a sign-in");
         let SignIn::SignedIn { token, session } = signed_in else {
             panic!("{name} is disabled");
         };

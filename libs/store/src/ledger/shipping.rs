@@ -149,7 +149,7 @@ impl Store {
         .await
     }
 
-    /// Up to where the system's journal has been copied to `sink`.
+    /// Up to where the system's journal has been copied to `sink`: the position as journalctl gave it, none before the first.
     pub async fn journal_position(&self, sink: &str) -> Result<Option<String>, StoreError> {
         let sink = sink.to_owned();
         self.look_up(move |connection| {
@@ -159,7 +159,7 @@ impl Store {
         .await
     }
 
-    /// Writes that down.
+    /// Writes down up to where the journal has been copied; whether `position` is one, only journalctl can tell.
     pub async fn set_journal_position(&self, sink: &str, position: &str) -> Result<(), StoreError> {
         let (sink, position) = (sink.to_owned(), position.to_owned());
         self.write(move |write| {

@@ -17,7 +17,7 @@ const JOBS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// How often a value lay where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
-    /// All values added up.
+    /// All values added up, in the unit of the values.
     pub sum: f64,
     /// How many there were.
     pub count: u64,
@@ -28,9 +28,9 @@ pub struct Distribution {
 /// The writer of this process since the database was opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriterNumbers {
-    /// Jobs that wait now.
+    /// Jobs that wait in the queue now.
     pub waiting: u64,
-    /// How many may.
+    /// How many may wait.
     pub capacity: u64,
     /// Jobs that found no room and heard [`StoreError::Busy`](crate::StoreError::Busy).
     pub refused: u64,

@@ -46,7 +46,7 @@ impl Subject {
     /// The most characters (Unicode scalar values) a subject may have (control A5).
     pub const MAX_CHARS: usize = 255;
 
-    /// Checks what was typed.
+    /// Checks what was typed; white space and a byte order mark at its ends are left out.
     pub fn parse(text: &str) -> Result<Self, SubjectError> {
         // A byte order mark is pasted along with the beginning of a file.
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');

@@ -110,7 +110,7 @@ impl ChainWatch {
 
     async fn verify_whole(&self) -> Result<(), StoreError> {
         let progress = self.progress.clone();
-        let begun = Timestamp::now();
+        let begun = self.store.now();
         let verdict = self
             .store
             .verify_chain(None, move |row| {
@@ -126,7 +126,7 @@ impl ChainWatch {
             ChainVerdict::Sound { head, .. } => ChainSeen::Sound { up_to: head.id },
             ChainVerdict::Broken { row, .. } => ChainSeen::Broken { row: *row },
         });
-        State::of(verdict, walked)
+        State::of(verdict, self.store.now(), walked)
     }
 
     fn checking(&self, head: AuditId) -> ChainBanner {
@@ -135,9 +135,9 @@ impl ChainWatch {
 }
 
 impl State {
-    fn of(verdict: ChainVerdict, walked: Timestamp) -> Self {
+    fn of(verdict: ChainVerdict, checked: Timestamp, walked: Timestamp) -> Self {
         match verdict {
-            ChainVerdict::Sound { head, people, .. } => Self::Sound { head, people, checked: Timestamp::now(), walked },
+            ChainVerdict::Sound { head, people, .. } => Self::Sound { head, people, checked, walked },
             ChainVerdict::Broken { row, error } => {
                 tracing::error!(alarm = "AUDIT_CHAIN_BROKEN", %row, %error, "the audit chain is broken");
                 Self::Broken { row, what: error.to_string() }
@@ -157,9 +157,8 @@ impl State {
 }
 
 #[cfg(test)]
-#[allow(clippy::panic)]
 mod tests {
-    use testkit::{TemporaryStore, member};
+    use testkit::{MovableClock, TemporaryStore, member};
 
     use super::*;
 
@@ -175,20 +174,19 @@ mod tests {
     /// Looking at what is new says nothing of what is old.
     #[tokio::test]
     async fn a_look_at_the_page_checks_new_rows_and_says_when_all_were_walked() {
-        let temporary = TemporaryStore::new();
-        let store = temporary.open().await;
+        let (temporary, clock) = (TemporaryStore::new(), MovableClock::default());
+        let store = temporary.open_with(clock.environment()).await;
         let watch = ChainWatch::new(store.clone());
         assert!(watch.verify_whole().await.is_ok());
         let before = shown(&watch, &store).await;
         assert!(before.2 <= before.1, "{before:?}");
-        while Timestamp::now().to_rfc3339() == before.1 {
-            tokio::task::yield_now().await;
-        }
-        member(&store, "Amina Diallo", Timestamp::now()).await;
+        clock.advance(Duration::from_secs(1));
+        member(&store, "Amina Diallo", store.now()).await;
         let after = shown(&watch, &store).await;
         assert!(after.0 > before.0 && after.1 > before.1, "{after:?}");
         assert_eq!(after.2, before.2);
+        clock.advance(Duration::from_secs(1));
         assert!(watch.verify_whole().await.is_ok());
-        assert!(shown(&watch, &store).await.2 >= after.1);
+        assert!(shown(&watch, &store).await.2 > after.1);
     }
 }

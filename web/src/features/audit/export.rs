@@ -8,7 +8,7 @@ use futures_util::stream;
 use http::header;
 use process::sanitize;
 use serde::Serialize;
-use store::{AuditFilter, AuditId, AuditRow, ExportFormat, PersonId, SessionState, SessionToken, Timestamp};
+use store::{AuditFilter, AuditId, AuditRow, ExportFormat, PersonId, SessionState, SessionToken};
 
 use super::sentence::Names;
 use super::{filter, sentence, spreadsheet, words};
@@ -120,7 +120,7 @@ impl Walk {
 
     async fn check_session(&self) -> Result<(), std::io::Error> {
         let limits = self.site.session_limits;
-        match self.site.store.session(&self.token, limits, Timestamp::now()).await {
+        match self.site.store.session(&self.token, limits, self.site.store.now()).await {
             Ok(SessionState::Live(_)) => Ok(()),
             Ok(_) => Err(std::io::Error::other("the session has ended")),
             Err(error) => Err(std::io::Error::other(error)),

@@ -14,7 +14,7 @@ const COALESCE: Duration = Duration::from_millis(250);
 /// Logs alarms for as long as the process lives.
 pub async fn watch(store: Store) {
     let mut changes = store.changes();
-    let since = Timestamp::now().minus(LOOK_BACK);
+    let since = store.now().minus(LOOK_BACK);
     let mut last = AuditId::ZERO;
     loop {
         match tell(&store, since, last).await {

@@ -89,7 +89,7 @@ impl Walk {
 
     async fn check_session(&self) -> Result<(), io::Error> {
         let limits = self.site.session_limits;
-        match self.site.store.session(&self.token, limits, Timestamp::now()).await {
+        match self.site.store.session(&self.token, limits, self.site.store.now()).await {
             Ok(SessionState::Live(_)) => Ok(()),
             Ok(_) => Err(io::Error::other("the session has ended")),
             Err(error) => Err(io::Error::other(error)),

@@ -145,7 +145,7 @@ impl OpenStream {
         }
         self.check_session().await?;
         if let Some(message) = update.shows_subject
-            && !self.recorded.is_some_and(|at| is_recent(at, Timestamp::now()))
+            && !self.recorded.is_some_and(|at| is_recent(at, self.site.store.now()))
         {
             self.record(vec![message]).await?;
         }
@@ -161,7 +161,7 @@ impl OpenStream {
             return Ok(());
         }
         messages.dedup();
-        let now = Timestamp::now();
+        let now = self.site.store.now();
         match self.site.store.record_list_shown(self.actor, messages.into(), Some(COVERED), now).await {
             Ok(()) => {
                 self.recorded = Some(now);
@@ -190,7 +190,7 @@ impl OpenStream {
 
     async fn check_session(&self) -> Result<(), Closed> {
         let limits = self.site.session_limits;
-        let state = self.site.store.session(&self.token, limits, Timestamp::now()).await;
+        let state = self.site.store.session(&self.token, limits, self.site.store.now()).await;
         match state {
             Ok(SessionState::Live(_)) => Ok(()),
             Ok(_) => {

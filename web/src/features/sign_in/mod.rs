@@ -60,11 +60,11 @@ pub struct SignInState {
 }
 
 impl SignInState {
-    /// An error where the provider's settings do not work together.
-    pub fn build(config: SignInConfig, public_url: &PublicUrl) -> Result<Self, SignInError> {
+    /// What begins at `now`. An error where the provider's settings do not work together.
+    pub fn build(config: SignInConfig, public_url: &PublicUrl, now: Timestamp) -> Result<Self, SignInError> {
         Ok(Self {
             provider: Provider::new(&config, public_url)?,
-            sealer: Sealer::new(&config.app_secret, config.previous_app_secret.as_ref(), Timestamp::now()),
+            sealer: Sealer::new(&config.app_secret, config.previous_app_secret.as_ref(), now),
             staff: config.staff,
             used_attempts: UsedAttempts::default(),
             unproven: Unproven::default(),
@@ -89,7 +89,7 @@ impl SignInState {
 async fn record(store: &Store, sum: Option<UnprovenSignIns>) {
     let Some(sum) = sum else { return };
     let failures = sum.failures;
-    if let Err(error) = store.record_unproven_sign_ins(sum, Timestamp::now()).await {
+    if let Err(error) = store.record_unproven_sign_ins(sum, store.now()).await {
         tracing::warn!(%error, failures, "failed sign-ins could not be written down");
     }
 }

@@ -1,10 +1,10 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::NewReply;
 use crate::ledger::audit::Entry;
 use crate::testing::*;
 use crate::types::{Action, Body, Hash, IdempotencyKey, MessageId, PersonId, Timestamp};
-use crate::NewReply;
 
 /// A log with every kind of row that touches messages: 1 made, 2-3 sign-ins, 4-6 sent (messages 1-3), 7 viewed,
 /// 8 deleted (message 2), 9 viewed.

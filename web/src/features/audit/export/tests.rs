@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use store::{Author, Hash, PersonId, genesis_hash};
+use store::{Author, Hash, PersonId, Timestamp, genesis_hash};
 
 use super::*;
 
