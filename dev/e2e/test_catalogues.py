@@ -205,6 +205,15 @@ def test_every_page_has_a_sample_that_the_tests_of_pages_look_at():
     assert not {page for page in pages if not re.search(rf"\b{page}\b", samples)}
 
 
+def test_every_page_that_a_sign_in_may_lead_to_is_looked_at_in_a_browser():
+    pages = re.findall(r'get\(s, "([^"]+)"[^\n]*\.returns\(\)', (ROOT / "web/src/table.rs").read_text())
+    visited = (ROOT / "dev/e2e/test_accessibility.py").read_text()
+    assert len(pages) > 5
+    # What stands for a number in the table stands in braces of an f-string there.
+    patterns = {page: re.escape(page).replace(r"\{\}", r"\{[^{}]+\}") for page in pages}
+    assert not {page for page, pattern in patterns.items() if not re.search(rf'"{pattern}["?#]', visited)}
+
+
 # ---- Migrations ----------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::{AuditFilter, AuditId, AuditRow, ExportFormat, PersonId, SessionState, SessionToken};
 
 use super::sentence::Names;
-use super::{filter, sentence, spreadsheet, words};
+use super::{code_label, filter, sentence, spreadsheet};
 use crate::app::access::Member;
 use crate::app::pages::Shown;
 use crate::app::request::Request;
@@ -72,7 +72,7 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
     let site = Arc::clone(&request.site);
     let names = Names::of(&site.store.people().await?);
     let stamp = Stamp {
-        filter: words::filter(&filter.details(), &names),
+        filter: code_label::filter(&filter.details(), &names),
         by: format!("{} ({})", member.session().person_name, member.session().person_email),
         at: request.at.to_rfc3339(),
         names,

@@ -1,6 +1,7 @@
 //! The audit log for every member: the page, its export, and how far its chain verifies.
 
 pub mod chain_watch;
+mod code_label;
 pub mod export;
 pub mod filter;
 pub mod label;
@@ -8,4 +9,3 @@ pub mod page;
 pub mod pages;
 pub mod sentence;
 mod spreadsheet;
-mod words;

@@ -8,7 +8,7 @@ use store::{Action, AuditId, AuditRow, Person};
 use super::chain_watch::ChainWatch;
 use super::filter::{self, ParsedFilter};
 use super::sentence::Names;
-use super::{label, sentence, words};
+use super::{code_label, label, sentence};
 use crate::app::access::Member;
 use crate::app::pages::{Choice, Frame, Time};
 use crate::app::request::Request;
@@ -56,7 +56,7 @@ pub async fn show(chain: Arc<ChainWatch>, request: Request, member: Member) -> R
             Preset { name, in_force: url == parsed.url("/audit", None), url, days }
         }),
         of_message: parsed.filter.message,
-        filter_words: words::filter(&parsed.filter.details(), &names).into(),
+        filter_words: code_label::filter(&parsed.filter.details(), &names).into(),
         made: Time::to_the_second(request.at),
         from: parsed.from,
         to: parsed.to,

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 use store::{Action, AuditRow, MessageId, Person, PersonId};
 
-use super::words;
+use super::code_label;
 use crate::app::pages::{ClockTime, Shown, Time};
 
 /// A piece of a sentence.
@@ -88,10 +88,10 @@ impl Sentence<'_> {
                 let first = if self.is_true("new_person") { " for the first time" } else { "" };
                 self.actor().words(" signed in").words(first)
             }
-            Action::LoginDenied => self.account().words(" was refused at sign-in").because(words::denial),
+            Action::LoginDenied => self.account().words(" was refused at sign-in").because(code_label::denial),
             Action::LoginFailed => self.failed_sign_ins(),
             Action::Logout => self.actor().words(" signed out"),
-            Action::SessionExpired => self.actor().words(" was signed out").because(words::session_end),
+            Action::SessionExpired => self.actor().words(" was signed out").because(code_label::session_end),
             Action::SessionEnded => self.session_ended(),
             Action::SecurityAlert => self.alert(),
             Action::MessageList => {
@@ -142,10 +142,10 @@ impl Sentence<'_> {
             }
             Action::EmergencyAccessUsed => self.actor().words(" came in by emergency access"),
             Action::EmergencyAccessRefused => {
-                self.actor().words(" was refused emergency access").because(words::refused_code)
+                self.actor().words(" was refused emergency access").because(code_label::refused_code)
             }
             Action::EmergencyAccessEnded if self.text("operator").is_empty() => {
-                self.words("The emergency access of ").person().words(" ended").because(words::grant_end)
+                self.words("The emergency access of ").person().words(" ended").because(code_label::grant_end)
             }
             Action::EmergencyAccessEnded => self.operator().words(" took back the emergency access of ").person(),
             Action::AuditRowQuarantined => {
@@ -153,7 +153,7 @@ impl Sentence<'_> {
                 self.words(&format!("Row {row} could not be copied off the machine")).after_colon("reason")
             }
             Action::BackupCreated => {
-                let size = words::size(self.number("bytes").unwrap_or_default());
+                let size = code_label::size(self.number("bytes").unwrap_or_default());
                 self.words("The ").backup("name").words(&format!(" was made, {size}"))
             }
             Action::BackupVerified => {
@@ -178,7 +178,7 @@ impl Sentence<'_> {
 
     fn failed_sign_ins(&mut self) -> &mut Self {
         let Some(failures) = self.number("failures") else {
-            return self.words("A sign-in failed").because(words::failure);
+            return self.words("A sign-in failed").because(code_label::failure);
         };
         let addresses = match self.number("addresses").unwrap_or_default() {
             1 => "one address".to_owned(),
@@ -186,7 +186,8 @@ impl Sentence<'_> {
         };
         let reasons = self.details.get("reasons").and_then(Value::as_object);
         // Several codes share a phrase.
-        let phrases: BTreeSet<_> = reasons.into_iter().flatten().map(|(reason, _)| words::failure(reason)).collect();
+        let phrases: BTreeSet<_> =
+            reasons.into_iter().flatten().map(|(reason, _)| code_label::failure(reason)).collect();
         let phrases = Vec::from_iter(phrases).join("; ");
         self.words(&format!("{failures} sign-ins failed within a minute, from {addresses}: {phrases}"))
     }
@@ -199,8 +200,8 @@ impl Sentence<'_> {
                 self.operator().words(" took back the emergency access of ").person().words(" and ended its session")
             }
             "disabled" => self.operator().words(" switched off ").person().words(", which ended a session"),
-            _ if self.row.person.is_some() => self.actor().words(" was signed out").because(words::session_end),
-            _ => self.person().words(" was signed out").because(words::session_end),
+            _ if self.row.person.is_some() => self.actor().words(" was signed out").because(code_label::session_end),
+            _ => self.person().words(" was signed out").because(code_label::session_end),
         }
     }
 
@@ -300,10 +301,10 @@ impl Sentence<'_> {
 
     /// "02:00 backup", or "backup of 22 Nov 2026, 02:00 UTC" where it is not of the row's day.
     fn backup(&mut self, field: &str) -> &mut Self {
-        let Some(at) = words::moment_of_backup(self.text(field)) else {
+        let Some(at) = code_label::moment_of_backup(self.text(field)) else {
             return self.words("backup");
         };
-        if words::same_day(at, self.row.at) {
+        if code_label::same_day(at, self.row.at) {
             self.push(Part::Clock(at.into())).words(" backup")
         } else {
             self.words("backup of ").push(Part::Moment(at.into()))
@@ -330,7 +331,7 @@ impl Sentence<'_> {
     }
 
     fn filter(&mut self) -> &mut Self {
-        match words::filter(&Value::Object(self.details.clone()), self.names) {
+        match code_label::filter(&Value::Object(self.details.clone()), self.names) {
             filter if filter.is_empty() => self,
             filter => self.words(": ").said(&filter),
         }

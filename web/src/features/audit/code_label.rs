@@ -1,4 +1,4 @@
-//! Words for what audit rows have as codes: reasons, filters, names of backups.
+//! Labels for what audit rows have as codes: reasons, filters, names of backups, sizes.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
