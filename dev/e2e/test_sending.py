@@ -176,9 +176,9 @@ def test_what_is_typed_while_a_message_is_on_its_way_is_not_lost_when_it_arrives
     page, held = on_its_way("Typed on, and it arrived")
     page.get_by_label("Message", exact=True).fill("A text that took long to write. And more.")
     held.let_go()
-    expect(other(page).get_by_role("alert")).to_contain_text("This message has already been sent.")
+    expect(page.locator("#other").get_by_role("alert")).to_contain_text("This message has already been sent.")
     still_there(page, "Typed on, and it arrived", "A text that took long to write. And more.")
-    other(page).get_by_role("button", name="Keep this as a new message").click()
+    page.locator("#other").get_by_role("button", name="Keep this as a new message").click()
     send(page)
     expect(row(page, "Typed on, and it arrived")).to_have_count(2)
 
