@@ -21,7 +21,7 @@ from servers import Server, free_port, site_environment
 from support.processes import Process
 
 MESSAGES = 10_000
-LOADS = (("fixed reply", "get", "/healthz"), ("list of 50", "list", ""), ("sending", "send", ""))
+LOADS = (("fixed reply", "get", "/healthz"), ("list of 50", "list", ""), ("nine lists to one send", "mix", ""), ("sending", "send", ""))
 
 
 def read_metrics(port, stop):

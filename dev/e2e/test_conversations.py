@@ -59,6 +59,41 @@ def test_the_list_says_who_replied_and_moves_the_conversation_to_its_top_in_ever
     expect(page.locator("#rows .row").first).to_contain_text("replied · 1 reply")
 
 
+def test_a_conversation_opens_where_it_is_new_to_its_reader(window, visitor):
+    amina, huong = visitor("amina"), visitor("huong")
+    number = amina.send("Long, with news", "0")
+    for count in range(1, 61):
+        reply_to(amina, number, f"an old reply, number {count}")
+    page = sign_in(window(), "huong", "/messages")
+    row(page, "Long, with news").get_by_role("link").click()
+    # All of it is new: from its first message on, and no line says where that begins.
+    expect(page).to_have_url(re.compile(rf"/messages/{number}\?at=new$"))
+    expect(page.locator(".conversation .since")).to_have_count(0)
+    huong.get(f"/messages/{number}?page=2")
+    news = reply_to(amina, number, "the news")
+    reply_to(amina, number, "more of it")
+    page.goto("/messages?show=unread")
+    row(page, "Long, with news").get_by_role("link").click()
+    expect(page).to_have_url(re.compile(rf"/messages/{number}\?page=2#m{news}$"))
+    line = page.locator(".conversation .since")
+    expect(line).to_have_text(re.compile(r"^New since .*\d\d:\d\d"))
+    assert line.evaluate("line => line.nextElementSibling.firstElementChild.id") == f"m{news}"
+    expect(page.locator(f"#m{news}")).to_be_in_viewport()
+    page.reload()
+    expect(line).to_have_count(0)
+    page.get_by_role("link", name="Earlier").click()
+    expect(page.locator(".conversation .body")).to_have_count(50)
+
+
+def test_what_deletes_a_message_stands_below_its_text(window, visitor):
+    number = visitor("amina").send("Below", "The text.")
+    page = sign_in(window(), "amina", f"/messages/{number}")
+    text = page.locator(".conversation .body").evaluate("body => body.getBoundingClientRect().left")
+    link = page.get_by_role("link", name="Delete this message")
+    left = "link => { const range = document.createRange(); range.selectNodeContents(link); return range.getBoundingClientRect().left; }"
+    assert abs(link.evaluate(left) - text) < 1
+
+
 def test_a_replys_own_address_leads_to_its_place(window, visitor):
     amina = visitor("amina")
     number = amina.send("Many replies", "0")

@@ -92,7 +92,7 @@ def listed(visitor):
     subjects, path = [], "/messages"
     while path:
         page = visitor.get(path).text
-        subjects += re.findall(r'href="/messages/\d+"[^>]*>([^<]*)<', page)
+        subjects += re.findall(r'href="/messages/\d+\?at=new"[^>]*>([^<]*)<', page)
         older = re.search(r'href="(/messages\?before=\d+)"', page)
         path = older and older[1]
     return subjects

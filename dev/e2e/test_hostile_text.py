@@ -58,7 +58,7 @@ def sent(visitor):
     numbers = {}
     for name, subject in HOSTILE.items():
         amina.post("/messages", key=f"{len(numbers):032x}", subject=subject, body=f"{subject}\n{subject}")
-        numbers[name] = max(int(number) for number in re.findall(r'href="/messages/(\d+)"', amina.get("/messages").text))
+        numbers[name] = max(int(number) for number in re.findall(r'href="/messages/(\d+)\?at=new"', amina.get("/messages").text))
     numbers["honest"] = amina.send("Bed 16")
     return numbers
 
@@ -127,7 +127,7 @@ def test_marks_piled_on_a_letter_cover_nothing_beside_it(window, visitor):
     pictures = []
     for subject in (ZALGO, "e"):
         amina.post("/messages", key=f"{len(subject):032x}", subject=subject, body=subject * 3)
-        number = max(int(number) for number in re.findall(r'href="/messages/(\d+)"', amina.get("/messages").text))
+        number = max(int(number) for number in re.findall(r'href="/messages/(\d+)\?at=new"', amina.get("/messages").text))
         page.goto(f"/messages/{number}")
         beside = [page.locator(".byline .who"), page.locator(".back"), page.locator(".top"), page.locator(".actions").first]
         pictures.append([part.screenshot() for part in beside])

@@ -211,7 +211,7 @@ def test_after_sending_and_after_back_the_list_stands_where_it_stood(window, vis
     top = page.evaluate("scrollY")
     assert top > 300
     row(page, "A long list 5").get_by_role("link").click()
-    page.wait_for_url(re.compile(r"/messages/\d+$"))
+    page.wait_for_url(re.compile(r"/messages/\d+\?at=new$"))
     page.go_back()
     expect(page).to_have_url(re.compile(r"show=open"))
     page.wait_for_function("top => Math.abs(scrollY - top) < 5", arg=top)

@@ -85,7 +85,7 @@ class Visitor:
     def find(self, subject):
         """The number of the newest message with this subject."""
         page = self.get("/messages").text
-        for number, text in re.findall(r'href="/messages/(\d+)"[^>]*>([^<]*)<', page):
+        for number, text in re.findall(r'href="/messages/(\d+)\?at=new"[^>]*>([^<]*)<', page):
             if html.unescape(text) == subject:
                 return int(number)
         raise AssertionError(f"no message with the subject {subject!r} on the first page")

@@ -29,7 +29,7 @@ mod testing;
 
 pub use acts::audit_view::{AuditPage, ExportFormat};
 pub use acts::backup_record::{BackupContent, BackupEvent, BackupRecord, RecordedBackup};
-pub use acts::conversation::{Conversation, ConversationMessage, MessageContent, NewReply, Position};
+pub use acts::conversation::{Conversation, ConversationMessage, MessageContent, NewFrom, NewReply, Position};
 pub use acts::conversation_list::{ConversationList, ConversationSummary, Done, ListQuery, Neighbours, Show};
 pub use acts::data_export::{DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport};
 pub use acts::done::DoneChange;
@@ -46,7 +46,7 @@ pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
-pub use acts::unread::{MarkedUnread, ReaderMark, ReaderMarks, UnreadCount};
+pub use acts::unread::{KnownMarks, MarkedUnread, ReaderMark, ReaderMarks, UnreadCount};
 pub use ledger::audit_event::AuditEvent;
 pub use ledger::chain::ChainVerdict;
 pub use ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};

@@ -83,7 +83,10 @@ pub(super) fn row(id: i64, author_name: &str, subject: &str) -> MessageRow {
 fn rows(count: i64) -> Vec<MessageRow> {
     let mut rows = vec![
         row(990, "Bruno Keller", SUBJECT),
-        row(989, "Amina Haddad", "Autoclave 2 is out of order until Tuesday"),
+        MessageRow {
+            last_reply: Some(LastReply { author_name: "Chiara Rossi".into(), count: 10_000 }),
+            ..row(989, "Amina Haddad", "Autoclave 2 is out of order until Tuesday")
+        },
         row(988, "فاطمة الزهراء", ARABIC),
         row(
             987,
@@ -170,6 +173,7 @@ pub(super) fn message(subject: &str, body: &str, own: bool) -> ConversationPage 
         subject: Some(subject.into()),
         replies: 0,
         messages: vec![view(990, "Bruno Keller", body, own)],
+        new: None,
         earlier_url: None,
         later_url: None,
         newest_url: None,
@@ -209,6 +213,7 @@ fn conversation() -> ConversationPage {
             ConversationMessageView { readers: readers(2), ..view(991, "Amina Haddad", BODY, true) },
             ConversationMessageView { readers: readers(7), ..view(994, HOSTILE, HOSTILE, false) },
         ],
+        new: Some(NewLine { above: 994, since: Some(now()) }),
         done: Some(DoneView { by: HOSTILE.into(), at: now() }),
         newer: Some(997),
         earlier_url: Some("/messages/990".into()),

@@ -4,6 +4,7 @@ use crate::clients::{bounds, clinic, connect_narrow, get};
 use crate::support::send_many;
 use http_server::{Bounds, Capacity, Timeouts};
 use std::time::{Duration, Instant};
+use store::{Body, IdempotencyKey, NewMessage, Subject, Timestamp};
 use testkit::{SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -46,6 +47,45 @@ async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_
         let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("an end");
         assert!(!rest.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
     }
+}
+
+/// Of a browser that is signed out elsewhere nobody knows who has it now.
+#[tokio::test]
+async fn a_copy_of_ones_data_breaks_off_when_its_session_ends() {
+    let clinic = clinic(bounds(Capacity::default(), Timeouts::default()), &[]).await;
+    let (here, there) = (clinic.sign_in("amina").await, clinic.sign_in("amina").await);
+    // Some 5 MB that no compressor makes shorter: more than the sockets on the way hold.
+    let sends = (0..500).map(|_| {
+        let text: String = (0..600).map(|_| IdempotencyKey::fresh().to_string()).collect();
+        let (subject, body) = (Subject::parse("Long").unwrap(), Body::parse(&text).unwrap());
+        let message = NewMessage { subject, body, key: IdempotencyKey::fresh() };
+        clinic.store.send_message(here.actor, message, Timestamp::now())
+    });
+    for sent in futures_util::future::join_all(sends).await {
+        sent.unwrap();
+    }
+    let form = format!("csrf={}", there.csrf);
+    let head = get("/me/data", &there).replacen("GET", "POST", 1);
+    let head = head.trim_end();
+    let length = form.len();
+    let mut stream = connect_narrow(&clinic).await;
+    let request =
+        format!("{head}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+
+    let path = format!("/me/sessions/{}/end", there.actor.session);
+    here.http.post_form(&path, &[("csrf", &here.csrf)]).await.expect_status(303);
+    let mut rest = Vec::new();
+    let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("an end");
+    assert!(!rest.ends_with(b"\r\n0\r\n\r\n"), "a part was given out as the whole: {} bytes", rest.len());
+    wait_until("the page says so", SOON, async || match here.http.get("/me/data/progress").await.text() {
+        text if text.contains("\"broken_off\"") => Ok(()),
+        text => Err(text.to_owned()),
+    })
+    .await;
 }
 
 #[tokio::test]

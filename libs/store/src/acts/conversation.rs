@@ -9,9 +9,10 @@ use crate::acts::conversation_list::count;
 use crate::acts::message::{Sent, Text, store_once};
 use crate::acts::opening::record_opening;
 use crate::acts::session::require_live;
+use crate::acts::unread::first_unread;
 use crate::sqlite::write::{Write, read_head};
 use crate::store::Store;
-use crate::types::{Actor, AuditId, Author, Body, IdempotencyKey, MessageId, StoreError, Timestamp};
+use crate::types::{Actor, AuditId, Author, Body, IdempotencyKey, MessageId, PersonId, StoreError, Timestamp};
 
 /// A reply to be sent.
 #[derive(Clone, Debug)]
@@ -39,8 +40,19 @@ pub struct Conversation {
     pub pages: u64,
     /// Its messages, in the order in which they were sent.
     pub messages: Vec<ConversationMessage>,
+    /// What was new before it was opened, where that begins on this page and after the first message.
+    pub new: Option<NewFrom>,
     /// The newest audit row as of this page: live updates of it start after that.
     pub newest_event: AuditId,
+}
+
+/// Where what is new to a person begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewFrom {
+    /// The oldest message that is new.
+    pub first: MessageId,
+    /// When the person last opened the message before that; None where that was never.
+    pub since: Option<Timestamp>,
 }
 
 /// A subject. Debug does not show it.
@@ -122,7 +134,13 @@ impl Store {
     ) -> Result<Option<Conversation>, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
-            let Some(conversation) = read(write, root, page, size)? else { return Ok(None) };
+            let Some(mut conversation) = read(write, root, page, size)? else { return Ok(None) };
+            let first = first_unread(write.connection, actor.person, root)?.filter(|first| *first != root);
+            if let Some(first) = first.filter(|first| conversation.messages.iter().any(|message| message.id == *first))
+            {
+                let since = last_opened_before(write.connection, actor.person, root, first)?;
+                conversation.new = Some(NewFrom { first, since });
+            }
             let shown =
                 conversation.messages.iter().filter(|message| matches!(message.content, MessageContent::Live(_)));
             let shown: Vec<MessageId> = shown.map(|message| message.id).collect();
@@ -134,16 +152,53 @@ impl Store {
 
     /// In which conversation a message stands, and on which of its pages of `size`. None where there is no such message.
     pub async fn position(&self, id: MessageId, size: u64) -> Result<Option<Position>, StoreError> {
-        self.look_up(move |connection| {
-            let Some(root) = root_of(connection, id)? else { return Ok(None) };
-            let mut count = connection
-                .prepare_cached("SELECT count(*) FROM message_reply WHERE root_id = ?1 AND message_id < ?2")?;
-            let before: i64 = count.query_row((root, id), |row| row.get(0))?;
-            let before = u64::try_from(before).unwrap_or(0) + u64::from(id != root);
-            Ok(Some(Position { root, page: before / size.max(1) }))
+        self.look_up(move |connection| match root_of(connection, id)? {
+            Some(root) => Ok(Some(place(connection, root, id, size)?)),
+            None => Ok(None),
         })
         .await
     }
+
+    /// The oldest message of a conversation that is new to a person, and where it stands. None where nothing is new. `root` is
+    /// the conversation's first message.
+    pub async fn first_new(
+        &self,
+        person: PersonId,
+        root: MessageId,
+        size: u64,
+    ) -> Result<Option<(MessageId, Position)>, StoreError> {
+        self.look_up(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            match first_unread(&snapshot, person, root)? {
+                Some(id) => Ok(Some((id, place(&snapshot, root, id, size)?))),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+}
+
+fn place(connection: &Connection, root: MessageId, id: MessageId, size: u64) -> Result<Position, StoreError> {
+    let mut count =
+        connection.prepare_cached("SELECT count(*) FROM message_reply WHERE root_id = ?1 AND message_id < ?2")?;
+    let before: i64 = count.query_row((root, id), |row| row.get(0))?;
+    let before = u64::try_from(before).unwrap_or(0) + u64::from(id != root);
+    Ok(Position { root, page: before / size.max(1) })
+}
+
+/// When a person last opened the message of a conversation that comes before another one of it.
+fn last_opened_before(
+    connection: &Connection,
+    person: PersonId,
+    root: MessageId,
+    id: MessageId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT a.at FROM message_opening o JOIN audit_log a ON a.id = o.audit_id WHERE o.person_id = ?1 AND o.message_id = \
+         coalesce((SELECT max(message_id) FROM message_reply WHERE root_id = ?2 AND message_id < ?3), ?2) \
+         ORDER BY o.audit_id DESC LIMIT 1",
+    )?;
+    Ok(select.query_row((person, root, id), |row| row.get(0)).optional()?)
 }
 
 /// The first message of the conversation in which a message stands: its own number where it is no reply. None where there is
@@ -207,7 +262,7 @@ fn read(write: &Write<'_>, root: MessageId, page: u64, size: u64) -> Result<Opti
         messages.extend(message(connection, id?)?);
     }
     let newest_event = read_head(connection)?.id;
-    Ok(Some(Conversation { root, subject, replies, page, pages, messages, newest_event }))
+    Ok(Some(Conversation { root, subject, replies, page, pages, messages, new: None, newest_event }))
 }
 
 fn message(connection: &Connection, id: MessageId) -> Result<Option<ConversationMessage>, StoreError> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::acts::conversation::{Subject, last_of, root_of};
-use crate::acts::unread::Walk;
+use crate::acts::unread::walk;
 use crate::sqlite::write::read_head;
 use crate::store::Store;
 use crate::types::{AuditId, Author, MessageId, PersonId, StoreError, Timestamp};
@@ -183,14 +183,21 @@ fn listed(connection: &Connection, query: ListQuery) -> Result<Page, StoreError>
 }
 
 fn unread(connection: &Connection, query: ListQuery, person: PersonId) -> Result<Page, StoreError> {
-    let walk = Walk::before(connection, person, query.before.unwrap_or(MessageId::MAX));
-    let walked = walk.conversations(query.limit as usize)?;
+    let limit = query.limit as usize;
+    // One more than asked for tells whether there are more.
+    let mut walked = walk(connection, person, query.before.unwrap_or(MessageId::MAX), limit + 1)?;
+    let next = if walked.found.len() > limit {
+        walked.found.truncate(limit);
+        walked.found.last().map(|(message, _)| *message)
+    } else {
+        walked.down_to
+    };
     let mut conversations = Vec::with_capacity(walked.found.len());
-    for (root, _) in walked.found {
+    for (_, root) in walked.found {
         conversations.extend(find(connection, root)?);
     }
     conversations.retain(|found| query.author.is_none_or(|author| author == found.author.id));
-    Ok((conversations, walked.next.filter(|_| walked.more)))
+    Ok((conversations, next))
 }
 
 fn find(connection: &Connection, root: MessageId) -> Result<Option<ConversationSummary>, StoreError> {

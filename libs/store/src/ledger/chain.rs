@@ -112,7 +112,7 @@ fn broken(row: AuditId, error: ChainError) -> Step {
 struct Walk {
     position: ChainPosition,
     rows: u64,
-    /// It began at the first row: then what follows from all messages is checked at the end, which takes as long.
+    /// It began at the first row: then the openings are counted at the end.
     whole: bool,
     /// The database has conversations, and who opened what.
     conversations: bool,
@@ -271,14 +271,14 @@ impl Walk {
         if let Some((row, error)) = self.disagrees {
             return Ok(broken(row, error));
         }
-        if let Some(id) = messages::unsent(snapshot, self.last_message)? {
+        if let Some(id) = messages::unsent(&self, snapshot)? {
             return Ok(broken(last.id, ChainError::Message(id)));
         }
         if self.whole
             && self.conversations
-            && let Some(error) = messages::derived_error(snapshot, self.openings)?
+            && let Some(id) = messages::unrecorded_opening(snapshot, self.openings)?
         {
-            return Ok(broken(last.id, error));
+            return Ok(broken(last.id, ChainError::Opening(id)));
         }
         if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
             return Ok(broken(last.id, ChainError::PersonalChanged));

@@ -16,7 +16,7 @@ use crate::app::pages::{Frame, Time};
 use crate::app::request::Request;
 use crate::app::row::CsrfChecked;
 use crate::features::messages::pages::{
-    ConversationMessageView, ConversationPage, DoneView, MessageContentView, ReaderView, ReplyForm,
+    ConversationMessageView, ConversationPage, DoneView, MessageContentView, NewLine, ReaderView, ReplyForm,
 };
 use crate::http::error::PageError;
 use crate::http::form::Form;
@@ -25,12 +25,19 @@ use crate::http::reply::Reply;
 /// Messages on a page.
 const PAGE_SIZE: u64 = 50;
 
-/// The page of the conversation. A reply's own address leads to its place in it.
+/// The page of the conversation. A reply's own address leads to its place in it, and `?at=new`, which the lists say, to what is
+/// new to the reader.
 pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
     let id: MessageId = request.id().ok_or(PageError::NotFound)?;
     let position = request.site.store.position(id, PAGE_SIZE).await?.ok_or(PageError::NotFound)?;
     if position.root != id {
         return Ok(Reply::see_other(&place(position, None, id)));
+    }
+    if request.query.get("at") == Some("new")
+        && let Some((first, position)) = request.site.store.first_new(member.actor().person, id, PAGE_SIZE).await?
+        && first != id
+    {
+        return Ok(Reply::see_other(&place(position, None, first)));
     }
     let page = match request.query.get("page") {
         None => 0,
@@ -149,7 +156,7 @@ async fn open(
 ) -> Result<Reply, PageError> {
     let (actor, store) = (member.actor(), &request.site.store);
     let opened = store.open_conversation(actor, root, page, PAGE_SIZE, request.at).await?.ok_or(PageError::NotFound)?;
-    let Conversation { subject, replies, page, pages, messages, newest_event, .. } = opened;
+    let Conversation { subject, replies, page, pages, messages, new, newest_event, .. } = opened;
     // After the opening: a look at who opened it includes nothing that the log does not have.
     let readers = store.readers(messages.iter().map(|message| message.id).collect()).await?;
     let neighbours = store.neighbours(root).await?;
@@ -162,6 +169,7 @@ async fn open(
         subject: subject.map(|subject| subject.0.into()),
         replies,
         messages: messages.into_iter().zip(readers).map(|(message, readers)| view(message, readers, member)).collect(),
+        new: new.map(|new| NewLine { above: new.first.get(), since: new.since.map(Into::into) }),
         earlier_url: (page > 0).then(|| url(page - 1)),
         later_url: (page + 1 < pages).then(|| url(page + 1)),
         newest_url: (page + 2 < pages).then(|| url(pages - 1)),

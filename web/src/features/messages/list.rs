@@ -87,7 +87,7 @@ pub(super) async fn read(store: &Store, query: ListQuery) -> Result<Listed, Page
     let mut shows: Vec<MessageId> = list.conversations.iter().filter_map(ConversationSummary::shows_subject).collect();
     // They stand in the order of their newest messages.
     shows.sort_unstable_by_key(|message| Reverse(*message));
-    let conversations = list.conversations.iter().map(|found| (found.root, found.last())).collect();
+    let conversations = list.conversations.iter().map(|found| found.root).collect();
     let rows = list.conversations.into_iter().map(row);
     let shown = InboxList {
         rows: rows.collect::<Result<_, _>>().map_err(PageError::Template)?,

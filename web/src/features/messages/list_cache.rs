@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{AuditId, ListQuery, ListState, MessageId, Store};
 
 use super::list::read;
-use super::marks::ListedMessages;
+use super::marks::ListedConversations;
 use crate::features::messages::pages::InboxList;
 use crate::http::error::PageError;
 
@@ -27,7 +27,7 @@ pub struct Listed {
     /// As it is shown.
     pub list: Arc<InboxList>,
     /// Its conversations, in their order.
-    pub conversations: ListedMessages,
+    pub conversations: ListedConversations,
     /// The messages whose subjects are in it, the greatest number first.
     pub shows: Arc<[MessageId]>,
     /// A row up to which it shows every change.

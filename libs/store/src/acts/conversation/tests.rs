@@ -85,6 +85,32 @@ async fn a_page_holds_so_many_messages_and_a_message_is_found_on_its_page() {
 }
 
 #[tokio::test]
+async fn what_is_new_in_a_conversation_begins_where_its_reader_last_looked() {
+    let test = TestStore::new().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let root = send(&test.store, ada, "Many", "0").await;
+    let first_new = || test.store.first_new(ben.person, root, 3);
+    assert_eq!(first_new().await.unwrap(), Some((root, Position { root, page: 0 })));
+    assert_eq!(open(&test.store, ben, root, 0, 3).await.new, None, "all of it is new");
+    assert_eq!(first_new().await.unwrap(), None);
+    let own = send_reply(&test.store, ben, root, "his own", 91).await;
+    let mut replies = Vec::new();
+    for number in 0..5 {
+        replies.push(send_reply(&test.store, ada, root, &number.to_string(), 92 + number).await);
+    }
+    let from = |first, since| Some(NewFrom { first, since });
+    assert_eq!(first_new().await.unwrap(), Some((replies[0], Position { root, page: 0 })));
+    assert_eq!(open(&test.store, ben, root, 2, 3).await.new, None, "it begins on another page");
+    let opened = test.store.open_conversation(ben, root, 0, 3, at(100)).await.unwrap().unwrap();
+    assert_eq!(opened.new, from(replies[0], None), "his own, above it, he never opened");
+    assert_eq!(first_new().await.unwrap(), Some((replies[1], Position { root, page: 1 })));
+    assert_eq!(open(&test.store, ben, root, 1, 3).await.new, from(replies[1], Some(at(100))));
+    assert_eq!(first_new().await.unwrap(), None, "{own} is his own");
+    test.store.mark_unread(ben, root, at(110)).await.unwrap();
+    assert_eq!(first_new().await.unwrap(), Some((replies[4], Position { root, page: 2 })));
+}
+
+#[tokio::test]
 async fn a_deleted_first_message_leaves_its_tombstone_and_its_replies() {
     let test = TestStore::new().await;
     let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
@@ -128,6 +154,12 @@ async fn what_is_changed_about_a_conversation_in_the_file_is_found() {
         "DELETE FROM conversation WHERE root_id = 2",
         "UPDATE conversation SET replies = 5 WHERE root_id = 1",
         "UPDATE conversation SET last_id = 9 WHERE root_id = 2",
+        "UPDATE conversation SET last_id = 2 - last_id WHERE root_id = 2",
+        "UPDATE conversation SET root_id = 2 WHERE root_id = 1",
+        "INSERT INTO conversation VALUES (1, 1, 0, NULL)",
+        "INSERT INTO conversation VALUES (9, 2, 0, NULL)",
+        "INSERT INTO conversation VALUES (-1, 2, 0, NULL)",
+        "INSERT INTO message_reply VALUES (9, 1)",
     ];
     for change in changes {
         let test = TestStore::new().await;

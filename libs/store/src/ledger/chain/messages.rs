@@ -40,7 +40,9 @@ pub(super) fn check_message(
             let follows = id.get() == walk.last_message + 1;
             walk.last_message = id.get();
             let root = if walk.conversations { root_of(snapshot, id)? } else { None };
-            follows && created_agrees(snapshot, row, id, &details, root)?
+            follows
+                && created_agrees(snapshot, row, id, &details, root)?
+                && (!walk.conversations || listed_agrees(snapshot, row, id, root.unwrap_or(id))?)
         }
         Some(Action::MessageDelete) => deleted_agrees(snapshot, row, id)?,
         Some(Action::MessageView) if walk.conversations => {
@@ -53,27 +55,25 @@ pub(super) fn check_message(
 }
 
 /// A message beyond the last one that the log accounts for; there must be none.
-pub(super) fn unsent(snapshot: &Connection, last_message: i64) -> Result<Option<MessageId>, StoreError> {
-    let unsent = "SELECT id FROM message WHERE id > ?1 UNION ALL \
+pub(super) fn unsent(walk: &Walk, snapshot: &Connection) -> Result<Option<MessageId>, StoreError> {
+    let messages = "SELECT id FROM message WHERE id > ?1 UNION ALL \
          SELECT message_id FROM message_body WHERE message_id > ?1 UNION ALL \
          SELECT message_id FROM message_deletion WHERE message_id > ?1 LIMIT 1";
-    Ok(snapshot.prepare_cached(unsent)?.query_row([last_message], |row| row.get(0)).optional()?)
+    let conversations = "SELECT message_id FROM message_reply WHERE message_id > ?1 UNION ALL \
+         SELECT root_id FROM conversation WHERE last_id > ?1 UNION ALL \
+         SELECT root_id FROM conversation WHERE last_id < 1 LIMIT 1";
+    for unsent in [Some(messages), walk.conversations.then_some(conversations)].into_iter().flatten() {
+        let unsent = snapshot.prepare_cached(unsent)?.query_row([walk.last_message], |row| row.get(0)).optional()?;
+        if unsent.is_some() {
+            return Ok(unsent);
+        }
+    }
+    Ok(None)
 }
 
-/// What follows from the messages and the log, and is not as they say, if there is anything: a conversation that would be
-/// missing in the list, stand elsewhere, count other replies or be done by no act; and an opening that no row records.
-pub(super) fn derived_error(snapshot: &Connection, openings: u64) -> Result<Option<ChainError>, StoreError> {
-    let told = "SELECT root_id, last_id, replies, done_by FROM conversation";
-    let differing = format!(
-        "SELECT root_id FROM ({told} EXCEPT {CONVERSATIONS}) UNION ALL SELECT * FROM \
-         (SELECT id FROM ({CONVERSATIONS} EXCEPT {told})) LIMIT 1"
-    );
-    let misplaced: Option<MessageId> =
-        snapshot.prepare_cached(&differing)?.query_row((), |row| row.get(0)).optional()?;
-    if let Some(id) = misplaced {
-        return Ok(Some(ChainError::Message(id)));
-    }
-    // Every opening that a row records is there; as many as there are rows for, and no more.
+/// An opening that no row records. Every one that a row records is there: so there are as many as there are rows for, and no
+/// more.
+pub(super) fn unrecorded_opening(snapshot: &Connection, openings: u64) -> Result<Option<MessageId>, StoreError> {
     let mut count = snapshot.prepare_cached("SELECT count(*), max(message_id) FROM message_opening")?;
     let (count, last): (i64, Option<MessageId>) = count.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     if u64::try_from(count).is_ok_and(|count| count <= openings) {
@@ -84,22 +84,26 @@ pub(super) fn derived_error(snapshot: &Connection, openings: u64) -> Result<Opti
          AND a.action = 'MESSAGE_VIEW' AND a.person_id = o.person_id) LIMIT 1",
     )?;
     let made_up: Option<MessageId> = unrecorded.query_row((), |row| row.get(0)).optional()?;
-    Ok(made_up.or(last).map(ChainError::Opening))
+    Ok(made_up.or(last))
 }
 
-/// Every conversation as the messages and the log have it. The acts on it are found by the index `audit_log_message`, whose
-/// condition is repeated.
-const CONVERSATIONS: &str = "SELECT m.id, coalesce(max(r.message_id), m.id), count(r.message_id), \
-     (SELECT d.id FROM audit_log d WHERE d.message_id = m.id AND d.action = 'CONVERSATION_DONE' \
-     AND d.action NOT IN ('MESSAGE_CREATE', 'MESSAGE_VIEW') \
-     AND NOT EXISTS (SELECT 1 FROM audit_log o WHERE o.message_id = m.id AND o.id > d.id \
-     AND o.action = 'CONVERSATION_REOPENED' AND o.action NOT IN ('MESSAGE_CREATE', 'MESSAGE_VIEW')) \
-     AND NOT EXISTS (SELECT 1 FROM message_reply n CROSS JOIN audit_log c INDEXED BY audit_log_person_action \
-     ON c.message_id = n.message_id CROSS JOIN message s ON s.id = n.message_id \
-     WHERE n.root_id = m.id AND c.person_id = s.author_id AND c.action = 'MESSAGE_CREATE' AND c.at = s.sent_at AND c.id > d.id) \
-     ORDER BY d.id DESC LIMIT 1) \
-     FROM message m LEFT JOIN message_reply r ON r.root_id = m.id \
-     WHERE NOT EXISTS (SELECT 1 FROM message_reply own WHERE own.message_id = m.id) GROUP BY m.id";
+/// Whether the list has a conversation at a message exactly where that is its newest one, and as the messages and the log have
+/// it: so none is missing, stands elsewhere, counts other replies or is done by no act. The row is the message's own. A reply
+/// opens a conversation again, so only acts after its newest message's row say whether it is done; the index
+/// `audit_log_message` finds them, whose condition is repeated.
+fn listed_agrees(snapshot: &Connection, row: &StoredRow, id: MessageId, root: MessageId) -> Result<bool, StoreError> {
+    let agrees: Option<bool> = snapshot.prepare_cached(LISTED)?.query_row((root, id, row.id), |row| row.get(0))?;
+    Ok(agrees.unwrap_or(false))
+}
+
+pub(super) const LISTED: &str = "SELECT CASE \
+     WHEN c.last_id IS NULL OR n.id <> ?2 THEN (c.last_id IS NULL) = (n.id <> ?2) \
+     ELSE c.root_id = ?1 AND c.replies = (SELECT count(*) FROM message_reply WHERE root_id = ?1) AND c.done_by IS ( \
+         SELECT CASE action WHEN 'CONVERSATION_DONE' THEN id END FROM audit_log \
+         WHERE message_id = ?1 AND id > ?3 AND action IN ('CONVERSATION_DONE', 'CONVERSATION_REOPENED') \
+         AND action NOT IN ('MESSAGE_CREATE', 'MESSAGE_VIEW') ORDER BY id DESC LIMIT 1) END \
+     FROM (SELECT coalesce((SELECT max(message_id) FROM message_reply WHERE root_id = ?1), ?1) AS id) n \
+     LEFT JOIN conversation c ON c.last_id = ?2";
 
 /// Whether the database knows conversations: from schema 8 on.
 pub(super) fn has_conversations(snapshot: &Connection) -> Result<bool, StoreError> {

@@ -282,4 +282,6 @@ async fn the_faults_are_sentences() {
 async fn going_on_from_a_row_does_not_look_at_the_messages_before_it() {
     let test = filled().await;
     assert_eq!(plan_of(&test.raw(), LAST_CREATED), "SEARCH audit_log USING INDEX audit_log_message_event (id<?)");
+    let listed = plan_of(&test.raw(), messages::LISTED);
+    assert!(listed.contains("USING INDEX audit_log_message (") && !listed.contains("TEMP B-TREE"), "{listed}");
 }

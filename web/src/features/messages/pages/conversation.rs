@@ -19,6 +19,8 @@ pub struct ConversationPage {
     pub replies: u64,
     /// The messages of this page, in the order in which they were sent.
     pub messages: Vec<ConversationMessageView>,
+    /// The line between what the reader had opened and what is new.
+    pub new: Option<NewLine>,
     /// The page before this one.
     pub earlier_url: Option<String>,
     /// The page after this one.
@@ -35,6 +37,14 @@ pub struct ConversationPage {
     pub updates_url: String,
     /// The form for a reply.
     pub reply: ReplyForm,
+}
+
+/// Where what is new begins.
+pub struct NewLine {
+    /// The number of the message below it.
+    pub above: i64,
+    /// When the reader last opened the one above it.
+    pub since: Option<Time>,
 }
 
 /// Who said that a conversation is done.
@@ -126,6 +136,11 @@ impl ConversationPage {
             day = &message.sent.day;
             (heading, message)
         })
+    }
+
+    /// The line above a message, where what is new begins with it.
+    fn new_above(&self, message: &ConversationMessageView) -> Option<&NewLine> {
+        self.new.as_ref().filter(|new| new.above == message.id)
     }
 
     /// Whether somebody else wrote here, so that something can be new again.

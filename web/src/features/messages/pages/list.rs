@@ -7,6 +7,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use store::{MessageId, ReaderMarks, Timestamp, UnreadCount};
 
+use super::writing::grouped;
 use crate::app::assets::unread_icon_url;
 use crate::app::pages::{Choice, ClockTime, Frame, Rendered, Shown, Time};
 use crate::http::form;

@@ -54,7 +54,7 @@ impl ComposePage {
 }
 
 /// A number as people read it: `20,000`.
-pub(super) fn grouped(number: usize) -> String {
+pub(super) fn grouped(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
