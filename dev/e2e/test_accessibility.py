@@ -1,6 +1,7 @@
 """axe-core finds nothing to object to on any page, in light and dark, wide and narrow, with no, one and many rows."""
 
 import json
+import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -85,7 +86,17 @@ def furnished(site):
     # More readers than stand there at once.
     for reader in ("amina", "tomas", "huong"):
         Visitor(site, reader).get(f"/messages/{conversation}")
-    return {"conversation": conversation, "deleted": deleted, "strange": strange, "own": own}
+    team = re.search(r"#team-(\d+)", amina.post("/teams", name="Ward 3").headers["location"])[1]
+    handover = amina.post("/templates", name="Handover Ward 3", rows="Room 1\nRoom 2")
+    template = re.search(r"#template-(\d+)", handover.headers["location"])[1]
+    return {
+        "conversation": conversation,
+        "deleted": deleted,
+        "own": own,
+        "strange": strange,
+        "team": team,
+        "template": template,
+    }
 
 
 def test_signed_out_pages(look, windows, site):
@@ -122,6 +133,8 @@ def test_pages_with_nothing_to_show(look, windows, empty_site):
     page = sign_in(windows.window(empty_site, **look), "amina")
     visit(page, "/messages", "an empty list")
     visit(page, "/audit?action=MESSAGE_DELETE", "a log in which nothing fits")
+    visit(page, "/teams", "no teams")
+    visit(page, "/templates", "no templates")
 
 
 def test_pages_of_a_busy_clinic(look, windows, site, furnished):
@@ -153,6 +166,14 @@ def test_pages_of_a_busy_clinic(look, windows, site, furnished):
     fits(page)
     visit(page, f"/audit?message={furnished['conversation']}", "the log of one message")
     visit(page, "/audit?from=yesterday", "a filter that makes no sense")
+    visit(page, "/urgent", "the board with nothing on it")
+    visit(page, "/teams", "teams")
+    visit(page, f"/teams/{furnished['team']}/leave", "the question before a team stands empty")
+    visit(page, "/templates", "templates")
+    visit(page, "/templates/new", "a new template")
+    visit(page, f"/templates/{furnished['template']}/edit", "a template to be changed")
+    visit(page, f"/templates/{furnished['template']}/delete", "the question before a template goes")
+    visit(page, f"/templates/{furnished['template']}/write", "a template's form")
     visit(page, "/help", "help")
     Visitor(site, "amina")
     visit(page, "/me", "one's sessions")

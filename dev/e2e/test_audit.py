@@ -108,13 +108,13 @@ def test_all_rows_of_a_message_are_found_also_where_it_was_opened_with_others(wi
     reply = reply_to(tomas, number, "a reply")
     amina.get(f"/messages/{number}")
     page = sign_in(window(), "huong", "/audit")
-    page.get_by_label("Message").fill(f"#{reply}")
+    page.get_by_role("textbox", name="Message").fill(f"#{reply}")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator(".sentence").first).to_have_text(
         f"{PEOPLE['amina'].name} opened messages {number}-{reply} in the conversation of message {number}"
     )
     assert set(actions(page)) == {"MESSAGE_CREATE", "MESSAGE_VIEW"}
-    expect(page.get_by_label("Message")).to_have_value(f"#{reply}")
+    expect(page.get_by_role("textbox", name="Message")).to_have_value(f"#{reply}")
 
 
 def test_a_person_concerned_is_who_acts_and_who_is_acted_upon(own_site, windows):

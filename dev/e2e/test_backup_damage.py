@@ -306,7 +306,7 @@ def test_a_damaged_page_of_the_database_is_no_empty_one_in_a_backup(made, tmp_pa
         file.unlink()
     connection = open_database(spoilt.worker.database)
     connection.execute(
-        "INSERT INTO draft SELECT id, 0, zeroblob(4096), 0, zeroblob(16), '', printf('%.*c', 9000, 'x') FROM person"
+        "INSERT INTO draft SELECT id, 0, zeroblob(4096), 0, zeroblob(16), '', printf('%.*c', 9000, 'x'), '' FROM person"
     )
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()

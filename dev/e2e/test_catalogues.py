@@ -200,7 +200,7 @@ def test_every_page_has_a_sample_that_the_tests_of_pages_look_at():
         for template, name in re.findall(r'#\[template\(path = "(?:[^"]*/)?([\w.]+)"[^)]*\)\]\s*pub struct (\w+)', text)
         if template in whole
     }
-    samples = "".join(path.read_text() for path in (ROOT / "web").rglob("*sample*.rs"))
+    samples = "".join(path.read_text() for path in (ROOT / "web/src/page_samples").rglob("*.rs"))
     assert len(pages) > 10
     assert not {page for page in pages if not re.search(rf"\b{page}\b", samples)}
 

@@ -57,6 +57,8 @@ def test_sign_in_write_read_delete_and_sign_out(window):
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     page.keyboard.type("And not by mouse.")
     page.keyboard.press("Tab")
+    expect(page.locator("#for > summary")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Send to all staff")).to_be_focused()
     page.keyboard.press("Enter")
 
@@ -84,6 +86,8 @@ def test_a_conversation_is_answered_done_and_found_again(page, visitor):
     expect(page.get_by_text("Who has the key?")).to_be_visible()
     tab_to(page, page.get_by_label("Reply to"))
     page.keyboard.type("It hangs at the door.")
+    page.keyboard.press("Tab")
+    expect(page.locator("#for > summary")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Send reply to all staff")).to_be_focused()
     page.keyboard.press("Enter")

@@ -12,8 +12,8 @@ from support.people import PEOPLE
 from support.visitor import Visitor
 
 FILES = {
-    "README.txt", "account.json", "messages.jsonl", "drafts.jsonl", "sessions.jsonl", "acts.jsonl",
-    "opened-by-you.jsonl", "opened-of-yours.jsonl",
+    "README.txt", "account.json", "messages.jsonl", "drafts.jsonl", "template-drafts.jsonl", "teams.jsonl", "sessions.jsonl",
+    "acts.jsonl", "opened-by-you.jsonl", "opened-of-yours.jsonl",
 }
 
 
@@ -42,6 +42,12 @@ def test_a_copy_holds_what_is_ones_own_and_the_third_of_a_day_is_refused(own_sit
     assert amina.post(f"/messages/{his}/replies", key=secrets.token_hex(16), body="Her reply.").status_code == 303
     assert amina.post("/draft", key=secrets.token_hex(16), subject="", body="Half of hers", seen="").status_code == 204
     assert tomas.post("/draft", key=secrets.token_hex(16), subject="", body="Half of his", seen="").status_code == 204
+    assert amina.post("/teams", name="Ward 3").status_code == 303
+    assert tomas.post("/teams", name="His team").status_code == 303
+    assert tomas.post("/templates", name="Handover", rows="Room 3").status_code == 303
+    for member, text in ((amina, "Her room."), (tomas, "Half of his")):
+        rows = {"label-1": "Room 3", "text-1": text}
+        assert member.post("/templates/1/draft", key=secrets.token_hex(16), subject="Evening", seen="", **rows).status_code == 303
     tomas.get(f"/messages/{hers}")
     amina.get(f"/messages/{his}")
 
@@ -68,6 +74,8 @@ def test_a_copy_holds_what_is_ones_own_and_the_third_of_a_day_is_refused(own_sit
     assert told == [(hers, hers, "Hers", "Her \u202e text."), (gone, gone, None, None), (gone + 1, his, None, "Her reply.")]
     assert files["messages.jsonl"][1]["deleted"]
     assert [draft["text"] for draft in files["drafts.jsonl"]] == ["Half of hers"]
+    assert [draft["rows"] for draft in files["template-drafts.jsonl"]] == [[{"row": "Room 3", "text": "Her room."}]]
+    assert [(stay["name"], stay["left"]) for stay in files["teams.jsonl"]] == [("Ward 3", None)]
     assert len(files["sessions.jsonl"]) == 3 and files["sessions.jsonl"][0]["ip_address"] == "127.0.0.1"
     concerns_her = lambda row: account["number"] in (row["user_id"], None if row["user_id"] else row["details"].get("person"))
     exported = [row for row in amina.audit() if concerns_her(row)]

@@ -79,6 +79,8 @@ def test_a_web_scanner_finds_nothing_in_what_a_stranger_sees(site, visitor, tmp_
 
 def test_a_web_scanner_finds_nothing_in_what_a_member_sees(site, visitor, tmp_path):
     amina, log = visitor("amina"), Log(site)
+    # It ticks every box, and what is urgent has to be for somebody.
+    visitor("noor")
     amina.send("For the scanner")
     scan = Scan(
         site.address, tmp_path, cookies=amina.cookies, start=("/messages", "/messages/new", "/audit", "/me", "/help"),
@@ -89,7 +91,7 @@ def test_a_web_scanner_finds_nothing_in_what_a_member_sees(site, visitor, tmp_pa
     assert amina.get("/messages").status_code == 200, "it was signed in to the end"
     answers = log.answers()
     # The scan is bounded in time: on a machine with nothing else to do, each of these is in the hundreds.
-    assert answers["POST", "/messages", 303] > 2, "it sent messages"
+    assert answers["POST", "/messages", 303] > 2, answers
     assert answers["GET", "/audit", 200] > 30 and answers["POST", "/messages/N/delete", 303] > 0, answers
     for path in ("/messages", "/messages/N", "/messages/new", "/me", "/help", "/audit/export.csv"):
         assert answers["GET", path, 200] > 0, path

@@ -13,9 +13,11 @@ use crate::app::access::{Anyone, PassiveSession, PreSession, SignedIn};
 use crate::app::errors::ErrorContext;
 use crate::app::request::Visitor;
 use crate::app::return_paths::ReturnPaths;
-use crate::app::row::{Route, get, post, post_that_keeps, probe, with, with_form};
+use crate::app::row::{Route, get, poll, post, post_that_keeps, post_that_keeps_rows, probe, with, with_form};
 use crate::app::site::Site;
-use crate::features::{Features, audit, emergency, health, help, me, messages, sign_in, static_files};
+use crate::features::{
+    Features, audit, duties, emergency, health, help, me, messages, sign_in, static_files, teams, templates, urgent,
+};
 use crate::http::error::PageError;
 
 /// All routes, in the order in which a request is held against them. Literal paths stand before those with a `{}` that would
@@ -24,7 +26,13 @@ pub fn rows(s: &Arc<Site>, f: &Features) -> Vec<Route> {
     vec![
         // What is asked for most: each row before it costs a request some.
         get(s, "/messages", SignedIn, with(&f.messages, messages::list::show)).returns(),
-        post_that_keeps(s, "/messages", SignedIn, messages::draft::from_form, messages::compose::send),
+        post_that_keeps(
+            s,
+            "/messages",
+            SignedIn,
+            messages::draft::from_form,
+            with_form(&f.messages, messages::compose::send),
+        ),
         // Signing in and out.
         get(s, "/", Anyone, sign_in::page),
         get(s, "/sign-in/start", Anyone, with(&f.sign_in, sign_in::start)),
@@ -42,19 +50,58 @@ pub fn rows(s: &Arc<Site>, f: &Features) -> Vec<Route> {
         get(s, emergency::PATH, Anyone, emergency::page),
         post(s, emergency::PATH, PreSession, emergency::enter),
         // One message, and writing one.
-        get(s, "/messages/new", SignedIn, messages::compose::show).returns(),
+        get(s, "/messages/new", SignedIn, with(&f.messages, messages::compose::show)).returns(),
         get(s, "/messages/updates", PassiveSession, with(&f.messages, messages::updates::stream)),
         get(s, "/messages/go", SignedIn, messages::list::go),
-        get(s, "/messages/{}", SignedIn, messages::conversation::show).returns(),
-        post_that_keeps(s, "/messages/{}/replies", SignedIn, messages::draft::from_form, messages::conversation::reply),
+        get(s, "/messages/{}", SignedIn, with(&f.messages, messages::conversation::show)).returns(),
+        post_that_keeps(
+            s,
+            "/messages/{}/replies",
+            SignedIn,
+            messages::draft::from_form,
+            with_form(&f.messages, messages::conversation::reply),
+        ),
         post(s, "/messages/{}/done", SignedIn, messages::acts::done),
         post(s, "/messages/{}/reopen", SignedIn, messages::acts::reopen),
+        post(s, "/messages/{}/duty/done", SignedIn, duties::done),
+        post(s, "/messages/{}/duty/take", SignedIn, duties::take),
+        post(s, "/messages/{}/urgent/on-my-way", SignedIn, duties::on_my_way),
+        post(s, "/messages/{}/urgent/cannot", SignedIn, duties::cannot),
         post(s, "/messages/{}/unread", SignedIn, messages::acts::mark_unread),
         get(s, "/messages/{}/delete", SignedIn, messages::delete::confirm).returns(),
         post(s, "/messages/{}/delete", SignedIn, messages::delete::delete),
         post_that_keeps(s, "/draft", SignedIn, messages::draft::from_form, messages::draft::save),
         post(s, "/draft/discard", SignedIn, messages::draft::discard),
-        post_that_keeps(s, "/draft/leave", SignedIn, messages::draft::from_form, messages::draft::leave),
+        post_that_keeps(
+            s,
+            "/draft/leave",
+            SignedIn,
+            messages::draft::from_form,
+            with_form(&f.messages, messages::draft::leave),
+        ),
+        // What is urgent.
+        poll(s, "/urgent/bar", urgent::bar),
+        get(s, "/urgent", SignedIn, urgent::board::show).returns(),
+        get(s, "/urgent/board", PassiveSession, urgent::board::refresh),
+        // Teams.
+        get(s, "/teams", SignedIn, teams::show).returns(),
+        post(s, "/teams", SignedIn, teams::create),
+        post(s, "/teams/{}/name", SignedIn, teams::rename),
+        post(s, "/teams/{}/join", SignedIn, teams::join),
+        get(s, "/teams/{}/leave", SignedIn, teams::confirm).returns(),
+        post(s, "/teams/{}/leave", SignedIn, teams::leave),
+        // Templates, and filling one.
+        get(s, "/templates", SignedIn, templates::show).returns(),
+        post(s, "/templates", SignedIn, templates::create),
+        get(s, "/templates/new", SignedIn, templates::new).returns(),
+        get(s, "/templates/{}/edit", SignedIn, templates::edit).returns(),
+        post(s, "/templates/{}/edit", SignedIn, templates::change),
+        get(s, "/templates/{}/delete", SignedIn, templates::confirm).returns(),
+        post(s, "/templates/{}/delete", SignedIn, templates::delete),
+        get(s, "/templates/{}/write", SignedIn, templates::write::show).returns(),
+        post_that_keeps_rows(s, "/templates/{}/send", SignedIn, templates::write::keep, templates::write::send),
+        post_that_keeps_rows(s, "/templates/{}/draft", SignedIn, templates::write::keep, templates::write::save),
+        post(s, "/templates/{}/discard", SignedIn, templates::write::discard),
         // The audit log.
         get(s, "/audit", SignedIn, with(&f.chain, audit::page::show)).returns(),
         get(s, "/audit/export.csv", SignedIn, audit::export::csv),
@@ -109,7 +156,8 @@ async fn refuse(
     if let Some(token) = site.cookies.session_token(headers)
         && let Ok(SessionState::Live(session)) = site.store.session(&token, site.session_limits, site.store.now()).await
     {
-        context.session.set(&session);
+        let duties = site.duties.of(&site.store, session.person).await.unwrap_or_default();
+        context.session.set(&session, &duties);
     }
     let allowed: Vec<&str> = methods
         .iter()

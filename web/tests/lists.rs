@@ -29,6 +29,7 @@ async fn send(store: &Store, author: &SignedIn, subject: &str) -> MessageId {
     let message = NewMessage {
         subject: Subject::parse(subject).unwrap(),
         body: Body::parse("Text").unwrap(),
+        addressed: store::Addressed::default(),
         key: IdempotencyKey::fresh(),
     };
     match store.send_message(author.actor, message, Timestamp::now()).await.unwrap() {

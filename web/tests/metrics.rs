@@ -355,7 +355,8 @@ async fn nothing_of_anybody_shows() {
     assert_eq!(
         labels,
         BTreeSet::from([
-            "action", "kind", "le", "limit", "method", "outcome", "reason", "route", "state", "status", "version"
+            "action", "answer", "kind", "le", "limit", "method", "outcome", "reason", "route", "state", "status",
+            "version"
         ])
     );
 }

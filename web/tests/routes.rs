@@ -7,7 +7,10 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use store::{Body, IdempotencyKey, NewMessage, Sent, Subject, Timestamp};
+use store::{
+    Body, IdempotencyKey, NewMessage, Sent, Subject, TeamName, TeamNamed, TemplateChange, TemplateName, TemplateRows,
+    Timestamp,
+};
 use support::{Clinic, IDLE, SignedIn};
 use testkit::{Reply, Request};
 
@@ -54,6 +57,10 @@ async fn rows(clinic: &Clinic, author: &SignedIn) -> Vec<Row> {
                 let other = clinic.sign_in("another author").await;
                 pattern.replace("{}", &send(clinic, &other).await)
             }
+            pattern if pattern.starts_with("/teams/{}") => pattern.replace("{}", &make_team(clinic, author).await),
+            pattern if pattern.starts_with("/templates/{}") => {
+                pattern.replace("{}", &make_template(clinic, author).await)
+            }
             pattern if pattern.starts_with("/messages/{}") => {
                 let id = send(clinic, author).await;
                 pattern.replace("{}", &id)
@@ -72,6 +79,7 @@ async fn send(clinic: &Clinic, author: &SignedIn) -> String {
     let message = NewMessage {
         subject: Subject::parse("Handover").unwrap(),
         body: Body::parse("All quiet.").unwrap(),
+        addressed: store::Addressed::default(),
         key: IdempotencyKey::fresh(),
     };
     match clinic.store.send_message(author.actor, message, Timestamp::now()).await.unwrap() {
@@ -80,9 +88,36 @@ async fn send(clinic: &Clinic, author: &SignedIn) -> String {
     }
 }
 
+/// A team that its maker alone is in.
+async fn make_team(clinic: &Clinic, author: &SignedIn) -> String {
+    let name = TeamName::parse(&IdempotencyKey::fresh().to_string()).unwrap();
+    match clinic.store.create_team(author.actor, name, Timestamp::now()).await.unwrap() {
+        TeamNamed::Named(team) => team.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn make_template(clinic: &Clinic, author: &SignedIn) -> String {
+    let name = TemplateName::parse(&IdempotencyKey::fresh().to_string()).unwrap();
+    let rows = TemplateRows::parse("Room 3").unwrap();
+    match clinic.store.create_template(author.actor, name, rows, Timestamp::now()).await.unwrap() {
+        TemplateChange::Done(template) => template.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Fields that satisfy every form of the site.
 fn form<'a>(csrf: &'a str, key: &'a str) -> Vec<(&'a str, &'a str)> {
-    vec![("csrf", csrf), ("key", key), ("subject", "A subject"), ("body", "A body")]
+    vec![
+        ("csrf", csrf),
+        ("key", key),
+        ("subject", "A subject"),
+        ("body", "A body"),
+        ("name", key),
+        ("rows", "Room 3"),
+        ("label-1", "Room 3"),
+        ("text-1", "Quiet."),
+    ]
 }
 
 fn request(member: &SignedIn, row: &Row) -> Request {
@@ -136,7 +171,23 @@ async fn a_sign_in_leads_back_to_every_page_of_a_member_and_to_nothing_else() {
     let rows = clinic.whole.rows();
     let returns = |row: &&wardpost_web::app::row::Route| row.returns;
     let leading_back: Vec<_> = rows.iter().filter(returns).map(|row| (&row.method, row.path, row.access)).collect();
-    let pages = ["/messages", "/me", "/messages/new", "/messages/{}", "/messages/{}/delete", "/audit", "/help"];
+    let pages = [
+        "/messages",
+        "/me",
+        "/messages/new",
+        "/messages/{}",
+        "/messages/{}/delete",
+        "/urgent",
+        "/teams",
+        "/teams/{}/leave",
+        "/templates",
+        "/templates/new",
+        "/templates/{}/edit",
+        "/templates/{}/delete",
+        "/templates/{}/write",
+        "/audit",
+        "/help",
+    ];
     assert_eq!(leading_back, pages.map(|path| (&Method::GET, path, "signed in")));
     for (asked, led_to) in
         [("/messages/7", "/messages/7"), ("/audit/export.csv", "/messages"), ("/messages/updates", "/messages")]

@@ -51,6 +51,7 @@ async fn main() {
                     let message = NewMessage {
                         subject: Subject::parse("Rota for next week").unwrap(),
                         body: Body::parse(&"Please look at it and say what does not fit. ".repeat(8)).unwrap(),
+                        addressed: wardpost_store::Addressed::default(),
                         key: IdempotencyKey::fresh(),
                     };
                     store.send_message(actor, message, Timestamp::now()).await.unwrap();

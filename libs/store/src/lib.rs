@@ -34,6 +34,7 @@ pub use acts::conversation_list::{ConversationList, ConversationSummary, Done, L
 pub use acts::data_export::{DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport};
 pub use acts::done::DoneChange;
 pub use acts::draft::{Draft, DraftSaved, DraftVersion, Seen};
+pub use acts::duty::{AddressError, DutyChange, DutyEnd, DutyMarks, DutyView, UrgentAnswer};
 pub use acts::emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
     LONGEST_MINUTES, LONGEST_REASON,
@@ -41,12 +42,16 @@ pub use acts::emergency::{
 pub use acts::inbox::{ListState, MessageChange, MessageEvent, MessageSummary, SummaryContent};
 pub use acts::message::{Deletion, NewMessage, Sent};
 pub use acts::opening::Reader;
-pub use acts::own_data::{Opening, OpeningKey, OwnAccount, OwnDataCounts, OwnMessage, PastSession};
+pub use acts::own_data::{Opening, OpeningKey, OwnAccount, OwnDataCounts, OwnMessage, OwnTeam, PastSession};
 pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
 pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
+pub use acts::team::{FormerMember, MAX_TEAMS, Team, TeamChange, TeamMember, TeamNamed};
+pub use acts::template::draft::{TemplateDraft, TemplateDraftSaved, TemplateTexts};
+pub use acts::template::{FilledRow, MAX_TEMPLATES, RowsSent, Template, TemplateChange};
 pub use acts::unread::{KnownMarks, MarkedUnread, ReaderMark, ReaderMarks, UnreadCount};
+pub use acts::urgent::{StepDone, UrgentMessage, UrgentState};
 pub use ledger::audit_event::AuditEvent;
 pub use ledger::chain::ChainVerdict;
 pub use ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
@@ -60,8 +65,10 @@ pub use sqlite::writer_meter::{Distribution, WriterNumbers};
 pub use statistics::Statistics;
 pub use store::Store;
 pub use types::{
-    Action, Actor, AuditId, Author, Body, BodyError, ChainError, ChainPosition, Client, Clock, DatabaseKey,
-    EmergencyGrantId, EndReason, Environment, Hash, IdempotencyKey, Identity, InvalidId, KeyError, Location, MessageId,
-    OpenError, Person, PersonError, PersonId, Random, Session, SessionId, SessionLimits, SessionState, SessionToken,
-    Source, StoreError, Subject, SubjectError, SystemClock, SystemRandom, Timestamp, client_network, is_visible,
+    Action, Actor, Addressed, AuditId, Author, Body, BodyError, ChainError, ChainPosition, Client, Clock, DatabaseKey,
+    Duty, DutyAct, EmergencyGrantId, EndReason, Environment, HandedOn, Hash, IdempotencyKey, Identity, InvalidId,
+    KeyError, Location, MessageId, NextStep, OpenError, Person, PersonError, PersonId, Random, Session, SessionId,
+    SessionLimits, SessionState, SessionToken, Source, Step, StepKind, StoreError, Subject, SubjectError, SystemClock,
+    SystemRandom, TeamId, TeamName, TeamNameError, TemplateId, TemplateName, TemplateNameError, TemplateRow,
+    TemplateRows, TemplateRowsError, Timestamp, Urgent, UrgentPolicy, client_network, is_visible,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -37,6 +38,7 @@ struct Inner {
     /// must not bring them to life again.
     expired: Mutex<HashMap<SessionId, EndReason>>,
     failed_sign_ins: Arc<FailedSignIns>,
+    duties_version: AtomicU64,
     environment: Environment,
 }
 
@@ -77,6 +79,7 @@ impl Store {
                 watch: Arc::new(Mutex::new(Some(watch))),
                 expired: Mutex::default(),
                 failed_sign_ins: Arc::default(),
+                duties_version: AtomicU64::new(0),
                 environment,
             }),
         })
@@ -124,13 +127,14 @@ impl Store {
 
     /// Looks whether another process has committed since the last look; if so, moves [`Store::changes`]. Microseconds.
     pub async fn poll_foreign_commits(&self) -> Result<(), StoreError> {
-        let (watch, changes) = (self.inner.watch.clone(), self.inner.changes.clone());
+        let (watch, inner) = (self.inner.watch.clone(), self.inner.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
             let watch = watch.as_mut().ok_or(StoreError::Closed)?;
             let version = watch.connection.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))?;
             if version != watch.seen {
-                announce(&changes, read_head(&watch.connection)?);
+                announce(&inner.changes, read_head(&watch.connection)?);
+                inner.duties_version.fetch_add(1, Ordering::AcqRel);
                 watch.seen = version;
             }
             Ok(())
@@ -173,6 +177,30 @@ impl Store {
         T: Send + 'static,
     {
         self.inner.writer.submit(work)?.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same for a job that may change duties or urgent messages: [`Store::duties_version`] moves after it, if it does.
+    pub(crate) async fn write_duties<F, T>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let work = move |write: &mut Write<'_>| {
+            write.duties_changed.set(false);
+            let done = work(write)?;
+            Ok((done, write.duties_changed.get()))
+        };
+        let (done, changed) = self.write(work).await?;
+        if changed {
+            self.inner.duties_version.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(done)
+    }
+
+    /// A number that moves whenever duties or urgent messages may have changed: at once where this process did it, and at the
+    /// next [`Store::poll_foreign_commits`] where another did. What was read before is right while it stands still.
+    pub fn duties_version(&self) -> u64 {
+        self.inner.duties_version.load(Ordering::Acquire)
     }
 
     /// Runs `work`, a read of a few pages by key, on a read-only connection and on this thread.

@@ -155,6 +155,9 @@ pub(crate) fn write_older(file: &Path, to: &Path, schema: usize) {
             "draft" if schema < 8 => {
                 "SELECT person_id, filler, saved_at, idempotency_key, subject, body FROM newest.draft WHERE root_id = 0"
             }
+            "draft" if schema < 11 => {
+                "SELECT person_id, root_id, filler, saved_at, idempotency_key, subject, body FROM newest.draft"
+            }
             _ => &format!("SELECT * FROM newest.{table}"),
         };
         older.execute_batch(&format!("INSERT INTO main.{table} {rows} ORDER BY 1")).unwrap();
@@ -238,6 +241,7 @@ pub(crate) fn new_message(subject: &str, body: &str) -> NewMessage {
     NewMessage {
         subject: Subject::parse(subject).unwrap(),
         body: Body::parse(body).unwrap(),
+        addressed: Addressed::default(),
         key: IdempotencyKey::fresh(),
     }
 }

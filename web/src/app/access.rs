@@ -5,14 +5,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Actor, Draft, EndReason, PersonId, Seen, Session, SessionState, Timestamp};
+use store::{Actor, Draft, EndReason, PersonId, Seen, Session, SessionState, TemplateDraft, Timestamp};
 use tokio::time::timeout;
 
+use crate::app::duty_overview::ForMember;
 use crate::app::request::Request;
 use crate::http::cookies::Cookie;
 use crate::http::error::PageError;
 use crate::http::form::Form;
-use crate::limits::{TooMany, Turn};
+use crate::limits::Turn;
 
 /// A session's last activity is written down at most this often: a restart may end an idle session this much early.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(15);
@@ -35,7 +36,18 @@ pub trait Access: Copy + Send + Sync + 'static {
 }
 
 /// Finds in a form what its author must not lose; None where there is nothing.
-pub type Keep = fn(&Form, Timestamp) -> Option<(Draft, Seen)>;
+#[derive(Clone, Copy)]
+pub enum Keep {
+    /// A message.
+    Message(KeepMessage),
+    /// The rows of a template.
+    Rows(KeepRows),
+}
+
+/// See [`Keep::Message`]; with it, which draft the form's page has seen.
+pub type KeepMessage = fn(&Form, Timestamp) -> Option<(Draft, Seen)>;
+/// See [`Keep::Rows`].
+pub type KeepRows = fn(&Form, Timestamp) -> Option<(TemplateDraft, Seen)>;
 
 /// A form whose text is kept if the session has just ended.
 #[derive(Clone, Copy)]
@@ -117,15 +129,18 @@ impl Access for PreSession {
 pub struct Member {
     session: Session,
     actor: Actor,
+    duties: Arc<ForMember>,
     /// One of the few that she may have under way at once, for as long as a handler has this.
     _turn: Arc<Turn<PersonId>>,
 }
 
 impl Member {
-    fn new(session: Session, request: &Request) -> Result<Self, TooMany> {
-        let turn = request.site.limits.begin_request(session.person)?;
+    async fn new(session: Session, request: &Request) -> Result<Self, PageError> {
+        let site = &request.site;
+        let turn = site.limits.begin_request(session.person)?;
         let actor = Actor { person: session.person, session: session.id, ip: request.visitor.ip };
-        Ok(Self { session, actor, _turn: Arc::new(turn) })
+        let duties = site.duties.of(&site.store, session.person).await?;
+        Ok(Self { session, actor, duties, _turn: Arc::new(turn) })
     }
 
     /// Who acts, for the store.
@@ -137,6 +152,11 @@ impl Member {
     pub fn active_at(mut self, at: Timestamp) -> Self {
         self.session.last_active_at = at;
         self
+    }
+
+    /// What is urgent and what is for the member.
+    pub fn duties(&self) -> &Arc<ForMember> {
+        &self.duties
     }
 
     /// The session behind it.
@@ -161,9 +181,9 @@ impl Access for SignedIn {
     async fn admit(self, request: &Request, unsent: Option<Unsent<'_>>) -> Result<Member, PageError> {
         match request.session().await? {
             SessionState::Live(session) => {
-                let mut member = Member::new(session, request)?;
+                let mut member = Member::new(session, request).await?;
                 touch(&mut member, request.at, request).await;
-                request.session.set(&member.session);
+                request.session.set(&member.session, &member.duties);
                 Ok(member)
             }
             SessionState::Ended(reason) => {
@@ -180,7 +200,7 @@ impl Access for PassiveSession {
 
     async fn admit(self, request: &Request, _unsent: Option<Unsent<'_>>) -> Result<Member, PageError> {
         match request.session().await? {
-            SessionState::Live(session) => Ok(Member::new(session, request)?),
+            SessionState::Live(session) => Member::new(session, request).await,
             SessionState::Ended(reason) => Err(PageError::NoSession { ended: Some(reason) }),
             SessionState::Unknown => Err(PageError::NoSession { ended: None }),
         }
@@ -208,12 +228,19 @@ async fn keep_draft(request: &Request, unsent: Option<Unsent<'_>>, reason: EndRe
     if !reason.is_time_limit() {
         return false;
     }
-    let Some((draft, seen)) = keep(form, request.at) else {
-        return false;
-    };
-    let limits = request.site.session_limits;
+    let (limits, ip) = (request.site.session_limits, request.visitor.ip);
     let store = &request.site.store;
-    match store.save_draft_of_ended_session(&token, request.visitor.ip, limits, draft, seen).await {
+    let kept = match keep {
+        Keep::Message(find) => match find(form, request.at) {
+            Some((draft, seen)) => store.save_draft_of_ended_session(&token, ip, limits, draft, seen).await,
+            None => return false,
+        },
+        Keep::Rows(find) => match find(form, request.at) {
+            Some((draft, seen)) => store.save_template_draft_of_ended_session(&token, ip, limits, draft, seen).await,
+            None => return false,
+        },
+    };
+    match kept {
         Ok(kept) => kept,
         Err(error) => {
             tracing::error!(%error, request_id = %request.visitor.request_id, "could not keep the draft of an ended session");

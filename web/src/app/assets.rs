@@ -25,6 +25,10 @@ const STYLE: &str = concat!(
     include_str!("../../static/css/account.css"),
     include_str!("../../static/css/entrance.css"),
     include_str!("../../static/css/help.css"),
+    include_str!("../../static/css/teams.css"),
+    include_str!("../../static/css/templates.css"),
+    include_str!("../../static/css/duties.css"),
+    include_str!("../../static/css/urgent.css"),
     include_str!("../../static/css/narrow.css"),
     include_str!("../../static/css/media.css"),
 );
@@ -39,10 +43,13 @@ const SCRIPT: &str = concat!(
     include_str!("../../static/js/keys.js"),
     include_str!("../../static/js/place.js"),
     include_str!("../../static/js/unread.js"),
+    include_str!("../../static/js/urgent.js"),
     include_str!("../../static/js/live.js"),
     include_str!("../../static/js/arrivals.js"),
+    include_str!("../../static/js/recipients.js"),
     include_str!("../../static/js/draft.js"),
     include_str!("../../static/js/writing.js"),
+    include_str!("../../static/js/rows.js"),
     include_str!("../../static/js/own-data.js"),
     include_str!("../../static/js/site.js"),
 );
@@ -71,8 +78,9 @@ impl Assets {
         let css = Asset::new("site", "css", "text/css; charset=utf-8", STYLE.as_bytes())?;
         let js = Asset::new("site", "js", "text/javascript; charset=utf-8", SCRIPT.as_bytes())?;
         let icon = Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../static/icon.svg"))?;
-        let urls = AssetUrls { css: css.url(), js: js.url(), icon: icon.url() };
-        Ok(Self { urls: Arc::new(urls), files: vec![css, js, icon] })
+        let urgent = Asset::new("icon-urgent", "svg", "image/svg+xml", include_bytes!("../../static/icon-urgent.svg"))?;
+        let urls = AssetUrls { css: css.url(), js: js.url(), icon: icon.url(), urgent_icon: urgent.url() };
+        Ok(Self { urls: Arc::new(urls), files: vec![css, js, icon, urgent] })
     }
 
     /// The file of this name.

@@ -169,7 +169,7 @@ impl ErrorContext {
 
     fn frame(&self) -> Frame {
         match self.session.get() {
-            Some(session) => Frame::of_session(&session, &self.site, self.at),
+            Some((session, duties)) => Frame::of_session(&session, &duties, &self.site, self.at),
             None => Frame::signed_out(&self.site.assets).under_emergency(self.emergency.get().copied()),
         }
     }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
+use http::Method;
 use store::{Session, SessionLimits, Timestamp};
 
 use crate::app::access::Member;
 use crate::app::assets::Assets;
+use crate::app::duty_overview::ForMember;
 use crate::app::pages::{ClockTime, Frame, MemberFrame, Time};
 use crate::app::request::Request;
 use crate::app::site::Site;
@@ -19,11 +21,27 @@ impl Frame {
 
     /// Around a member's page.
     pub fn of(member: &Member, request: &Request) -> Self {
-        Self::of_session(member.session(), &request.site, request.at)
+        let mut frame = Self::of_session(member.session(), member.duties(), &request.site, request.at);
+        if let Some(shown) = &mut frame.member
+            && request.method == Method::GET
+            && request.site.may_return_to(&request.path)
+        {
+            shown.back = request.path_and_query();
+        }
+        frame
+    }
+
+    /// The same with all that is urgent and waits, what is for others too.
+    pub fn with_all_urgent(mut self, member: &Member) -> Self {
+        if let Some(shown) = &mut self.member {
+            shown.bars = Arc::clone(&member.duties().bars_of_all);
+            shown.bars_of_all = true;
+        }
+        self
     }
 
     /// Around a page for who has this session, at the request's time.
-    pub fn of_session(session: &Session, site: &Site, at: Timestamp) -> Self {
+    pub fn of_session(session: &Session, duties: &ForMember, site: &Site, at: Timestamp) -> Self {
         let limits = site.session_limits;
         let left = SessionLeft::of_session(session, limits, at);
         Self {
@@ -37,6 +55,11 @@ impl Frame {
                 idle_seconds: limits.idle.as_secs(),
                 ends_in_seconds: left.seconds,
                 stays_until_absolute: left.absolute,
+                for_me: duties.for_me,
+                urgent_all: Arc::clone(&duties.urgent_all),
+                bars: Arc::clone(&duties.bars),
+                bars_of_all: false,
+                back: "/messages".to_owned(),
             }),
             notice: None,
             emergency_until: session.emergency_until.map(Time::from),

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod assets;
 pub mod body;
 pub mod body_memory;
+pub mod duty_overview;
 pub mod errors;
 pub mod frame;
 pub mod host;

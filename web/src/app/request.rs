@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use http::{HeaderMap, Method, header};
 use store::{Client, Session, SessionState, SessionToken, StoreError, Timestamp};
 
+use crate::app::duty_overview::ForMember;
 use crate::app::site::Site;
 use crate::http::cookies::Cookie;
 use crate::http::form::Form;
@@ -23,18 +24,21 @@ pub struct Visitor {
     pub route: MatchedRoute,
 }
 
-/// The live session of a request, as far as it is known.
+/// A live session, and what there is for its member.
+type Known = (Session, Arc<ForMember>);
+
+/// The live session of a request and what there is for its member, as far as it is known.
 #[derive(Clone, Default)]
-pub struct KnownSession(Arc<Mutex<Option<Session>>>);
+pub struct KnownSession(Arc<Mutex<Option<Known>>>);
 
 impl KnownSession {
     /// It is this one; the newest word counts.
-    pub fn set(&self, session: &Session) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
+    pub fn set(&self, session: &Session, duties: &Arc<ForMember>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((session.clone(), Arc::clone(duties)));
     }
 
     /// What is known.
-    pub fn get(&self) -> Option<Session> {
+    pub fn get(&self) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

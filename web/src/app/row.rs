@@ -12,7 +12,7 @@ use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::{Filter, Rejection};
 
-use crate::app::access::{Access, Anyone, FormToken, Keep, Unsent};
+use crate::app::access::{Access, Anyone, FormToken, Keep, KeepMessage, KeepRows, Member, PassiveSession, Unsent};
 use crate::app::body::{Arrived, discard, read_form};
 use crate::app::limited::Limited;
 use crate::app::request::{KnownSession, Request, Visitor};
@@ -75,6 +75,38 @@ where
     get_row(site, path, Anyone, Limited::No, handler)
 }
 
+/// A GET route that every open page asks every few seconds. A member is counted as such: a whole clinic may share one address,
+/// and what its open pages ask by themselves must not keep anybody out. Anyone else is counted against the address.
+pub fn poll<H, F>(site: &Arc<Site>, path: &'static str, handler: H) -> Route
+where
+    H: Fn(Request, Member) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    let filter = matched(site, path, warp::get().boxed())
+        .then(move |mut request: Request| {
+            let handler = handler.clone();
+            async move {
+                request.visitor.route.set(path);
+                let context = request.error_context();
+                let answer = async {
+                    match PassiveSession.admit(&request, None).await {
+                        Ok(member) => {
+                            request.site.limits.poll(member.actor().person)?;
+                            handler(request, member).await
+                        }
+                        Err(refused) => {
+                            Limited::Yes.count(&mut request)?;
+                            Err(refused)
+                        }
+                    }
+                };
+                answer.await.unwrap_or_else(|error| context.page(error)).into_response()
+            }
+        })
+        .boxed();
+    Route { method: Method::GET, path, access: PassiveSession::NAME, returns: false, filter }
+}
+
 fn get_row<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, limit: Limited, handler: H) -> Route
 where
     A: Access,
@@ -111,13 +143,29 @@ where
 
 /// A POST route whose form holds what somebody wrote, which a refusal must not lose: `keep` finds it for a session that has
 /// just ended, and the handler looks at [`Request::over_limit`].
-pub fn post_that_keeps<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, keep: Keep, handler: H) -> Route
+pub fn post_that_keeps<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, keep: KeepMessage, handler: H) -> Route
 where
     A: Access<Proof: FormToken>,
     H: Fn(Request, A::Proof, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
-    post_row(site, path, access, Some(keep), handler)
+    post_row(site, path, access, Some(Keep::Message(keep)), handler)
+}
+
+/// The same where what somebody wrote are the rows of a template.
+pub fn post_that_keeps_rows<A, H, F>(
+    site: &Arc<Site>,
+    path: &'static str,
+    access: A,
+    keep: KeepRows,
+    handler: H,
+) -> Route
+where
+    A: Access<Proof: FormToken>,
+    H: Fn(Request, A::Proof, CsrfChecked<Form>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
+    post_row(site, path, access, Some(Keep::Rows(keep)), handler)
 }
 
 fn post_row<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, keep: Option<Keep>, handler: H) -> Route

@@ -9,6 +9,7 @@ use store::{SessionLimits, Store};
 
 use crate::app::assets::Assets;
 use crate::app::body_memory::BodyMemory;
+use crate::app::duty_overview::DutyOverview;
 use crate::app::host::OwnHost;
 use crate::app::return_paths::ReturnPaths;
 use crate::http::cookies::Cookies;
@@ -57,6 +58,8 @@ pub struct Site {
     pub own_host: OwnHost,
     /// Memory for forms on their way in.
     pub body_memory: BodyMemory,
+    /// What is urgent and what is for whom.
+    pub duties: DutyOverview,
     /// What is counted.
     pub metrics: Metrics,
     /// What others can make the log say again and again.
@@ -79,6 +82,7 @@ impl Site {
             limits: Limits::new(&limits),
             own_host: OwnHost::new(public_url.clone()),
             body_memory: BodyMemory::default(),
+            duties: DutyOverview::default(),
             metrics: Metrics::new(),
             log_throttle: LogThrottle::default(),
             return_paths: OnceLock::new(),

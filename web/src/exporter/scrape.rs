@@ -14,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use store::{Action, AuditId, Distribution, Statistics, StoreError, WriterNumbers};
+use store::{Action, AuditId, Distribution, Statistics, StepKind, StoreError, UrgentState, WriterNumbers};
 
 use super::machine::{Machine, counter, gauge};
 use crate::app::site::Site;
@@ -29,11 +29,18 @@ const DATABASE_WAIT: Duration = Duration::from_secs(5);
 struct AuditTotals {
     counted: AuditId,
     actions: HashMap<Action, u64>,
+    urgent_steps: HashMap<StepKind, u64>,
+    urgent_answers: HashMap<UrgentState, u64>,
 }
 
 impl Default for AuditTotals {
     fn default() -> Self {
-        Self { counted: AuditId::ZERO, actions: HashMap::new() }
+        Self {
+            counted: AuditId::ZERO,
+            actions: HashMap::new(),
+            urgent_steps: HashMap::new(),
+            urgent_answers: HashMap::new(),
+        }
     }
 }
 
@@ -47,6 +54,12 @@ impl AuditTotals {
             self.counted = statistics.counted;
             for (action, count) in &statistics.actions {
                 *self.actions.entry(*action).or_default() += count;
+            }
+            for (kind, count) in &statistics.urgent_steps {
+                *self.urgent_steps.entry(*kind).or_default() += count;
+            }
+            for (answer, count) in &statistics.urgent_answers {
+                *self.urgent_answers.entry(*answer).or_default() += count;
             }
             if statistics.counted >= statistics.head {
                 return Ok(statistics);
@@ -101,6 +114,11 @@ struct Database {
     head: AuditId,
     live_sessions: usize,
     audit_rows: HashMap<Action, u64>,
+    urgent_steps: HashMap<StepKind, u64>,
+    urgent_answers: HashMap<UrgentState, u64>,
+    urgent_open: usize,
+    /// The age of the oldest urgent message that nobody has answered; 0 for none.
+    unanswered: Duration,
 }
 
 impl Database {
@@ -108,7 +126,14 @@ impl Database {
         let look = async {
             let mut totals = totals.lock().await;
             let statistics = totals.catch_up(site).await?;
+            let urgent = site.store.urgent_messages().await?;
+            let waiting = urgent.iter().filter(|urgent| urgent.state == UrgentState::Waiting);
+            let now = site.store.now();
             Ok::<_, StoreError>(Self {
+                urgent_open: urgent.len(),
+                unanswered: waiting.map(|urgent| now.since(urgent.sent_at)).max().unwrap_or_default(),
+                urgent_steps: totals.urgent_steps.clone(),
+                urgent_answers: totals.urgent_answers.clone(),
                 head: statistics.head,
                 live_sessions: statistics.live_sessions,
                 audit_rows: totals.actions.clone(),
@@ -160,7 +185,30 @@ impl Collector for Looked {
             .iter()
             .map(|action| (action.as_str(), database.audit_rows.get(action).copied().unwrap_or(0)))
             .collect();
-        counters(out, "audit_rows", "Rows of the audit log, whichever program wrote them, by action.", "action", &rows)
+        counters(
+            out,
+            "audit_rows",
+            "Rows of the audit log, whichever program wrote them, by action.",
+            "action",
+            &rows,
+        )?;
+        database.encode_urgent(out)
+    }
+}
+
+impl Database {
+    fn encode_urgent(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        use StepKind::*;
+        gauge(out, "urgent_open", "Urgent messages about which not everything is over.", Some(self.urgent_open))?;
+        let help = "Age of the oldest urgent message that nobody has answered, 0 where there is none.";
+        gauge(out, "urgent_unanswered_seconds", help, Some(self.unanswered.as_secs()))?;
+        let steps = [Reminder, Teammates, Everyone, Unanswered]
+            .map(|kind| (kind.as_str(), self.urgent_steps.get(&kind).copied().unwrap_or(0)));
+        counters(out, "urgent_steps", "Steps of urgent messages that were carried out, by kind.", "kind", &steps)?;
+        let answers =
+            [("on_my_way", UrgentState::OnTheWay), ("cannot", UrgentState::Cannot), ("done", UrgentState::Done)]
+                .map(|(word, answer)| (word, self.urgent_answers.get(&answer).copied().unwrap_or(0)));
+        counters(out, "urgent_answers", "Answers to urgent messages, by what was said.", "answer", &answers)
     }
 }
 

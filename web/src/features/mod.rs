@@ -1,6 +1,7 @@
 //! What staff do here, a folder for each feature: its handlers, pages, templates, and the state that is its own.
 
 pub mod audit;
+pub mod duties;
 pub mod emergency;
 pub mod health;
 pub mod help;
@@ -8,6 +9,9 @@ pub mod me;
 pub mod messages;
 pub mod sign_in;
 pub mod static_files;
+pub mod teams;
+pub mod templates;
+pub mod urgent;
 
 use std::sync::Arc;
 
@@ -57,6 +61,7 @@ impl Features {
             () = self.messages.feed.clone().run(site.store.clone()) => {}
             () = self.chain.run() => {}
             () = alarm::watch(site.store.clone()) => {}
+            () = urgent::steps::carry_out(site) => {}
             () = self.sign_in.write_unproven(&site.store) => {}
         }
     }

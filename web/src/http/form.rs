@@ -1,14 +1,15 @@
 //! Forms and query strings: `application/x-www-form-urlencoded` pairs, in bounded number.
 
-/// More than any form of this site has.
-const MAX_PAIRS: usize = 32;
+/// More than any form of this site has: one for a message names each person and team that it is for,
+/// that of a template has two for each of its rows.
+const MAX_PAIRS: usize = 256;
 
 /// The decoded pairs of a form or a query string.
 #[derive(Clone, Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Decodes bytes; broken UTF-8 becomes replacement characters, pairs past the 32nd are not read.
+    /// Decodes bytes; broken UTF-8 becomes replacement characters, pairs past the 256th are not read.
     pub fn parse(bytes: &[u8]) -> Self {
         Self(
             form_urlencoded::parse(bytes)
@@ -26,6 +27,11 @@ impl Form {
     /// The first value of a name, which may be empty.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+
+    /// All values of a name, in the order of the form. Empty ones count as not there.
+    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// The value of a text field as it was typed; empty when it is not there.
@@ -74,6 +80,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_comes_again_has_all_its_values() {
+        let form = Form::parse(b"person=3&team=1&person=&person=7");
+        assert_eq!(form.all("person").collect::<Vec<_>>(), ["3", "7"]);
+        assert_eq!(form.all("nobody").count(), 0);
+    }
+
+    #[test]
     fn the_number_of_pairs_is_bounded() {
         let form = Form::parse("x=1&".repeat(10_000).as_bytes());
         assert_eq!(form.0.len(), MAX_PAIRS);
@@ -113,11 +126,11 @@ mod tests {
             Just(b";".to_vec()),
             proptest::collection::vec(any::<u8>(), 0..4),
         ];
-        proptest::collection::vec(part, 0..200).prop_map(|parts| parts.concat())
+        proptest::collection::vec(part, 0..400).prop_map(|parts| parts.concat())
     }
 
     proptest! {
-        /// The pairs are those of the standard, the first 32 of them.
+        /// The pairs are those of the standard, the first 256 of them.
         #[test]
         fn a_form_is_read_as_the_standard_says(bytes in any_form()) {
             let expected: Vec<_> = bytes

@@ -15,6 +15,7 @@ pub mod settings;
 use std::fmt::Display;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,10 @@ const ALL_STREAMS: usize = 1024;
 /// Downloads of the audit log of one member, and of all: each keeps what it reads ahead.
 const EXPORTS_AT_ONCE: usize = 2;
 const ALL_EXPORTS: usize = 16;
+/// What a member's open pages may ask a second by themselves, and at once after a pause: a page asks every five seconds, and a
+/// browser that wakes up lets all of them ask together.
+const POLLS_A_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const POLLS_SAVED_UP: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// Forms that are arriving from one address, and beyond these from one member.
 const FORMS_AT_ONCE: usize = 64;
 const MEMBERS_FORMS_AT_ONCE: usize = 32;
@@ -54,6 +59,7 @@ pub struct Limits {
     send: Option<Limit<PersonId>>,
     draft: Option<Limit<PersonId>>,
     export: Option<Limit<PersonId>>,
+    polls: Option<Limit<PersonId>>,
     requests_at_once: AtOnce<PersonId>,
     streams_at_once: AtOnce<PersonId>,
     exports_at_once: AtOnce<PersonId>,
@@ -76,6 +82,8 @@ impl Limits {
             send: by_member(settings.send),
             draft: by_member(settings.draft),
             export: by_member(settings.export),
+            // Where nothing else is limited, a bench asks.
+            polls: by_member(settings.requests.map(|_| Quota::per_second(POLLS_A_SECOND).allow_burst(POLLS_SAVED_UP))),
             requests_at_once: AtOnce::new(REQUESTS_AT_ONCE, usize::MAX),
             streams_at_once: AtOnce::new(STREAMS_AT_ONCE, ALL_STREAMS),
             exports_at_once: AtOnce::new(EXPORTS_AT_ONCE, ALL_EXPORTS),
@@ -114,6 +122,11 @@ impl Limits {
     /// Counts an export of the audit log.
     pub fn export(&self, person: PersonId) -> Result<(), TooMany> {
         self.by_member(self.export.as_ref(), Rule::Export, person)
+    }
+
+    /// Counts what a member's open page asks by itself.
+    pub fn poll(&self, person: PersonId) -> Result<(), TooMany> {
+        self.by_member(self.polls.as_ref(), Rule::Requests, person)
     }
 
     /// How often each limit has refused somebody.
@@ -201,8 +214,6 @@ impl<K: Eq + Hash + Clone, C: Clock> Limit<K, C> {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use governor::clock::FakeRelativeClock;
 
     use super::*;

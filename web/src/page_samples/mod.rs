@@ -2,6 +2,7 @@
 mod audit_sample;
 mod me_sample;
 mod sample;
+mod teams_sample;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::features::help::HelpPage;
 use crate::features::me::pages::*;
 use crate::features::messages::pages::*;
 use crate::features::sign_in::pages::RefusedPage;
+use crate::features::teams::pages::*;
+use crate::features::templates::pages::*;
 
 /// The start tags of a page, from `<` to `>`. Attribute values hold no bare `>`: askama escapes it.
 fn tags(html: &str) -> impl Iterator<Item = &str> {
@@ -210,7 +213,8 @@ fn a_page_has_one_heading_of_the_first_rank_and_one_main_part() {
 fn a_row_is_one_list_item_alone_and_inside_the_list() {
     let row = sample::row(7, "Bruno Keller", SUBJECT);
     let listed = ListedRow::new(2, store::Timestamp::from_millis(0), &row).unwrap();
-    let alone = MarkedRow { row: &listed, own: false, unread: false, draft: false }.render().unwrap();
+    let plain = MarkedRow { row: &listed, own: false, unread: false, draft: false, for_reader: false, urgent: false };
+    let alone = plain.render().unwrap();
     assert!(alone.starts_with("<li class=\"row\" id=\"message-7\">") && alone.ends_with("</li>"), "{alone:?}");
     let page = InboxPage { list: Arc::new(sample::list(vec![row], None)), ..sample::inbox(0) }.render().unwrap();
     assert!(page.contains(&alone), "the list shows the row differently: {page}");

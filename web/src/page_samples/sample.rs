@@ -1,9 +1,13 @@
 //! Pages filled with made-up people and messages, for the tests and for looking at.
 
-use store::{ReaderMark, ReaderMarks, Timestamp, UnreadCount};
+mod duties;
+mod urgent;
+
+use store::{MessageId, ReaderMark, ReaderMarks, Timestamp, UnreadCount};
 
 use super::audit_sample::audit;
 use super::me_sample::{data, me};
+use super::teams_sample::{faulty_fields, fields, named, teams, template_form, templates, write_template};
 use super::*;
 
 /// Text that breaks a page whose template forgets to escape.
@@ -17,7 +21,7 @@ pub(super) const SUBJECT: &str = "Ward 3: handover for tonight";
 /// The site's own address, which the page for another name leads to.
 pub(super) const OWN_ADDRESS: &str = "https://messages.clinic.example/";
 
-const LONG_WORD: &str =
+pub(super) const LONG_WORD: &str =
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftsvorstandsmitgliedsversammlung";
 const ARABIC: &str = "تم نقل المريض إلى الغرفة 12 (MRI في الساعة 14:30)";
 const BODY: &str = "Hello all,\n\nBed 4 moves to room 12 before the round. The MRI slot is at 14:30; please have the consent form ready.\n\n\tOn call: Dr Haddad\n\tPhone:   4411\n\nThank you \u{1f64f}\n\nمساء الخير، يرجى تأكيد الاستلام.\nA last line, left to right again.";
@@ -53,6 +57,11 @@ pub(super) fn frame_of(name: &str) -> Frame {
         idle_seconds: 24 * 60,
         ends_in_seconds: 24 * 60,
         stays_until_absolute: false,
+        for_me: 0,
+        urgent_all: "".into(),
+        bars: [].into(),
+        bars_of_all: false,
+        back: "/messages".into(),
     };
     Frame { member: Some(member), ..signed_out() }
 }
@@ -62,8 +71,12 @@ pub(super) fn frame() -> Frame {
 }
 
 pub(super) fn signed_out() -> Frame {
-    let assets =
-        AssetUrls { css: "/static/site.css".into(), js: "/static/site.js".into(), icon: "/static/icon.svg".into() };
+    let assets = AssetUrls {
+        css: "/static/site.css".into(),
+        js: "/static/site.js".into(),
+        icon: "/static/icon.svg".into(),
+        urgent_icon: "/static/icon-urgent.svg".into(),
+    };
     Frame { assets: Arc::new(assets), member: None, notice: None, emergency_until: None }
 }
 
@@ -119,6 +132,7 @@ pub(super) fn inbox(count: i64) -> InboxPage {
         reader: 1,
         list: Arc::new(list(rows(count), None)),
         marks: Arc::new(ReaderMarks { conversations: unread.collect(), unread: UnreadCount { counted, more: false } }),
+        duties: duties::marks(),
         kept_draft: None,
         tab: Tab::All,
         looked_at: Some(Timestamp::from_millis(1_000_003)),
@@ -162,6 +176,7 @@ fn view(id: i64, author_name: &str, body: &str, own: bool) -> ConversationMessag
         content: MessageContentView::Live { body: body.into() },
         own,
         readers: Vec::new(),
+        duties: None,
     }
 }
 
@@ -194,6 +209,7 @@ fn reply(body: &str) -> ReplyForm {
     ReplyForm {
         key: "5f0c".repeat(8),
         body: body.into(),
+        recipients: duties::recipients(),
         body_error: None,
         problem: None,
         draft_version: String::new(),
@@ -230,6 +246,7 @@ pub(super) fn compose(subject: &str, body: &str) -> ComposePage {
         key: "5f0c".repeat(8),
         subject: subject.into(),
         body: body.into(),
+        recipients: duties::recipients(),
         subject_error: None,
         body_error: None,
         problem: None,
@@ -280,7 +297,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
     let sound = || ChainBanner::Sound { up_to: 12_410, checked: now(), walked: now() };
     let html = |page: &dyn askama::DynTemplate| page.dyn_render().unwrap();
     let said = Frame { notice: Some("Message sent."), ..frame() };
-    vec![
+    let mut samples = vec![
         ("sign-in", html(&sign_in(None, false))),
         ("sign-in-ended", html(&sign_in(Some("You were signed out because nothing had happened for 24 minutes."), true))),
         ("sign-in-draft", html(&sign_in(None, true))),
@@ -306,6 +323,18 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("compose-draft", html(&ComposePage { draft_saved: Some(now()), ..compose(SUBJECT, BODY) })),
         ("compose-errors", html(&ComposePage { subject_error: Some("Write a subject.".into()), body_error: Some("The message may have 20,000 characters; this one has 20,412.".into()), ..compose("", BODY) })),
         ("compose-problem", html(&ComposePage { problem: Some("The message could not be stored just now. Nothing was lost: it is all still here. Try again in a moment.".into()), ..compose(HOSTILE, HOSTILE) })),
+        ("teams", html(&teams(NameForm::default()))),
+        ("teams-0", html(&TeamsPage { teams: vec![], ..teams(named(None, "Write the team's name.")) })),
+        ("teams-error", html(&teams(named(Some(3), "Another team has this name. Choose one that nobody can mistake for it.")))),
+        ("teams-leave", html(&LeavePage { frame: frame(), id: 4, name: HOSTILE.into() })),
+        ("templates", html(&templates())),
+        ("templates-0", html(&TemplatesPage { templates: vec![], left_over: vec![], ..templates() })),
+        ("template-new", html(&template_form(None, "", ""))),
+        ("template-edit", html(&TemplateFormPage { problem: Some("Chiara Rossi has changed this template meanwhile.".into()), name_error: Some("Write the template's name.".into()), rows_error: Some("Line 4 has the same room or bed as a line above it.".into()), ..template_form(Some(1), HOSTILE, HOSTILE) })),
+        ("template-delete", html(&DeleteTemplatePage { frame: frame(), id: 1, name: HOSTILE.into() })),
+        ("template-write", html(&write_template(fields()))),
+        ("template-write-draft", html(&WriteTemplatePage { name: None, draft_saved: Some(now()), draft_version: "5f0c".repeat(8), ..write_template(fields()) })),
+        ("template-write-errors", html(&WriteTemplatePage { subject_error: Some("The subject may have 255 characters; this one has 300.".into()), problem: Some("This form was sent before.".into()), ..write_template(faulty_fields()) })),
         ("audit", html(&audit(sound()))),
         ("audit-checking", html(&audit(ChainBanner::Checking { up_to: 4_096, head: 12_410 }))),
         ("audit-broken", html(&audit(ChainBanner::Broken { row: 733, what: "Its content does not match its hash.".into() }))),
@@ -323,5 +352,8 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("misdirected", html(&MisdirectedPage { address: OWN_ADDRESS.into() })),
         ("error-signed-out", html(&error(signed_out(), 503, "Wardpost cannot store anything right now"))),
         ("error-hostile", html(&ErrorPage { explanation: MARKUP.into(), ..error(frame(), 400, MARKUP) })),
-    ]
+    ];
+    samples.extend(duties::all());
+    samples.extend(urgent::all());
+    samples
 }

@@ -8,13 +8,15 @@ const SAVE_EVERY = 20_000;
 const CARRIED = 60_000;
 
 const textOf = ({ subject, body }) => `${subject}\n${body}`;
-const sameDraft = (one, other) => one.key === other.key && textOf(one) === textOf(other);
+/** The text, and whom it is for. Whom alone is no draft. */
+const wholeOf = (fields) => [textOf(fields), ...recipients.text(fields)].join("\n");
+const sameDraft = (one, other) => one.key === other.key && wholeOf(one) === wholeOf(other);
 const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 const draft = {
   /** The form. It may be replaced by the same with its faults. */
   form: null,
-  /** The text that the site has of this page. */
+  /** What the site has of this page: the text, and whom it is for. */
   saved: "",
   /** Whether the site has a draft of this page. */
   stored: false,
@@ -32,15 +34,20 @@ const draft = {
 
   fields() {
     const { key, seen, subject, body, reply_to: conversation } = this.form.elements;
-    return { key: key.value, seen: seen.value, subject: subject.value, body: body.value, ...(conversation && { reply_to: conversation.value }) };
+    return {
+      key: key.value, seen: seen.value, subject: subject.value, body: body.value,
+      ...(conversation && { reply_to: conversation.value }), ...recipients.fields(this.form),
+    };
   },
   fill(fields) {
-    for (const [name, value] of Object.entries(fields)) if (this.form.elements[name]) this.form.elements[name].value = value;
+    for (const name of ["key", "seen", "subject", "body"]) if (fields[name] !== undefined) this.form.elements[name].value = fields[name];
+    if (fields.person) recipients.fill(this.form, fields);
     this.form.dispatchEvent(new Event("filled"));
   },
   text() { return textOf(this.fields()); },
+  whole() { return wholeOf(this.fields()); },
   /** Whether there is a text that the site has not kept. */
-  written() { return !this.done && this.text() !== this.saved && this.text().trim() !== ""; },
+  written() { return !this.done && this.whole() !== this.saved && this.text().trim() !== ""; },
 
   say(text, failed = false) {
     $("saved").textContent = text;
@@ -66,7 +73,7 @@ const draft = {
 
   async saveNow() {
     const fields = this.fields();
-    if (this.held() || this.conflict || textOf(fields) === this.saved) return;
+    if (this.held() || this.conflict || wholeOf(fields) === this.saved) return;
     const empty = textOf(fields).trim() === "";
     if (empty && !this.stored) return;
     this.tried.push(fields);
@@ -85,7 +92,7 @@ const draft = {
 
   kept(fields, empty, etag) {
     const seen = etag?.replace(/^W\/|"/g, "") ?? "";
-    this.saved = textOf(fields);
+    this.saved = wholeOf(fields);
     this.stored = !empty;
     this.tried = [];
     this.form.elements.seen.value = seen;
@@ -99,7 +106,7 @@ const draft = {
     const fields = this.fields();
     const body = withToken(fields);
     this.tried.push(fields);
-    this.saved = textOf(fields);
+    this.saved = wholeOf(fields);
     fetch("/draft", { method: "POST", body, keepalive: String(body).length < CARRIED }).catch(() => { this.saved = ""; });
   },
 
@@ -161,7 +168,7 @@ const draft = {
 
   adopt(other) {
     this.form.elements.seen.value = other.seen;
-    this.saved = textOf(other);
+    this.saved = wholeOf(other);
     this.stored = true;
     if (this.conflict) this.resolve();
   },
@@ -184,7 +191,7 @@ const draft = {
     $("other-keep").addEventListener("click", () => this.keep());
     // A form that came back with a fault holds text that is stored nowhere else.
     if ($("errors")) this.later();
-    else this.saved = this.text();
+    else this.saved = this.whole();
   },
 
   start() {

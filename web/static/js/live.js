@@ -49,12 +49,17 @@ function startUpdates(list) {
   };
 
   /** The update is the same for everybody: what the conversation is to the reader, the page adds. */
-  const mark = (row, old, { began_by, isNew }) => {
+  const mark = (row, old, { began_by, isNew, isMine, isUrgent }) => {
     const own = began_by === Number(document.body.dataset.person);
     row.classList.toggle("own", own);
     if (own) row.querySelector(".tags").append(Object.assign(document.createElement("span"), { className: "tag", textContent: "you" }));
+    const tags = row.querySelector(".tags");
     const draft = old?.querySelector(".tag.drafted");
-    if (draft) row.querySelector(".tags").prepend(draft);
+    if (draft) tags.prepend(draft);
+    if (isMine) tags.prepend(Object.assign(document.createElement("span"), { className: "tag mine", textContent: "for you" }));
+    const urgent = tags.querySelector(".tag.urgent") ?? (isUrgent && old?.querySelector(".tag.urgent"));
+    if (urgent) tags.prepend(urgent);
+    row.classList.toggle("urgent", Boolean(urgent));
     const wasNew = Boolean(old?.classList.contains("new"));
     const nowNew = isNew ?? (wasNew && Boolean(row.querySelector("a.subject")));
     if (nowNew) {
@@ -66,12 +71,15 @@ function startUpdates(list) {
 
   const sent = (event) => {
     arrived(event);
-    const { id, html, began_by, by } = JSON.parse(event.data);
+    const { id, html, began_by, by, for: whom } = JSON.parse(event.data);
     const old = $(`message-${id}`);
     if (old && event.type === "sent") return;
     const row = rowFrom(html);
-    const others = by !== Number(document.body.dataset.person);
-    mark(row, old, { began_by, isNew: others ? true : undefined });
+    const reader = Number(document.body.dataset.person);
+    const others = by !== reader;
+    // Who replies has answered what was asked before.
+    const isMine = whom.includes(reader) || (others && Boolean(old?.querySelector(".tag.mine")));
+    mark(row, old, { began_by, isMine, isUrgent: true, isNew: others ? true : undefined });
     old?.remove();
     const height = document.documentElement.scrollHeight;
     $("empty")?.remove();
@@ -92,7 +100,7 @@ function startUpdates(list) {
     if (!old) return;
     const row = rowFrom(html);
     const focused = old.contains(document.activeElement);
-    mark(row, old, { began_by });
+    mark(row, old, { began_by, isMine: Boolean(old.querySelector(".tag.mine")), isUrgent: event.type !== "deleted" });
     old.replaceWith(row);
     if (focused) {
       row.tabIndex = -1;

@@ -27,6 +27,8 @@ const session = {
   endedAt: 0,
   /** What is to be kept of a page that goes: the fields of a draft, or null. The page for writing sets it. */
   rescue: () => null,
+  /** Where they are handed in. */
+  handInTo: "/draft",
   /** Called once when it is over. */
   atEnd: [],
   dismissed: false,
@@ -147,7 +149,7 @@ const session = {
 
   /** Whether the site has kept the draft of a page that has just been cleared. */
   async handIn(form) {
-    const reply = await answer("/draft", { method: "POST", body: form }, HAND_IN_TIMEOUT);
+    const reply = await answer(this.handInTo, { method: "POST", body: form }, HAND_IN_TIMEOUT);
     return reply?.status === 204 || (reply !== null && json(reply).kept_draft === true);
   },
 

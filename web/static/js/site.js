@@ -37,7 +37,9 @@ if (document.body.dataset.signedOut) tell({ signedOut: document.body.dataset.sig
 if (signedIn) {
   session.start();
   startKeys();
+  urgent.start();
   if ($("compose")) startWriting();
+  if ($("rows-form")) rows.start();
   if ($("download")) startOwnData();
   if ($("rows")?.dataset.updates) startUpdates($("rows"));
   if ($("conversation")) startArrivals($("conversation"));

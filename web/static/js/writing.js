@@ -72,11 +72,13 @@ const sending = {
 
   /** The site has sent the form back with what is wrong: it takes the place of this one, with what stands here by now. */
   showFaults(page) {
-    const { subject, body } = draft.fields();
+    const written = draft.fields();
     document.title = page.title;
+    head.show();
     document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
     takeForm();
-    draft.fill({ subject, body });
+    const { subject, body, person, team, urgent, policy } = written;
+    draft.fill({ subject, body, person, team, urgent, policy });
   },
 
   failed(reply, page, fields) {
@@ -130,6 +132,7 @@ function showCount(field) {
 /** Takes the form of the page over. */
 function takeForm() {
   const form = $("compose");
+  recipients.start(form);
   draft.begin(form);
   const counted = form.querySelectorAll("[data-max]");
   counted.forEach(showCount);

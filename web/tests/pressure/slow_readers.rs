@@ -58,7 +58,8 @@ async fn a_copy_of_ones_data_breaks_off_when_its_session_ends() {
     let sends = (0..500).map(|_| {
         let text: String = (0..600).map(|_| IdempotencyKey::fresh().to_string()).collect();
         let (subject, body) = (Subject::parse("Long").unwrap(), Body::parse(&text).unwrap());
-        let message = NewMessage { subject, body, key: IdempotencyKey::fresh() };
+        let message =
+            NewMessage { subject, body, addressed: store::Addressed::default(), key: IdempotencyKey::fresh() };
         clinic.store.send_message(here.actor, message, Timestamp::now())
     });
     for sent in futures_util::future::join_all(sends).await {

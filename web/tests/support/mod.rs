@@ -300,7 +300,12 @@ pub async fn send_many(store: &Store, actor: Actor, count: usize) {
         let sends = (0..100).map(|_| {
             let key = IdempotencyKey::fresh();
             let subject = Subject::parse(&format!("Filling up {key}")).expect("a subject");
-            let message = NewMessage { subject, body: Body::parse("Text").expect("a text"), key };
+            let message = NewMessage {
+                subject,
+                body: Body::parse("Text").expect("a text"),
+                addressed: store::Addressed::default(),
+                key,
+            };
             store.send_message(actor, message, Timestamp::now())
         });
         for sent in futures_util::future::join_all(sends).await {

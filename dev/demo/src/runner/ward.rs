@@ -144,7 +144,12 @@ impl Ward<'_> {
         let key = IdempotencyKey::fresh();
         let text = |body: &str| Body::parse(body).map_err(refused);
         if matches!(act, Act::Begin) {
-            let message = NewMessage { subject: Subject::parse(subject).map_err(refused)?, body: text(body)?, key };
+            let message = NewMessage {
+                subject: Subject::parse(subject).map_err(refused)?,
+                body: text(body)?,
+                addressed: store::Addressed::default(),
+                key,
+            };
             if let Sent::Created(id) = self.store.send_message(actor, message, at).await.map_err(refused)? {
                 self.roots.insert(talk, id);
             }
@@ -153,9 +158,15 @@ impl Ward<'_> {
         let root = *self.roots.get(&talk).ok_or_else(|| refused("a conversation goes on before it begins"))?;
         let done = match act {
             Act::Begin => Ok(()),
-            Act::Reply(body) => {
-                self.store.send_reply(actor, NewReply { to: root, body: text(body)?, key }, at).await.map(drop)
-            }
+            Act::Reply(body) => self
+                .store
+                .send_reply(
+                    actor,
+                    NewReply { to: root, body: text(body)?, addressed: store::Addressed::default(), key },
+                    at,
+                )
+                .await
+                .map(drop),
             Act::Open => self.store.open_conversation(actor, root, 0, PAGE, at).await.map(drop),
             Act::Delete => self.store.delete_message(actor, root, at).await.map(drop),
             Act::Done => self.store.set_done(actor, root, true, at).await.map(drop),

@@ -75,6 +75,7 @@ async fn main() {
             let message = NewMessage {
                 subject: Subject::parse(&format!("{subject} ({number})")).expect("a subject"),
                 body: Body::parse(&body(random_bytes)).expect("a body"),
+                addressed: store::Addressed::default(),
                 key: IdempotencyKey::fresh(),
             };
             store.send_message(actor, message, at).await.expect("sent");
@@ -96,6 +97,7 @@ async fn converse(store: &Store, people: &[(Actor, serde_json::Value)], replies:
     let message = NewMessage {
         subject: Subject::parse("Who covers the holidays?").expect("a subject"),
         body: Body::parse(&body(0)).expect("a body"),
+        addressed: store::Addressed::default(),
         key: IdempotencyKey::fresh(),
     };
     let Ok(Sent::Created(root)) = store.send_message(people[0].0, message, at).await else { panic!("sent") };
@@ -107,7 +109,8 @@ async fn converse(store: &Store, people: &[(Actor, serde_json::Value)], replies:
         let (store, actor) = (store.clone(), people[usize::try_from(number).unwrap() % people.len()].0);
         sends.spawn(async move {
             let body = Body::parse(&body(0)).expect("a body");
-            let reply = NewReply { to: root, body, key: IdempotencyKey::fresh() };
+            let reply =
+                NewReply { to: root, body, addressed: store::Addressed::default(), key: IdempotencyKey::fresh() };
             store.send_reply(actor, reply, at).await.expect("sent");
         });
     }
@@ -118,6 +121,7 @@ async fn converse(store: &Store, people: &[(Actor, serde_json::Value)], replies:
     let last = NewMessage {
         subject: Subject::parse("Thank you").expect("a subject"),
         body: Body::parse(&body(0)).expect("a body"),
+        addressed: store::Addressed::default(),
         key: IdempotencyKey::fresh(),
     };
     store.send_message(people[0].0, last, at).await.expect("sent");

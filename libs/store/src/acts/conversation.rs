@@ -12,7 +12,9 @@ use crate::acts::session::require_live;
 use crate::acts::unread::first_unread;
 use crate::sqlite::write::{Write, read_head};
 use crate::store::Store;
-use crate::types::{Actor, AuditId, Author, Body, IdempotencyKey, MessageId, PersonId, StoreError, Timestamp};
+use crate::types::{
+    Actor, Addressed, AuditId, Author, Body, IdempotencyKey, MessageId, PersonId, StoreError, Timestamp,
+};
 
 /// A reply to be sent.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct NewReply {
     pub to: MessageId,
     /// Its text.
     pub body: Body,
+    /// Whom it is for.
+    pub addressed: Addressed,
     /// What makes a repeated request the same reply.
     pub key: IdempotencyKey,
 }
@@ -109,10 +113,10 @@ impl Store {
     /// Sends a reply: MESSAGE_CREATE, which names the conversation. The actor's draft with the same key goes with it. None
     /// where there is no such message.
     pub async fn send_reply(&self, actor: Actor, reply: NewReply, at: Timestamp) -> Result<Option<Sent>, StoreError> {
-        self.write(move |write| {
+        self.write_duties(move |write| {
             require_live(write, actor)?;
             let Some(root) = root_of(write.connection, reply.to)? else { return Ok(None) };
-            let text = Text { subject: "", body: reply.body.as_str(), root: Some(root) };
+            let text = Text { subject: "", body: reply.body.as_str(), root: Some(root), addressed: &reply.addressed };
             let sent = store_once(write, actor, &text, reply.key, at)?;
             if let Sent::Created(id) = sent {
                 move_to_the_top(write, root, id)?;

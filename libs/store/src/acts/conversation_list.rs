@@ -36,6 +36,8 @@ pub enum Show {
     Open,
     /// Something in them is new to this person; they come in the order of the newest such message.
     Unread(PersonId),
+    /// Those with a message that is for this person, and neither done nor answered.
+    ForMe(PersonId),
 }
 
 /// A conversation as the list shows it. Debug does not show the subject.
@@ -111,6 +113,7 @@ impl Store {
             let (conversations, next) = match query.show {
                 Show::All | Show::Open => listed(&snapshot, query)?,
                 Show::Unread(person) => unread(&snapshot, query, person)?,
+                Show::ForMe(person) => for_person(&snapshot, query, person)?,
             };
             Ok(ConversationList { conversations, next, newest_event: read_head(&snapshot)?.id })
         })
@@ -200,7 +203,34 @@ fn unread(connection: &Connection, query: ListQuery, person: PersonId) -> Result
     Ok((conversations, next))
 }
 
-fn find(connection: &Connection, root: MessageId) -> Result<Option<ConversationSummary>, StoreError> {
+/// Those with an open duty of a person, the one with the newest message first. A person has some dozens of them, so all are
+/// found for each page.
+fn for_person(connection: &Connection, query: ListQuery, person: PersonId) -> Result<Page, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT DISTINCT coalesce(r.root_id, d.message_id) FROM duty d INDEXED BY duty_open \
+         LEFT JOIN message_reply r ON r.message_id = d.message_id WHERE d.person_id = ?1 AND d.ended_by IS NULL",
+    )?;
+    let roots: Vec<MessageId> = select.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut placed = Vec::with_capacity(roots.len());
+    for root in roots {
+        placed.push((last_of(connection, root)?, root));
+    }
+    placed.retain(|(last, _)| query.before.is_none_or(|before| *last < before));
+    placed.sort_unstable();
+    let mut conversations = Vec::new();
+    let mut next = None;
+    for (last, root) in placed.into_iter().rev() {
+        if conversations.len() == query.limit as usize {
+            return Ok((conversations, next));
+        }
+        next = Some(last);
+        let found = find(connection, root)?;
+        conversations.extend(found.filter(|found| query.author.is_none_or(|author| author == found.author.id)));
+    }
+    Ok((conversations, None))
+}
+
+pub(super) fn find(connection: &Connection, root: MessageId) -> Result<Option<ConversationSummary>, StoreError> {
     Ok(connection.prepare_cached(ONE)?.query_row([root], summary).optional()?)
 }
 

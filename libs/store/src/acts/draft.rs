@@ -4,6 +4,7 @@
 //! A draft may also be kept for a session that just ran out: the person was typing, and the token proves whose text it
 //! is. It cannot be read back without signing in.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,14 +18,15 @@ use crate::ledger::audit::Entry;
 use crate::sqlite::write::{Erased, Write};
 use crate::store::Store;
 use crate::types::{
-    Action, Actor, IdempotencyKey, MessageId, PersonId, SessionLimits, SessionToken, StoreError, Timestamp, clip,
+    Action, Actor, Addressed, EndReason, IdempotencyKey, MessageId, PersonId, Session, SessionId, SessionLimits,
+    SessionToken, StoreError, Timestamp, TokenHash, clip,
 };
 
 /// For how long after its end a session may still hand in a draft: a page left open over a shift.
-const AFTER_END: Duration = Duration::from_secs(12 * 60 * 60);
+pub(super) const AFTER_END: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Zero bytes before the text, so that the text lies on overflow pages only: see the schema.
-const FILLER: [u8; 4096] = [0; 4096];
+pub(super) const FILLER: [u8; 4096] = [0; 4096];
 
 /// A half-written message, as typed. Debug does not show the text.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Draft {
     pub subject: String,
     /// The body so far.
     pub body: String,
+    /// Whom it would be for.
+    pub addressed: Addressed,
     /// When it was last kept.
     pub saved_at: Timestamp,
 }
@@ -81,17 +85,24 @@ impl Draft {
     pub fn version(&self) -> DraftVersion {
         let mut hash = Sha256::new();
         hash.update(self.key.0);
-        // With its length, so that no other pair of subject and body reads as the same bytes.
+        // With their lengths, so that no other texts read as the same bytes.
         hash.update(self.subject.len().to_be_bytes());
         hash.update(&self.subject);
+        hash.update(self.body.len().to_be_bytes());
         hash.update(&self.body);
-        let mut version = [0; 16];
-        version.copy_from_slice(&hash.finalize()[..16]);
-        DraftVersion(version)
+        hash.update(self.addressed.to_string());
+        DraftVersion::of(&hash.finalize().into())
     }
 }
 
 impl DraftVersion {
+    /// The first half of a hash over key and text.
+    pub(super) fn of(hash: &[u8; 32]) -> Self {
+        let mut version = [0; 16];
+        version.copy_from_slice(&hash[..16]);
+        Self(version)
+    }
+
     /// Reads the 32 hex characters that Display writes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 16];
@@ -107,13 +118,13 @@ impl std::fmt::Display for DraftVersion {
 }
 
 impl Seen {
-    /// Whether a page that saw this may replace `kept` by a draft with `key`. The form that made a draft may replace it
-    /// though the answer was lost that named its version.
-    fn may_replace(self, kept: &Draft, key: IdempotencyKey) -> bool {
+    /// Whether a page that saw this may replace the draft `kept`, of that key and version, by one with `key`. The form that
+    /// made a draft may replace it though the answer was lost that named its version.
+    pub(super) fn may_replace(self, kept: (IdempotencyKey, DraftVersion), key: IdempotencyKey) -> bool {
         match self {
             Seen::Unknown => true,
-            Seen::Nothing => kept.key == key,
-            Seen::Version(version) => kept.version() == version,
+            Seen::Nothing => kept.0 == key,
+            Seen::Version(version) => kept.1 == version,
         }
     }
 }
@@ -150,15 +161,7 @@ impl Store {
         let reported = self.expired().clone();
         self.write(move |write| {
             let at = draft.saved_at;
-            let Some(found) = find_session(write.connection, hash)?.filter(|found| !found.disabled) else {
-                return Ok(false);
-            };
-            let session = found.session;
-            let ended = found
-                .ended
-                .or_else(|| limits.passed(session.started_at, session.last_active_at, session.emergency_until, at))
-                .or_else(|| reported.get(&session.id).map(|reason| (*reason, at)));
-            let Some((_, ended_at)) = ended.filter(|(reason, _)| reason.is_time_limit()) else {
+            let Some((session, ended_at)) = ended_session(write, hash, limits, at, &reported)? else {
                 return Ok(false);
             };
             let newer = current(write, session.person, draft.conversation)?
@@ -201,7 +204,8 @@ impl Store {
     ) -> Result<Option<Draft>, StoreError> {
         self.write(move |write| {
             require_live(write, actor)?;
-            if let Some(other) = current(write, actor.person, conversation)?.filter(|kept| !seen.may_replace(kept, key))
+            if let Some(other) = current(write, actor.person, conversation)?
+                .filter(|kept| !seen.may_replace((kept.key, kept.version()), key))
             {
                 return Ok(Some(other));
             }
@@ -219,6 +223,26 @@ impl Store {
     }
 }
 
+/// The session of a token that ended by a time limit, and when.
+pub(super) fn ended_session(
+    write: &Write<'_>,
+    hash: TokenHash,
+    limits: SessionLimits,
+    at: Timestamp,
+    reported: &HashMap<SessionId, EndReason>,
+) -> Result<Option<(Session, Timestamp)>, StoreError> {
+    let Some(found) = find_session(write.connection, hash)?.filter(|found| !found.disabled) else {
+        return Ok(None);
+    };
+    let session = found.session;
+    let ended = found
+        .ended
+        .or_else(|| limits.passed(session.started_at, session.last_active_at, session.emergency_until, at))
+        .or_else(|| reported.get(&session.id).map(|reason| (*reason, at)));
+    let by_a_limit = ended.filter(|(reason, _)| reason.is_time_limit());
+    Ok(by_a_limit.map(|(_, ended_at)| (session, ended_at)))
+}
+
 /// As the table has it.
 fn root_id(conversation: Option<MessageId>) -> i64 {
     conversation.map_or(0, MessageId::get)
@@ -234,11 +258,12 @@ fn find(
     conversation: Option<MessageId>,
 ) -> Result<Option<Draft>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT idempotency_key, subject, body, saved_at FROM draft WHERE person_id = ?1 AND root_id = ?2",
+        "SELECT idempotency_key, subject, body, saved_at, addressed FROM draft WHERE person_id = ?1 AND root_id = ?2",
     )?;
     let draft = select.query_row((person, root_id(conversation)), |row| {
         let key = IdempotencyKey(row.get(0)?);
-        Ok(Draft { conversation, key, subject: row.get(1)?, body: row.get(2)?, saved_at: row.get(3)? })
+        let addressed = Addressed::parse(row.get_ref(4)?.as_str()?);
+        Ok(Draft { conversation, key, subject: row.get(1)?, body: row.get(2)?, addressed, saved_at: row.get(3)? })
     });
     Ok(draft.optional()?)
 }
@@ -270,13 +295,14 @@ fn keep(
     let is_replaced = before.is_some();
     match before {
         Some(kept) if kept.version() == version => return Ok(DraftSaved::Kept(version)),
-        Some(kept) if !seen.may_replace(&kept, draft.key) => return Ok(DraftSaved::Other(kept)),
+        Some(kept) if !seen.may_replace((kept.key, kept.version()), draft.key) => return Ok(DraftSaved::Other(kept)),
         _ => {}
     }
     let mut upsert = write.connection.prepare_cached(
-        "INSERT INTO draft (person_id, root_id, filler, saved_at, idempotency_key, subject, body) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (person_id, root_id) DO UPDATE SET saved_at = excluded.saved_at, \
-         idempotency_key = excluded.idempotency_key, subject = excluded.subject, body = excluded.body",
+        "INSERT INTO draft (person_id, root_id, filler, saved_at, idempotency_key, subject, body, addressed) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (person_id, root_id) DO UPDATE SET saved_at = excluded.saved_at, \
+         idempotency_key = excluded.idempotency_key, subject = excluded.subject, body = excluded.body, \
+         addressed = excluded.addressed",
     )?;
     upsert.execute((
         person,
@@ -286,6 +312,7 @@ fn keep(
         draft.key.0,
         &draft.subject,
         &draft.body,
+        draft.addressed.to_string(),
     ))?;
     drop(upsert);
     if is_replaced {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::acts::session::require_live;
 use crate::ledger::audit::Entry;
+use crate::ledger::ranges;
 use crate::store::Store;
 use crate::types::{Action, Actor, MessageId, StoreError, Timestamp};
 
@@ -36,15 +37,7 @@ impl Store {
 
 /// Numbers as people write them: `3, 5-9`.
 pub(super) fn in_ranges(messages: &[MessageId]) -> String {
-    let mut numbers: Vec<i64> = messages.iter().map(|message| message.get()).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let ranges = numbers.chunk_by(|number, next| number + 1 == *next).filter_map(|range| match range {
-        [only] => Some(only.to_string()),
-        [first, .., last] => Some(format!("{first}-{last}")),
-        [] => None,
-    });
-    ranges.collect::<Vec<_>>().join(", ")
+    ranges::format(messages.iter().map(|message| message.get()).collect())
 }
 
 #[cfg(test)]

@@ -7,16 +7,19 @@
 use rusqlite::OptionalExtension;
 use serde_json::json;
 
+use crate::acts::duty::{self, AddressError, addressed_at_sending, end_by_reply, give, resolve};
 use crate::acts::inbox::{SummaryContent, find_summary};
 use crate::acts::session::require_live;
 use crate::acts::unread::mark_sent;
+use crate::acts::urgent;
 use crate::ledger::audit::Entry;
 use crate::ledger::chain_hash::content_hash;
+use crate::ledger::given_duties;
 use crate::sqlite::write::{Erased, Write};
 use crate::store::Store;
 use crate::types::{
-    Action, Actor, AuditId, Body, Hash, IdempotencyKey, MessageId, PersonId, StoreError, Subject, Timestamp,
-    random_bytes,
+    Action, Actor, Addressed, AuditId, Body, DutyAct, Hash, IdempotencyKey, MessageId, PersonId, StoreError, Subject,
+    Timestamp, random_bytes,
 };
 
 /// A message to be sent.
@@ -26,6 +29,8 @@ pub struct NewMessage {
     pub subject: Subject,
     /// Its body.
     pub body: Body,
+    /// Whom it is for.
+    pub addressed: Addressed,
     /// What makes a repeated request the same message.
     pub key: IdempotencyKey,
 }
@@ -37,8 +42,10 @@ pub enum Sent {
     Created(MessageId),
     /// It was stored before under the same key: this is that one. Nothing was stored or recorded now.
     Repeated(MessageId),
-    /// The key belongs to a message with another text. Nothing was stored.
+    /// The key belongs to a message with another text, or for others. Nothing was stored.
     KeyReused(MessageId),
+    /// It cannot be for those whom its sender chose. Nothing was stored.
+    NotAddressed(AddressError),
 }
 
 /// What came of deleting.
@@ -57,17 +64,9 @@ pub enum Deletion {
 impl Store {
     /// Sends a message: MESSAGE_CREATE. The actor's draft with the same key goes with it.
     pub async fn send_message(&self, actor: Actor, message: NewMessage, at: Timestamp) -> Result<Sent, StoreError> {
-        self.write(move |write| {
+        self.write_duties(move |write| {
             require_live(write, actor)?;
-            let text = Text { subject: message.subject.as_str(), body: message.body.as_str(), root: None };
-            let sent = store_once(write, actor, &text, message.key, at)?;
-            if let Sent::Created(id) = sent {
-                let mut begin = write
-                    .connection
-                    .prepare_cached("INSERT INTO conversation (last_id, root_id, replies) VALUES (?1, ?1, 0)")?;
-                begin.execute([id])?;
-            }
-            Ok(sent)
+            begin(write, actor, &message, at)
         })
         .await
     }
@@ -75,7 +74,7 @@ impl Store {
     /// Deletes the actor's own message: MESSAGE_DELETE. Who sent it and when it went stay, as a tombstone; subject, body
     /// and salt are overwritten, and the write-ahead log is emptied as soon as no reader needs it.
     pub async fn delete_message(&self, actor: Actor, id: MessageId, at: Timestamp) -> Result<Deletion, StoreError> {
-        self.write(move |write| {
+        self.write_duties(move |write| {
             require_live(write, actor)?;
             let Some(summary) = find_summary(write.connection, id)? else {
                 return Ok(Deletion::Missing);
@@ -86,16 +85,37 @@ impl Store {
             if matches!(summary.content, SummaryContent::Deleted { .. }) {
                 return Ok(Deletion::AlreadyDeleted);
             }
+            urgent::withdraw(write, id, actor.person, actor.ip, at)?;
             overwrite(write, id)?;
             let mut tombstone =
                 write.connection.prepare_cached("INSERT INTO message_deletion (message_id, at) VALUES (?1, ?2)")?;
             tombstone.execute((id, at))?;
-            record(write, actor, Action::MessageDelete, id, json!({}), at)?;
+            let row = record(write, actor, Action::MessageDelete, id, json!({}), at)?;
+            duty::end(write, id, DutyAct::Deleted, actor.person, row)?;
             write.erased(Erased::Now);
             Ok(Deletion::Deleted)
         })
         .await
     }
+}
+
+/// Sends a message that begins a conversation.
+pub(super) fn begin(
+    write: &mut Write<'_>,
+    actor: Actor,
+    message: &NewMessage,
+    at: Timestamp,
+) -> Result<Sent, StoreError> {
+    let (subject, body, addressed) = (message.subject.as_str(), message.body.as_str(), &message.addressed);
+    let text = Text { subject, body, root: None, addressed };
+    let sent = store_once(write, actor, &text, message.key, at)?;
+    if let Sent::Created(id) = sent {
+        let mut begin = write
+            .connection
+            .prepare_cached("INSERT INTO conversation (last_id, root_id, replies) VALUES (?1, ?1, 0)")?;
+        begin.execute([id])?;
+    }
+    Ok(sent)
 }
 
 pub(super) fn record(
@@ -115,6 +135,7 @@ pub(super) struct Text<'t> {
     pub(super) subject: &'t str,
     pub(super) body: &'t str,
     pub(super) root: Option<MessageId>,
+    pub(super) addressed: &'t Addressed,
 }
 
 /// Stores a message once, with its row; its author's draft under the same key goes.
@@ -128,6 +149,10 @@ pub(super) fn store_once(
     if let Some(sent) = sent_before(write, actor.person, text, key)? {
         return Ok(sent);
     }
+    let duties = match resolve(write.connection, actor.person, text.addressed)? {
+        Ok(duties) => duties,
+        Err(error) => return Ok(Sent::NotAddressed(error)),
+    };
     let (id, content) = insert(write, actor.person, text, key, at)?;
     let mut draft =
         write.connection.prepare_cached("DELETE FROM draft WHERE person_id = ?1 AND idempotency_key = ?2")?;
@@ -139,14 +164,25 @@ pub(super) fn store_once(
     if let Some(root) = text.root {
         details["reply_to"] = root.get().into();
     }
-    record(write, actor, Action::MessageCreate, id, details, at)?;
+    given_duties::write_down(&mut details, &duties);
+    if let Some(policy) = text.addressed.urgent {
+        details["urgent"] = policy.as_str().into();
+    }
+    let row = record(write, actor, Action::MessageCreate, id, details, at)?;
+    if let Some(root) = text.root {
+        end_by_reply(write, actor.person, root, row)?;
+    }
+    give(write, id, &duties, row)?;
+    if let Some(policy) = text.addressed.urgent {
+        urgent::begin(write, id, policy)?;
+    }
     mark_sent(write, actor.person, id)?;
     Ok(Sent::Created(id))
 }
 
 /// The message that this author sent under this key. One that was deleted since cannot be compared any more: it counts
 /// as the same, so that a late repetition does not bring it back.
-fn sent_before(
+pub(super) fn sent_before(
     write: &Write<'_>,
     author: PersonId,
     text: &Text<'_>,
@@ -159,10 +195,11 @@ fn sent_before(
          LEFT JOIN message_deletion d ON d.message_id = m.id WHERE k.author_id = ?1 AND k.idempotency_key = ?2",
     )?;
     let sent = select.query_row((author, key.0, text.subject, text.body, text.root), |row| {
-        let id = row.get(0)?;
-        Ok(if row.get(1)? { Sent::Repeated(id) } else { Sent::KeyReused(id) })
+        Ok((row.get::<_, MessageId>(0)?, row.get::<_, bool>(1)?))
     });
-    Ok(sent.optional()?)
+    let Some((id, same_text)) = sent.optional()? else { return Ok(None) };
+    let same = same_text && addressed_at_sending(write.connection, id)? == *text.addressed;
+    Ok(Some(if same { Sent::Repeated(id) } else { Sent::KeyReused(id) }))
 }
 
 fn insert(
@@ -172,7 +209,7 @@ fn insert(
     key: IdempotencyKey,
     at: Timestamp,
 ) -> Result<(MessageId, Hash), StoreError> {
-    let (salt, &Text { subject, body, root }) = (random_bytes::<16>(write.random()), text);
+    let (salt, &Text { subject, body, root, .. }) = (random_bytes::<16>(write.random()), text);
     // Messages never leave their table, so the numbers SQLite gives are 1, 2, 3 without a gap; the chain's check of
     // messages against their MESSAGE_CREATE rows rests on it.
     let mut insert = write.connection.prepare_cached(

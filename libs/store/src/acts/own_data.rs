@@ -7,7 +7,9 @@ use rusqlite::Row;
 use crate::acts::draft::Draft;
 use crate::ledger::query::done_to;
 use crate::store::Store;
-use crate::types::{Action, AuditId, Author, IdempotencyKey, MessageId, PersonId, SessionId, StoreError, Timestamp};
+use crate::types::{
+    Action, Addressed, AuditId, Author, IdempotencyKey, MessageId, PersonId, SessionId, StoreError, TeamId, Timestamp,
+};
 
 /// How much there is of a person: what an archive's progress is measured by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +81,27 @@ pub struct PastSession {
     pub ended_at: Option<Timestamp>,
     /// The audit row of its beginning, after which the walk goes on.
     pub row: AuditId,
+}
+
+/// That a person is in a team, or was. Debug does not show the team's name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnTeam {
+    /// Its number.
+    pub id: TeamId,
+    /// What it is called today.
+    pub name: String,
+    /// When the person joined.
+    pub from: Timestamp,
+    /// When the person left; None for somebody who is in it.
+    pub until: Option<Timestamp>,
+    /// The audit row of the joining, after which the walk goes on.
+    pub row: AuditId,
+}
+
+impl std::fmt::Debug for OwnTeam {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("OwnTeam").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// Where the walk along the openings of one's own messages stands; the default is before the first.
@@ -167,6 +190,17 @@ impl Store {
         self.rows_of(PAST_SESSIONS, person, begun_by, (after, up_to), limit, past_session).await
     }
 
+    /// The teams that a person is in or was, one for each stay, by the rows of joining.
+    pub async fn own_teams(
+        &self,
+        person: PersonId,
+        after: AuditId,
+        up_to: AuditId,
+        limit: u32,
+    ) -> Result<Vec<OwnTeam>, StoreError> {
+        self.rows_of(OWN_TEAMS, person, Action::TeamJoined, (after, up_to), limit, own_team).await
+    }
+
     /// Drafts of a person: those of conversations after `after`, and first of all the one that begins a conversation. At most
     /// `limit`, each with a text of up to 160 kB.
     pub async fn own_drafts(
@@ -184,6 +218,7 @@ impl Store {
                     key: IdempotencyKey(row.get(1)?),
                     subject: row.get(2)?,
                     body: row.get(3)?,
+                    addressed: Addressed::parse(row.get_ref(5)?.as_str()?),
                     saved_at: row.get(4)?,
                 })
             })?;
@@ -269,7 +304,17 @@ const PAST_SESSIONS: &str = concat!(
     " AND +a.id <= ?4 ORDER BY a.at, a.id LIMIT ?5"
 );
 
-const OWN_DRAFTS: &str = "SELECT root_id, idempotency_key, subject, body, saved_at FROM draft \
+const OWN_TEAMS: &str = concat!(
+    "SELECT t.id, t.name, a.at, l.at, a.id FROM audit_log a INDEXED BY audit_log_person_action \
+     CROSS JOIN team t ON t.id = json_extract(a.details, '$.team') \
+     CROSS JOIN team_stay s ON s.team_id = t.id AND s.person_id = a.person_id AND s.joined_by = a.id \
+     LEFT JOIN audit_log l ON l.id = s.left_by AND l.id <= ?4 \
+     WHERE a.person_id = ?1 AND a.action = ?2 AND (a.at, a.id) > ",
+    beyond!(),
+    " AND +a.id <= ?4 ORDER BY a.at, a.id LIMIT ?5"
+);
+
+const OWN_DRAFTS: &str = "SELECT root_id, idempotency_key, subject, body, saved_at, addressed FROM draft \
      WHERE person_id = ?1 AND root_id > ?2 ORDER BY root_id LIMIT ?3";
 
 const OPENINGS: &str = concat!(
@@ -296,6 +341,10 @@ fn own_message(row: &Row<'_>) -> rusqlite::Result<OwnMessage> {
         body: if live { Some(row.get(5)?) } else { None },
         row: row.get(6)?,
     })
+}
+
+fn own_team(row: &Row<'_>) -> rusqlite::Result<OwnTeam> {
+    Ok(OwnTeam { id: row.get(0)?, name: row.get(1)?, from: row.get(2)?, until: row.get(3)?, row: row.get(4)? })
 }
 
 fn past_session(row: &Row<'_>) -> rusqlite::Result<PastSession> {

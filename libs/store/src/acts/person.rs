@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::acts::duty::move_duties;
 use crate::acts::emergency::end_open_grants;
 use crate::acts::session::{end_session, live_sessions};
 use crate::ledger::audit::Entry;
@@ -60,7 +61,7 @@ impl Store {
         at: Timestamp,
     ) -> Result<StaffChange, StoreError> {
         let (email, operator) = (email.trim().to_owned(), clip(operator, 200).to_owned());
-        self.write(move |write| {
+        self.write_duties(move |write| {
             let mut select = write.connection.prepare_cached(
                 "SELECT id, disabled_at IS NULL FROM person WHERE email = ?1 COLLATE NOCASE ORDER BY id",
             )?;
@@ -82,6 +83,7 @@ impl Store {
                 if enabled {
                     continue;
                 }
+                move_duties(write, person, at)?;
                 end_open_grants(write, person, at)?;
                 for session in live_sessions(write, person)? {
                     end_session(write, session, EndReason::Disabled, at)?;

@@ -23,7 +23,7 @@ async fn one_page_of_each_kind() -> (PathBuf, TempDir, Vec<(String, u64)>) {
     let raw = crate::sqlite::connection::open(&path, &key(), crate::sqlite::connection::Role::Writer).unwrap();
     raw.execute_batch(
         "CREATE TABLE gone AS SELECT * FROM message_body; DROP TABLE gone; \
-         INSERT INTO draft SELECT id, 0, zeroblob(4096), 0, zeroblob(16), '', printf('%.*c', 9000, 'x') FROM person; PRAGMA wal_checkpoint(TRUNCATE)",
+         INSERT INTO draft SELECT id, 0, zeroblob(4096), 0, zeroblob(16), '', printf('%.*c', 9000, 'x'), '' FROM person; PRAGMA wal_checkpoint(TRUNCATE)",
     )
     .unwrap();
     let mut kinds = Vec::new();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::sqlite::backup::{ClaimError, claim};
-use crate::sqlite::schema::MIGRATIONS;
+use crate::sqlite::schema::{MIGRATIONS, newest};
 use crate::testing::*;
 use crate::*;
 
@@ -259,7 +259,9 @@ async fn each_fault_of_a_copy_has_its_own_name() {
         error(&to)
     };
     assert!(matches!(error(&folder.path().join("none.db")), CopyError::Missing));
-    assert!(matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyError::NewerSchema { found: 99, known: 8 }));
+    assert!(
+        matches!(spoilt("newer", "PRAGMA user_version = 99"), CopyError::NewerSchema { found: 99, known } if known == newest())
+    );
     assert!(matches!(spoilt("foreign", "PRAGMA application_id = 1"), CopyError::NotOurs));
     let orphan = spoilt("orphan", "UPDATE message SET author_id = 77 WHERE id = 5");
     assert!(matches!(&orphan, CopyError::ForeignKeys { table, rows: 1 } if table == "message"), "{orphan:?}");

@@ -5,12 +5,17 @@
 //! there, and holds every message against its MESSAGE_CREATE row: author, time, text. Messages and their MESSAGE_CREATE
 //! rows are numbered in the same order without a gap, so one that is too many is seen by counting. What stands beside a
 //! row of somebody by name is held against it ([`personal`](crate::ledger::personal)), and at the end everybody against
-//! what the rows say of them ([`who`](crate::ledger::who)), which is kept meanwhile: some hundred bytes a person.
+//! what the rows say of them ([`who`](crate::ledger::who)), which is kept meanwhile: some hundred bytes a person. So are teams and templates.
 
+mod duties;
 mod messages;
+mod teams;
+mod templates;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use self::teams::Teams;
+use self::templates::Templates;
 use crate::ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
 use crate::ledger::personal::{self, Personal, PersonalError, has_table};
 use crate::ledger::who::{People, PersonRow};
@@ -33,8 +38,8 @@ pub enum ChainVerdict {
         /// What the rows up to here say of people; a check that goes on from here needs it.
         people: People,
     },
-    /// Something is not: the first fault of the chain itself, or if it holds, the first message or person that
-    /// disagrees with it.
+    /// Something is not: the first fault of the chain itself, or if it holds, the first message, person, team or
+    /// template that disagrees with it.
     Broken {
         /// The row that shows it.
         row: AuditId,
@@ -120,8 +125,14 @@ struct Walk {
     last_message: i64,
     /// How many openings of a message the rows that were passed record.
     openings: u64,
+    /// What the rows say of duties, where the whole log is walked and the database knows them.
+    duties: Option<duties::Duties>,
     people: People,
-    /// The first message or person that disagrees with a row. Kept until the end of the log: a cut in the chain
+    /// What the rows say of teams; none where the database knows none.
+    teams: Option<Teams>,
+    /// The same of templates.
+    templates: Option<Templates>,
+    /// The first message, person, team or template that disagrees with a row. Kept until the end of the log: a cut in the chain
     /// explains more.
     disagrees: Option<(AuditId, ChainError)>,
 }
@@ -148,6 +159,8 @@ impl Walk {
         genesis: ChainPosition,
     ) -> Result<Step, StoreError> {
         let conversations = messages::has_conversations(connection)?;
+        let teams = teams::has_teams(connection)?.then(Teams::default);
+        let templates = templates::has_templates(connection)?.then(Templates::default);
         let Some((from, people)) = from.filter(|(from, _)| from.id > AuditId::ZERO) else {
             let people = People::default();
             return Ok(Step::More(Walk {
@@ -157,7 +170,10 @@ impl Walk {
                 conversations,
                 last_message: 0,
                 openings: 0,
+                duties: duties::has_duties(connection)?.then(duties::Duties::default),
                 people,
+                teams,
+                templates,
                 disagrees: None,
             }));
         };
@@ -189,7 +205,10 @@ impl Walk {
             conversations,
             last_message,
             openings: 0,
+            duties: None,
             people,
+            teams,
+            templates,
             disagrees: None,
         }))
     }
@@ -212,7 +231,10 @@ impl Walk {
             match messages::check_message(&mut self, &snapshot, &row)? {
                 Some(ChainError::Altered) => return Ok(broken(expected, ChainError::Altered)),
                 error => {
+                    let team = self.teams.as_mut().map(|teams| teams.take(&snapshot, &row, expected)).transpose()?;
+                    let template = self.templates.as_mut().and_then(|templates| templates.take(&row, expected));
                     let error = error.or_else(|| self.check_people(&mut row, expected));
+                    let error = error.or(team.flatten()).or(template);
                     self.disagrees = self.disagrees.or(error.map(|error| (expected, error)));
                 }
             }
@@ -279,6 +301,21 @@ impl Walk {
             && let Some(id) = messages::unrecorded_opening(snapshot, self.openings)?
         {
             return Ok(broken(last.id, ChainError::Opening(id)));
+        }
+        if let Some(duties) = &self.duties
+            && let Some(id) = duties.compare(snapshot)?
+        {
+            return Ok(broken(last.id, ChainError::Duty(id)));
+        }
+        if let Some(teams) = &self.teams
+            && let Some((row, error)) = teams.compare(snapshot, last.id, self.whole)?
+        {
+            return Ok(broken(row, error));
+        }
+        if let Some(templates) = &self.templates
+            && let Some((row, error)) = templates.compare(snapshot, last.id, self.whole)?
+        {
+            return Ok(broken(row, error));
         }
         if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
             return Ok(broken(last.id, ChainError::PersonalChanged));

@@ -24,6 +24,7 @@ const AUDIT_LABEL: &[u8] = b"wardpost-audit-v1";
 const GENESIS_LABEL: &[u8] = b"wardpost-audit-v1-genesis";
 const MESSAGE_LABEL: &[u8] = b"wardpost-message-v1";
 const REPLY_LABEL: &[u8] = b"wardpost-reply-v1";
+const TEMPLATE_LABEL: &[u8] = b"wardpost-template-v1";
 
 /// The fields of an audit row that its hash covers, as they are shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,15 @@ pub(crate) fn content_hash(salt: &[u8; 16], subject: &str, body: &str, root: Opt
     field(Some(body), &mut |bytes| sha.update(bytes));
     if let Some(root) = root {
         number(Some(root.get()), &mut |bytes| sha.update(bytes));
+    }
+    Hash::from_bytes(sha.finalize().into())
+}
+
+/// A template's fingerprint, over its name and its rows as they are stored.
+pub(crate) fn template_hash(salt: &[u8; 16], name: &str, rows: &str) -> Hash {
+    let mut sha = Sha256::new().chain_update(TEMPLATE_LABEL).chain_update(salt);
+    for text in [name, rows] {
+        field(Some(text), &mut |bytes| sha.update(bytes));
     }
     Hash::from_bytes(sha.finalize().into())
 }

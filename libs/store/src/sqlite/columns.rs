@@ -4,7 +4,8 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::types::{
-    AuditId, Author, EmergencyGrantId, EndReason, Hash, MessageId, PersonId, SessionId, Timestamp, TokenHash,
+    AuditId, Author, EmergencyGrantId, EndReason, Hash, MessageId, PersonId, SessionId, TeamId, TemplateId, Timestamp,
+    TokenHash,
 };
 
 macro_rules! id_columns {
@@ -24,7 +25,7 @@ macro_rules! id_columns {
     )+};
 }
 
-id_columns!(PersonId, SessionId, EmergencyGrantId, MessageId, AuditId);
+id_columns!(PersonId, SessionId, EmergencyGrantId, MessageId, AuditId, TeamId, TemplateId);
 
 impl ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

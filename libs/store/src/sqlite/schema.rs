@@ -26,6 +26,9 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0006_persons.sql"),
     include_str!("../../migrations/0007_migrations.sql"),
     include_str!("../../migrations/0008_conversations.sql"),
+    include_str!("../../migrations/0009_teams.sql"),
+    include_str!("../../migrations/0010_templates.sql"),
+    include_str!("../../migrations/0011_duties.sql"),
 ];
 
 /// From this schema on a database knows which files have made it.

@@ -1,5 +1,7 @@
 //! What a job of the writer writes with, in the transaction around it.
 
+use std::cell::Cell;
+
 use rusqlite::Connection;
 
 use crate::types::{AuditId, ChainPosition, Environment, Random, StoreError};
@@ -23,12 +25,21 @@ pub(crate) struct Write<'c> {
     pub(crate) erased: Erased,
     /// Whether the last write failed for want of room.
     pub(crate) was_full: bool,
+    /// Whether the job has changed duties or urgent messages.
+    pub(crate) duties_changed: Cell<bool>,
     environment: &'c Environment,
 }
 
 impl<'c> Write<'c> {
     pub(crate) fn new(connection: &'c Connection, head: ChainPosition, environment: &'c Environment) -> Self {
-        Write { connection, head, erased: Erased::Nothing, was_full: false, environment }
+        Write {
+            connection,
+            head,
+            erased: Erased::Nothing,
+            was_full: false,
+            duties_changed: Cell::new(false),
+            environment,
+        }
     }
 
     /// For tokens and salts.

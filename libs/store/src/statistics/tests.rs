@@ -40,6 +40,40 @@ async fn rows_are_counted_once_whichever_program_wrote_them() {
 }
 
 #[tokio::test]
+async fn steps_and_answers_of_urgent_messages_are_counted_by_kind() {
+    use crate::{Addressed, Body, IdempotencyKey, NewMessage, Sent, Subject, UrgentAnswer, UrgentPolicy};
+    let test = TestStore::new().await;
+    let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
+    let send = async |text: &str, urgent| {
+        let addressed = Addressed { people: [ben.person].into(), urgent, ..Addressed::default() };
+        let (subject, body) = (Subject::parse("Room 7").unwrap(), Body::parse(text).unwrap());
+        let message = NewMessage { subject, body, addressed, key: IdempotencyKey::fresh() };
+        match test.store.send_message(ada, message, at(100)).await.unwrap() {
+            Sent::Created(id) => id,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = send("One", Some(UrgentPolicy::Fast)).await;
+    let second = send("Two", Some(UrgentPolicy::Fast)).await;
+    let plain = send("Three", None).await;
+    let minutes = |minutes: u64| at(100).plus(std::time::Duration::from_secs(60 * minutes));
+    test.store.carry_out_urgent_steps(minutes(2)).await.unwrap();
+    test.store.answer_urgent(ben, first, UrgentAnswer::OnMyWay, minutes(3)).await.unwrap();
+    test.store.answer_urgent(ben, second, UrgentAnswer::Cannot, minutes(3)).await.unwrap();
+    for message in [first, plain] {
+        test.store.finish_duty(ben, message, minutes(4)).await.unwrap();
+    }
+    let mut counted = test.store.statistics(AuditId::ZERO, LIMITS, minutes(4)).await.unwrap();
+    assert_eq!(count(&counted, Action::DutyDone), 2);
+    counted.urgent_steps.sort_by_key(|(kind, _)| kind.as_str());
+    // Nobody is in a team: who cannot hands it on to everyone.
+    assert_eq!(counted.urgent_steps, [(StepKind::Everyone, 1), (StepKind::Reminder, 2)]);
+    let answered = |answer| counted.urgent_answers.iter().find(|(said, _)| *said == answer).map(|(_, count)| *count);
+    let answers = [UrgentState::OnTheWay, UrgentState::Cannot, UrgentState::Done].map(answered);
+    assert_eq!(answers, [Some(1), Some(1), Some(1)]);
+}
+
+#[tokio::test]
 async fn a_session_past_a_limit_does_not_live_though_nobody_has_written_that_down() {
     let test = TestStore::new().await;
     let live = async |time| test.store.statistics(AuditId::ZERO, LIMITS, at(time)).await.unwrap().live_sessions;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::*;
 use crate::DatabaseKey;
 use crate::sqlite::error::{Kind, kind};
-use crate::sqlite::schema::MIGRATIONS;
+use crate::sqlite::schema::{MIGRATIONS, newest};
 use crate::testing::*;
 use crate::{Body, IdempotencyKey, IfMissing, ListQuery, Location, NewMessage, Sent, Subject};
 
@@ -78,7 +78,7 @@ async fn a_newer_schema_is_refused() {
     test.raw().pragma_update(None, "user_version", 99).unwrap();
     let (path, _directory) = test.close().await;
     let error = refusal(&path, &key(), IfMissing::Create).await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 8 }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, known } if known == newest()), "{error:?}");
 }
 
 #[tokio::test]
@@ -106,6 +106,7 @@ async fn an_older_schema_is_brought_up_to_date_and_nothing_of_it_is_lost() {
     let sent = |key: &[u8; 16]| NewMessage {
         subject: Subject::parse("s").unwrap(),
         body: Body::parse("b").unwrap(),
+        addressed: crate::Addressed::default(),
         key: IdempotencyKey(*key),
     };
     for key in &keys {

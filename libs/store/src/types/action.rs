@@ -62,6 +62,36 @@ actions! {
     ConversationDone = "CONVERSATION_DONE",
     /// Somebody said that there is something left to do after all.
     ConversationReopened = "CONVERSATION_REOPENED",
+    /// Somebody did what a message asked for.
+    DutyDone = "DUTY_DONE",
+    /// Somebody took on what a message asked of a team.
+    DutyTaken = "DUTY_TAKEN",
+    /// What a message asked of somebody who was switched off went to others.
+    DutyMoved = "DUTY_MOVED",
+    /// Somebody is on the way because of an urgent message.
+    UrgentOnMyWay = "URGENT_ON_MY_WAY",
+    /// Somebody cannot do what an urgent message asks for.
+    UrgentCannot = "URGENT_CANNOT",
+    /// An urgent message was repeated or passed on.
+    UrgentStep = "URGENT_STEP",
+    /// Steps of an urgent message were passed over.
+    UrgentStepsSkipped = "URGENT_STEPS_SKIPPED",
+    /// The author took back an urgent message.
+    UrgentWithdrawn = "URGENT_WITHDRAWN",
+    /// Somebody made a team.
+    TeamCreated = "TEAM_CREATED",
+    /// Somebody gave a team another name.
+    TeamRenamed = "TEAM_RENAMED",
+    /// Somebody joined a team.
+    TeamJoined = "TEAM_JOINED",
+    /// Somebody left a team.
+    TeamLeft = "TEAM_LEFT",
+    /// Somebody made a template.
+    TemplateCreated = "TEMPLATE_CREATED",
+    /// Somebody changed a template's name or rows.
+    TemplateChanged = "TEMPLATE_CHANGED",
+    /// Somebody deleted a template.
+    TemplateDeleted = "TEMPLATE_DELETED",
     /// A half-written message was kept.
     DraftSaved = "DRAFT_SAVED",
     /// A half-written message was thrown away.
@@ -113,7 +143,15 @@ impl Action {
             | Action::MessageDelete
             | Action::MessageMarkedUnread
             | Action::ConversationDone
-            | Action::ConversationReopened => true,
+            | Action::ConversationReopened
+            | Action::DutyDone
+            | Action::DutyTaken
+            | Action::DutyMoved
+            | Action::UrgentOnMyWay
+            | Action::UrgentCannot
+            | Action::UrgentStep
+            | Action::UrgentStepsSkipped
+            | Action::UrgentWithdrawn => true,
             Action::DatabaseCreated
             | Action::Login
             | Action::LoginDenied
@@ -123,6 +161,13 @@ impl Action {
             | Action::SessionEnded
             | Action::SecurityAlert
             | Action::MessageList
+            | Action::TeamCreated
+            | Action::TeamRenamed
+            | Action::TeamJoined
+            | Action::TeamLeft
+            | Action::TemplateCreated
+            | Action::TemplateChanged
+            | Action::TemplateDeleted
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditView
@@ -164,6 +209,21 @@ impl Action {
             | Action::MessageMarkedUnread
             | Action::ConversationDone
             | Action::ConversationReopened
+            | Action::DutyDone
+            | Action::DutyTaken
+            | Action::DutyMoved
+            | Action::UrgentOnMyWay
+            | Action::UrgentCannot
+            | Action::UrgentStep
+            | Action::UrgentStepsSkipped
+            | Action::UrgentWithdrawn
+            | Action::TeamCreated
+            | Action::TeamRenamed
+            | Action::TeamJoined
+            | Action::TeamLeft
+            | Action::TemplateCreated
+            | Action::TemplateChanged
+            | Action::TemplateDeleted
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditView
@@ -199,6 +259,21 @@ impl Action {
             | Action::MessageMarkedUnread
             | Action::ConversationDone
             | Action::ConversationReopened
+            | Action::DutyDone
+            | Action::DutyTaken
+            | Action::DutyMoved
+            | Action::UrgentOnMyWay
+            | Action::UrgentCannot
+            | Action::UrgentStep
+            | Action::UrgentStepsSkipped
+            | Action::UrgentWithdrawn
+            | Action::TeamCreated
+            | Action::TeamRenamed
+            | Action::TeamJoined
+            | Action::TeamLeft
+            | Action::TemplateCreated
+            | Action::TemplateChanged
+            | Action::TemplateDeleted
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditView
@@ -237,6 +312,21 @@ impl Action {
             | Action::MessageDelete
             | Action::ConversationDone
             | Action::ConversationReopened
+            | Action::DutyDone
+            | Action::DutyTaken
+            | Action::DutyMoved
+            | Action::UrgentOnMyWay
+            | Action::UrgentCannot
+            | Action::UrgentStep
+            | Action::UrgentStepsSkipped
+            | Action::UrgentWithdrawn
+            | Action::TeamCreated
+            | Action::TeamRenamed
+            | Action::TeamJoined
+            | Action::TeamLeft
+            | Action::TemplateCreated
+            | Action::TemplateChanged
+            | Action::TemplateDeleted
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditExport
@@ -277,6 +367,21 @@ impl Action {
             | Action::MessageMarkedUnread
             | Action::ConversationDone
             | Action::ConversationReopened
+            | Action::DutyDone
+            | Action::DutyTaken
+            | Action::DutyMoved
+            | Action::UrgentOnMyWay
+            | Action::UrgentCannot
+            | Action::UrgentStep
+            | Action::UrgentStepsSkipped
+            | Action::UrgentWithdrawn
+            | Action::TeamCreated
+            | Action::TeamRenamed
+            | Action::TeamJoined
+            | Action::TeamLeft
+            | Action::TemplateCreated
+            | Action::TemplateChanged
+            | Action::TemplateDeleted
             | Action::DraftSaved
             | Action::DraftDiscarded
             | Action::AuditExport
@@ -308,7 +413,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
-        assert_eq!(Action::ALL.len(), 34);
+        assert_eq!(Action::ALL.len(), 49);
         assert_eq!(Action::parse("login"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AuditId, ChainPosition, MessageId, PersonId};
+use super::{AuditId, ChainPosition, MessageId, PersonId, TeamId, TemplateId};
 
 /// The end of a chain that holds, or the row that shows its first fault.
 pub(crate) type CheckedChain = Result<ChainPosition, (AuditId, ChainError)>;
@@ -22,8 +22,14 @@ pub enum ChainError {
     Message(MessageId),
     /// Who opened the message, as the pages tell it, is not what the log says.
     Opening(MessageId),
+    /// Whom the message is for, what was answered, or its steps, as the pages tell it, is not what the log says.
+    Duty(MessageId),
     /// The person is not who the log says.
     Person(PersonId, PersonError),
+    /// The team's name, or who is in it or was, is not what the log says.
+    Team(TeamId),
+    /// The template is not what the log says was made, changed or deleted.
+    Template(TemplateId),
     /// What stands beside the row of somebody by name is not what the row vouches for.
     PersonalChanged,
     /// It is gone, or was erased; no program of this version does that.
@@ -39,7 +45,14 @@ impl fmt::Display for ChainError {
             ChainError::Unlinked => out.write_str("the row does not follow the row before it"),
             ChainError::Message(id) => write!(out, "message {id} is not what the log says was sent or deleted"),
             ChainError::Opening(id) => write!(out, "who opened message {id} is not what the log says"),
+            ChainError::Duty(id) => {
+                write!(out, "whom message {id} is for, or what came of it, is not what the log says")
+            }
             ChainError::Person(id, error) => write!(out, "person {id} {error}"),
+            ChainError::Team(id) => write!(out, "team {id} has another name or other members than the log says"),
+            ChainError::Template(id) => {
+                write!(out, "template {id} is not what the log says was made, changed or deleted")
+            }
             ChainError::PersonalChanged => out.write_str("the names and addresses that belong to the row were changed"),
             ChainError::PersonalGone => out.write_str(
                 "the names and addresses that belong to the row were erased, which no program of this version does",

@@ -65,6 +65,14 @@ id! {
     MessageId
 }
 id! {
+    /// A team.
+    TeamId
+}
+id! {
+    /// A template.
+    TemplateId
+}
+id! {
     /// A row of the audit log. The rows are numbered 1, 2, 3 without a gap.
     AuditId
 }

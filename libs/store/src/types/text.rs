@@ -75,6 +75,57 @@ impl fmt::Debug for Subject {
     }
 }
 
+/// A team's name: trimmed, 1 to 40 characters, something to see among them and no control character.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TeamName(String);
+
+/// What is wrong with a team's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TeamNameError {
+    /// Nothing that can be seen.
+    #[error("Write the team's name.")]
+    Blank,
+    /// More characters than fit.
+    #[error("A team's name may have {max} characters; this one has {found}.", max = TeamName::MAX_CHARS)]
+    TooLong {
+        /// How many there are.
+        found: usize,
+    },
+    /// A line break, tab or other control character.
+    #[error("The name holds a line break or another character that cannot be shown. Remove it.")]
+    ControlCharacter,
+}
+
+impl TeamName {
+    /// The most characters (Unicode scalar values): what fits a small screen beside a number.
+    pub const MAX_CHARS: usize = 40;
+
+    /// Checks what was typed.
+    pub fn parse(text: &str) -> Result<Self, TeamNameError> {
+        // The same rules as for a subject, but for the length.
+        match Subject::parse(text) {
+            Ok(name) => match name.0.chars().count() {
+                ..=Self::MAX_CHARS => Ok(Self(name.0)),
+                found => Err(TeamNameError::TooLong { found }),
+            },
+            Err(SubjectError::Blank) => Err(TeamNameError::Blank),
+            Err(SubjectError::TooLong { found }) => Err(TeamNameError::TooLong { found }),
+            Err(SubjectError::ControlCharacter) => Err(TeamNameError::ControlCharacter),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TeamName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "TeamName({} bytes)", self.0.len())
+    }
+}
+
 /// A message's body: plain text, not blank, at most 20,000 characters, lines ended by `\n`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Body(String);

@@ -20,7 +20,7 @@ const LATEST: i64 = 253_402_300_799_999;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time by this machine's clock, for tests and where there is no store: whoever has one asks
+    /// The time by this machine's clock, for tests and where there is no store: a caller that has one asks
     /// [`Store::now`](crate::Store::now).
     pub fn now() -> Self {
         SystemClock.now()

@@ -9,6 +9,7 @@
 mod plain;
 mod shown;
 mod sign_in;
+mod urgent;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use askama::{FastWritable, Template, Values};
 pub use self::plain::{ErrorPage, MisdirectedPage};
 pub use self::shown::Shown;
 pub use self::sign_in::SignInPage;
+pub use self::urgent::{Asked, BarKind, NextView, UrgentBar, UrgentBars};
 
 /// What stands around every page.
 #[derive(Clone)]
@@ -40,6 +42,8 @@ pub struct AssetUrls {
     pub js: String,
     /// The icon, an SVG.
     pub icon: String,
+    /// The icon while something urgent waits for the reader.
+    pub urgent_icon: String,
 }
 
 /// The signed-in member, and how long the session still lasts.
@@ -61,6 +65,45 @@ pub struct MemberFrame {
     pub ends_in_seconds: u64,
     /// The absolute limit comes before the idle one: staying longer is not possible.
     pub stays_until_absolute: bool,
+    /// How many messages are for the member, and neither done nor answered.
+    pub for_me: usize,
+    /// Where every urgent message stands that is not over, those of others too; empty where there is none.
+    pub urgent_all: Arc<str>,
+    /// What is urgent for the member, the oldest first; on the list, what waits for others as well.
+    pub bars: Arc<[UrgentBar]>,
+    /// What waits for others stands here, too.
+    pub bars_of_all: bool,
+    /// Where an answer from here leads back to: a path of the site.
+    pub back: String,
+}
+
+impl MemberFrame {
+    /// Where the page asks whether the bars are still right.
+    pub fn poll_url(&self) -> &'static str {
+        if self.bars_of_all { "/urgent/bar?of=all" } else { "/urgent/bar" }
+    }
+
+    /// Differs where the bars do.
+    pub fn urgent_state(&self) -> String {
+        self.bars.iter().map(UrgentBar::state).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Frame {
+    /// Something urgent waits for the reader.
+    pub fn is_urgent(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.bars.iter().any(UrgentBar::is_loud))
+    }
+
+    /// The bars of what is urgent; None around a page for anybody.
+    pub fn urgent_bars(&self) -> Option<UrgentBars<'_>> {
+        self.member.as_ref().map(|member| UrgentBars { frame: self, member })
+    }
+
+    /// The icon, where no number of unread conversations stands in it.
+    pub fn icon(&self) -> &str {
+        if self.is_urgent() { &self.assets.urgent_icon } else { &self.assets.icon }
+    }
 }
 
 /// A moment. In a template `{{ time }}` gives a whole `<time>` element, which the script turns to the reader's zone.

@@ -1,5 +1,7 @@
 //! Labels for what audit rows have as codes: reasons, filters, names of backups, sizes.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 use store::{Action, Timestamp};
@@ -118,6 +120,13 @@ pub(super) fn moment_of_backup(name: &str) -> Option<Timestamp> {
     let moment = name.strip_prefix("wardpost-")?.get(..15)?;
     let moment = NaiveDateTime::parse_from_str(moment, "%Y%m%dT%H%M%S").ok()?;
     Some(Timestamp::from_millis(moment.and_utc().timestamp_millis()))
+}
+
+/// One number or a range of them, as details have it: `3` or `5-9`.
+pub(super) fn range(text: &str) -> Option<RangeInclusive<i64>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let number = |text: &str| text.parse::<u32>().ok().map(i64::from);
+    Some(number(first)?..=number(last)?)
 }
 
 /// Whether two moments are of one day, in UTC.

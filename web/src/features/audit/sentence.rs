@@ -12,6 +12,9 @@ use store::{Action, AuditRow, MessageId, Person, PersonId};
 use super::code_label;
 use crate::app::pages::{ClockTime, Shown, Time};
 
+/// How many of those whom a message is for a sentence names.
+const NAMED: usize = 5;
+
 /// A piece of a sentence.
 pub enum Part {
     /// Words of the program's own.
@@ -106,6 +109,14 @@ impl Sentence<'_> {
                 match self.number("reply_to").and_then(MessageId::new) {
                     Some(root) => self.words(", a reply to ").push(Part::Message(root)),
                     None => self,
+                };
+                self.whom(", for ");
+                match self.text("urgent") {
+                    "" => self,
+                    policy => {
+                        let urgent = format!(", urgent ({policy})");
+                        self.words(&urgent)
+                    }
                 }
             }
             Action::MessageView => match self.details.get("messages") {
@@ -120,6 +131,31 @@ impl Sentence<'_> {
             Action::ConversationReopened => {
                 self.actor().words(" opened the conversation of ").message().words(" again")
             }
+            Action::DutyDone => self.actor().words(" did what ").message().words(" asked").after_step(),
+            Action::DutyTaken => self.actor().words(" took what ").message().words(" asked of a team").after_step(),
+            Action::DutyMoved => {
+                self.person().words(" was switched off, so ").message().words(" is not for them any more");
+                self.whom(": it is for ")
+            }
+            Action::UrgentOnMyWay => self.actor().words(" is on the way for ").message().after_step(),
+            Action::UrgentCannot => self.actor().words(" cannot do what ").message().words(" asks").after_step(),
+            Action::UrgentStep => self.urgent_step(),
+            Action::UrgentStepsSkipped => {
+                let steps = self.text("steps");
+                let words = match steps.contains([',', '-']) {
+                    true => format!("Steps {steps} of "),
+                    false => format!("Step {steps} of "),
+                };
+                self.words(&words).message().words(" went by: their time was over, or it was passed on")
+            }
+            Action::UrgentWithdrawn => self.actor().words(" withdrew the urgent ").message().after_step(),
+            Action::TeamCreated => self.actor().words(" made the team ").called("team"),
+            Action::TeamRenamed => self.actor().words(" named a team ").called("team"),
+            Action::TeamJoined => self.actor().words(" joined the team ").called("team"),
+            Action::TeamLeft => self.actor().words(" left the team ").called("team"),
+            Action::TemplateCreated => self.actor().words(" made the template ").called("template"),
+            Action::TemplateChanged => self.actor().words(" changed the template ").called("template"),
+            Action::TemplateDeleted => self.actor().words(" deleted the template ").called("template"),
             Action::DataExported => self.actor().words(" downloaded a copy of their own data"),
             Action::MessageDelete => self.actor().words(" deleted ").message(),
             Action::DraftSaved => {
@@ -174,6 +210,17 @@ impl Sentence<'_> {
             Action::DatabaseRestored => self.words("The database was restored from the ").backup("backup"),
             Action::DatabaseRekeyed => self.operator().words(" encrypted the database with another key"),
         }
+    }
+
+    fn urgent_step(&mut self) -> &mut Self {
+        let step = format!(" (step {})", self.number("step").unwrap_or_default());
+        match self.text("kind") {
+            "reminder" => self.words("Those whom ").message().words(" is for were reminded"),
+            "teammates" => self.words("Teammates were asked about ").message(),
+            "everyone" => self.words("Everyone on staff was asked about ").message(),
+            _ => self.words("The author of ").message().words(" was told that nobody answered"),
+        };
+        self.words(&step).whom(": ")
     }
 
     fn failed_sign_ins(&mut self) -> &mut Self {
@@ -289,6 +336,47 @@ impl Sentence<'_> {
                 self.name(&email)
             }
             _ => self.actor(),
+        }
+    }
+
+    /// Those to whom a message was given, after some words; nothing where the row names none.
+    fn whom(&mut self, before: &str) -> &mut Self {
+        let (mut named, mut left) = (Vec::new(), 0);
+        for range in self.text("for").split(", ").filter_map(code_label::range) {
+            let shown = (NAMED - named.len()).min(range.clone().count());
+            left += range.clone().count() - shown;
+            named.extend(range.take(shown));
+        }
+        let teams = self.details.get("for_teams").and_then(Value::as_object);
+        let teams: Vec<String> = teams.into_iter().flat_map(Map::keys).map(|team| format!("team {team}")).collect();
+        let people = named.into_iter().map(|person| Part::Name(self.names.by_number(person).as_str().into()));
+        let mut parts: Vec<Part> = people.collect();
+        parts.extend((left > 0).then(|| Part::Words(format!("{left} more"))));
+        parts.extend(teams.into_iter().map(Part::Words));
+        for (at, part) in parts.into_iter().enumerate() {
+            self.words(if at == 0 { before } else { ", " });
+            match part {
+                Part::Words(words) => self.words(&words),
+                part => self.push(part),
+            };
+        }
+        self
+    }
+
+    /// After which step of an urgent message it was.
+    fn after_step(&mut self) -> &mut Self {
+        match self.number("after_step") {
+            None => self,
+            Some(0) => self.words(", before any reminder"),
+            Some(step) => self.words(&format!(", after step {step}")),
+        }
+    }
+
+    /// A team or a template by its name of then; by its number, which a field holds, where that was erased.
+    fn called(&mut self, field: &str) -> &mut Self {
+        match (self.text("name").to_owned(), self.number(field)) {
+            (name, Some(number)) if name.is_empty() => self.words(&format!("with the number {number}")),
+            (name, _) => self.words("“").said(&name).words("”"),
         }
     }
 

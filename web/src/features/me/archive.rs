@@ -8,7 +8,8 @@ use bytes::Bytes;
 use process::sanitize;
 use serde_json::{Value, json};
 use store::{
-    Action, AuditFilter, AuditId, AuditRow, MessageId, OpeningKey, PersonId, SessionState, SessionToken, Timestamp,
+    Action, AuditFilter, AuditId, AuditRow, MessageId, OpeningKey, PersonId, SessionState, SessionToken, TemplateId,
+    Timestamp,
 };
 
 use super::data::Progress;
@@ -22,11 +23,16 @@ const ROWS: u32 = 250;
 /// Texts read at a time: of each at most 160 kB.
 const TEXTS: u32 = 12;
 
+/// Half-written forms of templates read at a time: of each at most 256 kB.
+const FORMS: u32 = 6;
+
 /// What comes next, and where its walk goes on.
 enum Part {
     Readme,
     Messages(AuditId),
     Drafts(Option<Option<MessageId>>),
+    TemplateDrafts(Option<TemplateId>),
+    Teams(AuditId),
     Sessions(Action, AuditId),
     Acts(AuditId),
     OpenedByMe(AuditId),
@@ -105,6 +111,8 @@ impl Walk {
             }
             Part::Messages(after) => self.messages(after).await?,
             Part::Drafts(after) => self.drafts(after).await?,
+            Part::TemplateDrafts(after) => self.template_drafts(after).await?,
+            Part::Teams(after) => self.teams(after).await?,
             Part::Sessions(begun_by, after) => self.sessions(begun_by, after).await?,
             Part::Acts(after) => self.acts(after).await?,
             Part::OpenedByMe(after) => self.opened_by_me(after).await?,
@@ -161,10 +169,45 @@ impl Walk {
                 "saved": draft.saved_at.to_rfc3339(),
                 "subject": draft.subject,
                 "text": draft.body,
+                "for": draft.addressed.to_string(),
+            }))?;
+        }
+        let next = || Part::TemplateDrafts(None);
+        Ok(more(&drafts, TEXTS).map_or_else(next, |last| Part::Drafts(Some(last.conversation))))
+    }
+
+    async fn template_drafts(&mut self, after: Option<TemplateId>) -> Result<Part, io::Error> {
+        let read = self.site.store.template_drafts(self.person, after, FORMS);
+        let drafts = read.await.map_err(io::Error::other)?;
+        self.zip.file("template-drafts.jsonl")?;
+        for draft in &drafts {
+            let rows = draft.texts.rows.iter().map(|(label, text)| json!({ "row": label, "text": text }));
+            self.zip.line(&json!({
+                "template": draft.template,
+                "saved": draft.saved_at.to_rfc3339(),
+                "subject": draft.texts.subject,
+                "rows": rows.collect::<Vec<_>>(),
+            }))?;
+        }
+        let next = || Part::Teams(AuditId::ZERO);
+        Ok(more(&drafts, FORMS).map_or_else(next, |last| Part::TemplateDrafts(Some(last.template))))
+    }
+
+    async fn teams(&mut self, after: AuditId) -> Result<Part, io::Error> {
+        let read = self.site.store.own_teams(self.person, after, self.up_to, ROWS);
+        let teams = read.await.map_err(io::Error::other)?;
+        self.zip.file("teams.jsonl")?;
+        for stay in &teams {
+            self.zip.line(&json!({
+                "team": stay.id,
+                "name": stay.name,
+                "joined": stay.from.to_rfc3339(),
+                "left": stay.until.map(Timestamp::to_rfc3339),
+                "row": stay.row,
             }))?;
         }
         let next = || Part::Sessions(Action::Login, AuditId::ZERO);
-        Ok(more(&drafts, TEXTS).map_or_else(next, |last| Part::Drafts(Some(last.conversation))))
+        Ok(more(&teams, ROWS).map_or_else(next, |last| Part::Teams(last.row)))
     }
 
     async fn sessions(&mut self, begun_by: Action, after: AuditId) -> Result<Part, io::Error> {

@@ -1,23 +1,27 @@
 //! Writing a message: the form, and sending it. A form that cannot be sent comes back with all that was typed.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{StatusCode, header};
 use serde_json::json;
 use store::{Body, IdempotencyKey, NewMessage, Sent, StoreError, Subject};
 
+use super::Messages;
+use super::recipients::Recipients;
+
 use crate::app::access::Member;
 use crate::app::errors::RETRY_AFTER_SECONDS;
 use crate::app::pages::{Frame, Time};
 use crate::app::request::Request;
 use crate::app::row::CsrfChecked;
-use crate::features::messages::pages::ComposePage;
+use crate::features::messages::pages::{ComposePage, RecipientsError};
 use crate::http::error::PageError;
 use crate::http::form::Form;
 use crate::http::reply::Reply;
 
 /// `GET /messages/new`: an empty form, or the draft that was left.
-pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Result<Reply, PageError> {
     let draft = request.site.store.draft(member.actor().person, None).await?;
     let typed = match draft {
         Some(draft) => Typed {
@@ -25,6 +29,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
             key: draft.key,
             subject: draft.subject,
             body: draft.body,
+            recipients: draft.addressed.into(),
             saved: Some(draft.saved_at.into()),
         },
         None => Typed {
@@ -32,14 +37,20 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
             seen: String::new(),
             subject: String::new(),
             body: String::new(),
+            recipients: Recipients::default(),
             saved: None,
         },
     };
-    form_again(&request, &member, typed, FieldErrors::default())
+    form_again(&state, &request, &member, typed, FieldErrors::default()).await
 }
 
 /// `POST /messages`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
-pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
+pub async fn send(
+    state: Arc<Messages>,
+    request: Request,
+    member: Member,
+    form: CsrfChecked<Form>,
+) -> Result<Reply, PageError> {
     let form = form.into_inner();
     let mut typed = typed(&form)?;
     let (subject, body) = match (Subject::parse(&typed.subject), Body::parse(&typed.body)) {
@@ -48,47 +59,64 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
             let errors = FieldErrors {
                 subject: subject.err().map(|error| error.to_string()),
                 body: body.err().map(|error| error.to_string()),
-                form: None,
+                ..FieldErrors::default()
             };
-            return Ok(form_again(&request, &member, typed, errors)?.with_status(StatusCode::UNPROCESSABLE_ENTITY));
+            let reply = form_again(&state, &request, &member, typed, errors).await?;
+            return Ok(reply.with_status(StatusCode::UNPROCESSABLE_ENTITY));
         }
     };
     let within = request.over_limit.map_or_else(|| request.site.limits.send(member.actor().person), Err);
     if let Err(too_many) = within {
         let errors = FieldErrors { form: Some(too_many.explanation()), ..FieldErrors::default() };
-        let reply = form_again(&request, &member, typed, errors)?.with_status(StatusCode::TOO_MANY_REQUESTS);
+        let reply = form_again(&state, &request, &member, typed, errors).await?;
+        let reply = reply.with_status(StatusCode::TOO_MANY_REQUESTS);
         return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
     }
-    let message = NewMessage { subject, body, key: typed.key };
-    let (status, problem) = match request.site.store.send_message(member.actor(), message, request.at).await {
+    let store = &request.site.store;
+    if let Some(away) = typed.recipients.not_told_of(store).await? {
+        let errors = FieldErrors { recipients: Some(away), ..FieldErrors::default() };
+        let reply = form_again(&state, &request, &member, typed, errors).await?;
+        return Ok(reply.with_status(StatusCode::UNPROCESSABLE_ENTITY));
+    }
+    let message = NewMessage { subject, body, addressed: typed.recipients.addressed.clone(), key: typed.key };
+    let (status, errors) = match store.send_message(member.actor(), message, request.at).await {
         Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(sent(&request, "/messages?notice=sent")),
         Ok(Sent::KeyReused(id)) => {
             typed.key = IdempotencyKey::fresh();
-            (
-                StatusCode::CONFLICT,
-                format!(
-                    "This form was sent before, as message {id}, with another text. Send it again to make it a second message."
-                ),
-            )
+            let problem = format!(
+                "This form was sent before, as message {id}, with another text or for others. Send it again to make it a second message."
+            );
+            (StatusCode::CONFLICT, FieldErrors { form: Some(problem), ..FieldErrors::default() })
+        }
+        Ok(Sent::NotAddressed(error)) => {
+            let everybody = state.everybody.as_of(store, member.session().as_of).await?;
+            let recipients = Some(everybody.explain(error));
+            (StatusCode::UNPROCESSABLE_ENTITY, FieldErrors { recipients, ..FieldErrors::default() })
         }
         Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
             if request.site.log_throttle.allows("message_not_stored", Instant::now()) {
                 tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
             }
             let errors = FieldErrors { form: Some(cannot_store(&error)), ..FieldErrors::default() };
-            let reply = form_again(&request, &member, typed, errors)?.with_status(StatusCode::SERVICE_UNAVAILABLE);
+            let reply = form_again(&state, &request, &member, typed, errors).await?;
+            let reply = reply.with_status(StatusCode::SERVICE_UNAVAILABLE);
             return Ok(reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()));
         }
         Err(error) => return Err(error.into()),
     };
-    let errors = FieldErrors { form: Some(problem), ..FieldErrors::default() };
-    Ok(form_again(&request, &member, typed, errors)?.with_status(status))
+    Ok(form_again(&state, &request, &member, typed, errors).await?.with_status(status))
 }
 
 /// The form with what was typed, and what is wrong with it.
-pub(super) fn again(request: &Request, member: &Member, form: &Form, problem: &str) -> Result<Reply, PageError> {
+pub(super) async fn again(
+    state: &Messages,
+    request: &Request,
+    member: &Member,
+    form: &Form,
+    problem: &str,
+) -> Result<Reply, PageError> {
     let errors = FieldErrors { form: Some(problem.to_owned()), ..FieldErrors::default() };
-    Ok(form_again(request, member, typed(form)?, errors)?.with_status(StatusCode::CONFLICT))
+    Ok(form_again(state, request, member, typed(form)?, errors).await?.with_status(StatusCode::CONFLICT))
 }
 
 fn typed(form: &Form) -> Result<Typed, PageError> {
@@ -97,6 +125,7 @@ fn typed(form: &Form) -> Result<Typed, PageError> {
         seen: form.text("seen").to_owned(),
         subject: form.text("subject").to_owned(),
         body: form.text("body").to_owned(),
+        recipients: Recipients::of(form),
         saved: None,
     })
 }
@@ -134,6 +163,7 @@ struct Typed {
     seen: String,
     subject: String,
     body: String,
+    recipients: Recipients,
     saved: Option<Time>,
 }
 
@@ -141,15 +171,24 @@ struct Typed {
 struct FieldErrors {
     subject: Option<String>,
     body: Option<String>,
+    recipients: Option<RecipientsError>,
     form: Option<String>,
 }
 
-fn form_again(request: &Request, member: &Member, typed: Typed, errors: FieldErrors) -> Result<Reply, PageError> {
+async fn form_again(
+    state: &Messages,
+    request: &Request,
+    member: &Member,
+    typed: Typed,
+    errors: FieldErrors,
+) -> Result<Reply, PageError> {
+    let recipients = state.everybody.form(request, member, &typed.recipients, errors.recipients).await?;
     Reply::page(&ComposePage {
         frame: Frame::of(member, request).with_notice(notice(request.query.get("notice"))),
         key: typed.key.to_string(),
         subject: typed.subject,
         body: typed.body,
+        recipients,
         subject_error: errors.subject,
         body_error: errors.body,
         problem: errors.form,

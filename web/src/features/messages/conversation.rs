@@ -1,22 +1,27 @@
 //! `GET /messages/{}`: a conversation, a message and its replies; and replying. That messages were opened is on disk before
 //! their texts leave the server.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{StatusCode, header};
 use store::{
     Body, Conversation, ConversationMessage, IdempotencyKey, MessageContent, MessageId, NewReply, Position, Reader,
-    Sent, StoreError,
+    Sent, Store, StoreError,
 };
 
+use super::Messages;
 use super::compose::{cannot_store, key_of, sent};
+use super::duties;
+use super::recipients::Recipients;
 use crate::app::access::Member;
 use crate::app::errors::RETRY_AFTER_SECONDS;
 use crate::app::pages::{Frame, Time};
 use crate::app::request::Request;
 use crate::app::row::CsrfChecked;
 use crate::features::messages::pages::{
-    ConversationMessageView, ConversationPage, DoneView, MessageContentView, NewLine, ReaderView, ReplyForm,
+    ConversationMessageView, ConversationPage, DoneView, MessageContentView, NewLine, ReaderView, RecipientsError,
+    ReplyForm,
 };
 use crate::http::error::PageError;
 use crate::http::form::Form;
@@ -27,7 +32,7 @@ const PAGE_SIZE: u64 = 50;
 
 /// The page of the conversation. A reply's own address leads to its place in it, and `?at=new`, which the lists say, to what is
 /// new to the reader.
-pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> {
+pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Result<Reply, PageError> {
     let id: MessageId = request.id().ok_or(PageError::NotFound)?;
     let position = request.site.store.position(id, PAGE_SIZE).await?.ok_or(PageError::NotFound)?;
     if position.root != id {
@@ -51,15 +56,27 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
             seen: draft.version().to_string(),
             key: draft.key,
             body: draft.body,
+            recipients: draft.addressed.into(),
             saved: Some(draft.saved_at.into()),
         },
-        None => Typed { key: IdempotencyKey::fresh(), seen: String::new(), body: String::new(), saved: None },
+        None => Typed {
+            key: IdempotencyKey::fresh(),
+            seen: String::new(),
+            body: String::new(),
+            recipients: Recipients::default(),
+            saved: None,
+        },
     };
-    open(&request, &member, id, page, typed, Errors::default()).await
+    open(&state, &request, &member, id, page, typed, Errors::default()).await
 }
 
 /// `POST /messages/{}/replies`: to the reply's place, or `{"sent": true}` for a script; with an error, the page again.
-pub async fn reply(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
+pub async fn reply(
+    state: Arc<Messages>,
+    request: Request,
+    member: Member,
+    form: CsrfChecked<Form>,
+) -> Result<Reply, PageError> {
     let id: MessageId = request.id().ok_or(PageError::NotFound)?;
     let Position { root, .. } = request.site.store.position(id, PAGE_SIZE).await?.ok_or(PageError::NotFound)?;
     let form = form.into_inner();
@@ -67,23 +84,29 @@ pub async fn reply(request: Request, member: Member, form: CsrfChecked<Form>) ->
         key: key_of(&form)?,
         seen: form.text("seen").to_owned(),
         body: form.text("body").to_owned(),
+        recipients: Recipients::of(&form),
         saved: None,
     };
     let body = match Body::parse(&typed.body) {
         Ok(body) => body,
         Err(error) => {
             let errors = Errors { body: Some(error.to_string()), ..Errors::default() };
-            return again(&request, &member, root, typed, errors, StatusCode::UNPROCESSABLE_ENTITY).await;
+            return again(&state, &request, &member, root, typed, errors, StatusCode::UNPROCESSABLE_ENTITY).await;
         }
     };
     let within = request.over_limit.map_or_else(|| request.site.limits.send(member.actor().person), Err);
     if let Err(too_many) = within {
         let errors = Errors { form: Some(too_many.explanation()), ..Errors::default() };
-        let reply = again(&request, &member, root, typed, errors, StatusCode::TOO_MANY_REQUESTS).await?;
+        let reply = again(&state, &request, &member, root, typed, errors, StatusCode::TOO_MANY_REQUESTS).await?;
         return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
     }
-    let new = NewReply { to: root, body, key: typed.key };
-    match request.site.store.send_reply(member.actor(), new, request.at).await {
+    let store = &request.site.store;
+    if let Some(away) = typed.recipients.not_told_of(store).await? {
+        let errors = Errors { recipients: Some(away), ..Errors::default() };
+        return again(&state, &request, &member, root, typed, errors, StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
+    let new = NewReply { to: root, body, addressed: typed.recipients.addressed.clone(), key: typed.key };
+    match store.send_reply(member.actor(), new, request.at).await {
         Ok(Some(Sent::Created(id) | Sent::Repeated(id))) => {
             let position = request.site.store.position(id, PAGE_SIZE).await?.ok_or(PageError::NotFound)?;
             Ok(sent(&request, &place(position, Some("replied"), id)))
@@ -91,10 +114,15 @@ pub async fn reply(request: Request, member: Member, form: CsrfChecked<Form>) ->
         Ok(Some(Sent::KeyReused(id))) => {
             typed.key = IdempotencyKey::fresh();
             let text = format!(
-                "This form was sent before, as message {id}, with another text. Send it again to make it a second reply."
+                "This form was sent before, as message {id}, with another text or for others. Send it again to make it a second reply."
             );
             let errors = Errors { form: Some(text), ..Errors::default() };
-            again(&request, &member, root, typed, errors, StatusCode::CONFLICT).await
+            again(&state, &request, &member, root, typed, errors, StatusCode::CONFLICT).await
+        }
+        Ok(Some(Sent::NotAddressed(error))) => {
+            let everybody = state.everybody.as_of(store, member.session().as_of).await?;
+            let errors = Errors { recipients: Some(everybody.explain(error)), ..Errors::default() };
+            again(&state, &request, &member, root, typed, errors, StatusCode::UNPROCESSABLE_ENTITY).await
         }
         Ok(None) => Err(PageError::NotFound),
         Err(error @ (StoreError::DiskFull | StoreError::Busy)) => {
@@ -102,11 +130,16 @@ pub async fn reply(request: Request, member: Member, form: CsrfChecked<Form>) ->
                 tracing::error!(request_id = %request.visitor.request_id, %error, "a message could not be stored");
             }
             let errors = Errors { form: Some(cannot_store(&error)), ..Errors::default() };
-            let reply = again(&request, &member, root, typed, errors, StatusCode::SERVICE_UNAVAILABLE).await?;
+            let reply = again(&state, &request, &member, root, typed, errors, StatusCode::SERVICE_UNAVAILABLE).await?;
             Ok(reply.with(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where a message stands, with a notice; None where there is no such message.
+pub async fn address_of(store: &Store, id: MessageId, notice: &str) -> Result<Option<String>, StoreError> {
+    Ok(store.position(id, PAGE_SIZE).await?.map(|position| place(position, Some(notice), id)))
 }
 
 /// Where a message stands.
@@ -125,17 +158,20 @@ struct Typed {
     /// The version of the draft that the page has seen.
     seen: String,
     body: String,
+    recipients: Recipients,
     saved: Option<Time>,
 }
 
 #[derive(Default)]
 struct Errors {
     body: Option<String>,
+    recipients: Option<RecipientsError>,
     form: Option<String>,
 }
 
 /// The last page of the conversation, where the reply would stand.
 async fn again(
+    state: &Messages,
     request: &Request,
     member: &Member,
     root: MessageId,
@@ -143,10 +179,11 @@ async fn again(
     errors: Errors,
     status: StatusCode,
 ) -> Result<Reply, PageError> {
-    Ok(open(request, member, root, u64::MAX, typed, errors).await?.with_status(status))
+    Ok(open(state, request, member, root, u64::MAX, typed, errors).await?.with_status(status))
 }
 
 async fn open(
+    state: &Messages,
     request: &Request,
     member: &Member,
     root: MessageId,
@@ -159,6 +196,8 @@ async fn open(
     let Conversation { subject, replies, page, pages, messages, new, newest_event, .. } = opened;
     // After the opening: a look at who opened it includes nothing that the log does not have.
     let readers = store.readers(messages.iter().map(|message| message.id).collect()).await?;
+    let duties = duties::of(store, &messages, &readers, member).await?;
+    let recipients = state.everybody.form(request, member, &typed.recipients, errors.recipients).await?;
     let neighbours = store.neighbours(root).await?;
     let done = store.conversation_summary(root).await?.and_then(|summary| summary.done);
     let url =
@@ -168,7 +207,12 @@ async fn open(
         id: root.get(),
         subject: subject.map(|subject| subject.0.into()),
         replies,
-        messages: messages.into_iter().zip(readers).map(|(message, readers)| view(message, readers, member)).collect(),
+        messages: messages
+            .into_iter()
+            .zip(readers)
+            .zip(duties)
+            .map(|((message, readers), duties)| ConversationMessageView { duties, ..view(message, readers, member) })
+            .collect(),
         new: new.map(|new| NewLine { above: new.first.get(), since: new.since.map(Into::into) }),
         earlier_url: (page > 0).then(|| url(page - 1)),
         later_url: (page + 1 < pages).then(|| url(page + 1)),
@@ -180,6 +224,7 @@ async fn open(
         reply: ReplyForm {
             key: typed.key.to_string(),
             body: typed.body,
+            recipients,
             body_error: errors.body,
             problem: errors.form,
             draft_version: typed.seen,
@@ -194,6 +239,7 @@ fn view(message: ConversationMessage, readers: Vec<Reader>, member: &Member) -> 
     ConversationMessageView {
         readers: others.map(|reader| ReaderView { name: reader.person.name.into(), at: reader.at.into() }).collect(),
         id: message.id.get(),
+        duties: None,
         own: message.author.id == member.actor().person,
         author_name: message.author.name.into(),
         author_email: message.author.email.into(),
@@ -209,6 +255,11 @@ fn notice(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "reopened" => Some("Open again."),
         "replied" => Some("Reply sent."),
+        "duty-done" => Some("Done. It is not for you any more."),
+        "duty-taken" => Some("You have taken it."),
+        "on-my-way" => Some("Everybody sees that you are on your way."),
+        "cannot" => Some("You cannot: the next ones are asked."),
+        "duty-over" => Some("Nothing was changed: it is over, or it is not for you. This is how it stands now."),
         "discarded" => Some("Draft discarded."),
         "other-draft" => Some("Nothing was discarded: your draft was changed in another tab or browser. Here it is."),
         _ => None,

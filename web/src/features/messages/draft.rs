@@ -1,11 +1,15 @@
 //! The half-written message of each member: kept in the encrypted database, never in the browser, since ward
 //! computers are shared. A page says which draft it has seen, so that two tabs do not overwrite each other.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use http::{StatusCode, header};
 use serde_json::json;
-use store::{Draft, DraftSaved, DraftVersion, IdempotencyKey, MessageId, Seen, Timestamp};
+use store::{Draft, DraftSaved, DraftVersion, IdempotencyKey, MessageId, Seen, Timestamp, UrgentPolicy};
 
-use super::compose;
+use super::recipients::Recipients;
+use super::{Messages, compose};
 use crate::app::access::Member;
 use crate::app::request::Request;
 use crate::app::row::CsrfChecked;
@@ -54,7 +58,12 @@ pub async fn discard(request: Request, member: Member, form: CsrfChecked<Form>) 
 
 /// `POST /draft/leave`, of a browser without the script: keeps what was written, and goes to the list. Where another draft is
 /// there that the page has not seen, the form comes back.
-pub async fn leave(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
+pub async fn leave(
+    state: Arc<Messages>,
+    request: Request,
+    member: Member,
+    form: CsrfChecked<Form>,
+) -> Result<Reply, PageError> {
     if let Some(too_many) = request.over_limit {
         return Err(too_many.into());
     }
@@ -65,12 +74,10 @@ pub async fn leave(request: Request, member: Member, form: CsrfChecked<Form>) ->
         DraftSaved::Kept(_) => Ok(Reply::see_other("/messages?notice=draft")),
         DraftSaved::Sent => Ok(Reply::see_other("/messages")),
         DraftSaved::NoConversation => Err(PageError::NotFound),
-        DraftSaved::Other(_) => compose::again(
-            &request,
-            &member,
-            &form,
-            "You have another draft, which was saved in another tab or browser. Send this one, or copy it before you leave.",
-        ),
+        DraftSaved::Other(_) => {
+            let problem = "You have another draft, which was saved in another tab or browser. Send this one, or copy it before you leave.";
+            compose::again(&state, &request, &member, &form, problem).await
+        }
     }
 }
 
@@ -80,19 +87,30 @@ fn conflict(other: &Draft) -> Reply {
         "seen": other.version().to_string(),
         "subject": other.subject,
         "body": other.body,
+        "person": texts(&other.addressed.people),
+        "team": texts(&other.addressed.teams),
+        "urgent": other.addressed.urgent.map_or("", |_| "1"),
+        "policy": other.addressed.urgent.map(UrgentPolicy::as_str),
         "saved_at": other.saved_at.to_rfc3339(),
     });
     Reply::json(&json!({ "draft": draft })).with_status(StatusCode::CONFLICT)
 }
 
-/// The draft in a compose form, and which one its page has seen; None when it is not one, or is empty.
+/// As a form's fields have them.
+fn texts<T: ToString>(ids: &BTreeSet<T>) -> Vec<String> {
+    ids.iter().map(T::to_string).collect()
+}
+
+/// The draft in a compose form, and which one its page has seen; None when it is not one, or has no text: whom it would be for is
+/// kept with a text alone.
 pub fn from_form(form: &Form, at: Timestamp) -> Option<(Draft, Seen)> {
     let key = IdempotencyKey::parse(form.get("key")?)?;
     let subject: String = form.text("subject").chars().take(Draft::MAX_SUBJECT_CHARS).collect();
     let body: String = form.text("body").chars().take(Draft::MAX_BODY_CHARS).collect();
     let empty = subject.trim().is_empty() && body.trim().is_empty();
     let conversation = conversation(form);
-    (!empty).then(|| (Draft { conversation, key, subject, body, saved_at: at }, seen(form)))
+    let Recipients { addressed, .. } = Recipients::of(form);
+    (!empty).then(|| (Draft { conversation, key, subject, body, addressed, saved_at: at }, seen(form)))
 }
 
 /// The conversation that a form is a reply in; None where it begins one.

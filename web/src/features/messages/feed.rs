@@ -45,9 +45,9 @@ pub struct Update {
 }
 
 impl Update {
-    /// The update of an event in this conversation; None where the list shows nothing of it, and where its row does not
+    /// The update of an event in this conversation, of a message that is for these and perhaps urgent; None where the list shows nothing of it, and where its row does not
     /// render, which is logged.
-    pub fn of(event: &MessageEvent, conversation: ConversationSummary) -> Option<Self> {
+    fn of(event: &MessageEvent, conversation: ConversationSummary, whom: Whom) -> Option<Self> {
         let is_reply = event.message.id != conversation.root;
         let name = match (event.change, is_reply) {
             (MessageChange::Sent, false) => "sent",
@@ -58,11 +58,15 @@ impl Update {
         };
         let (root, began_by, by) = (conversation.root, conversation.author.id, event.message.author.id);
         let shows_subject = conversation.shows_subject();
-        let rendered =
-            row(conversation).and_then(|row| MarkedRow { row: &row, own: false, unread: false, draft: false }.render());
+        let urgent = whom.urgent;
+        let rendered = row(conversation).and_then(|row| {
+            MarkedRow { row: &row, own: false, unread: false, draft: false, for_reader: false, urgent }.render()
+        });
         let html = rendered.inspect_err(|error| tracing::error!(%error, "a live update could not be made")).ok()?;
         let author = event.message.author.name.as_str();
-        let data = serde_json::json!({ "id": root, "began_by": began_by, "by": by, "author": author, "html": html });
+        let data = serde_json::json!({
+            "id": root, "began_by": began_by, "by": by, "author": author, "html": html, "for": whom.people,
+        });
         Some(Self { id: event.id, event: name, data, shows_subject, root, message: event.message.id, by })
     }
 
@@ -71,10 +75,31 @@ impl Update {
         let mut updates = Vec::with_capacity(events.len());
         for event in events {
             if let Some(conversation) = store.conversation_summary(event.message.id).await? {
-                updates.extend(Self::of(&event, conversation));
+                let whom = Whom::of(store, &event).await?;
+                updates.extend(Self::of(&event, conversation, whom));
             }
         }
         Ok(updates)
+    }
+}
+
+/// Whom a message that was just sent is for.
+#[derive(Default)]
+struct Whom {
+    people: Vec<PersonId>,
+    urgent: bool,
+}
+
+impl Whom {
+    async fn of(store: &Store, event: &MessageEvent) -> Result<Self, StoreError> {
+        if event.change != MessageChange::Sent {
+            return Ok(Self::default());
+        }
+        let id = event.message.id;
+        let duties = store.duties(vec![id]).await?.into_iter().flatten();
+        let people: Vec<PersonId> = duties.filter(|duty| duty.ended.is_none()).map(|duty| duty.person.id).collect();
+        let urgent = !people.is_empty() && store.urgent_of(vec![id]).await?.iter().any(Option::is_some);
+        Ok(Self { people, urgent })
     }
 }
 

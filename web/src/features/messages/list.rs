@@ -25,12 +25,14 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
         optional(&request, "author", "This link does not work. Choose a person in the list.")?;
     let tab = match request.query.value("show") {
         None | Some("") => Tab::All,
+        Some("for-me") => Tab::ForMe,
         Some("unread") => Tab::Unread,
         Some("open") => Tab::Open,
         Some(_) => return Err(PageError::BadRequest("The list that the address asks for is not one of ours.")),
     };
     let show = match tab {
         Tab::All => Show::All,
+        Tab::ForMe => Show::ForMe(member.actor().person),
         Tab::Unread => Show::Unread(member.actor().person),
         Tab::Open => Show::Open,
     };
@@ -38,21 +40,23 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
     let (site, session) = (&request.site, member.session());
     let listed = match tab {
         Tab::All | Tab::Open => state.lists.list(&site.store, session.as_of, query).await?,
-        // It is the reader's own, and changes with what is opened.
-        Tab::Unread => read(&site.store, query).await?,
+        // It is the reader's own, and changes with what is opened or done.
+        Tab::ForMe | Tab::Unread => read(&site.store, query).await?,
     };
     let Listed { list, conversations, shows, newest } = listed;
     let Marked { marks, looked_at } = state.marks.of(&site.store, session, &conversations).await?;
+    let duties = state.duties.of(&site.store, session.person).await?;
     state.shown.record(&site.store, member.actor(), &shows, request.at).await?;
     let first_page = before.is_none() && author.is_none() && tab == Tab::All;
     Reply::page(&InboxPage {
-        frame: Frame::of(&member, &request).with_notice(notice(request.query.get("notice"))),
+        frame: Frame::of(&member, &request).with_all_urgent(&member).with_notice(notice(request.query.get("notice"))),
         reader: member.actor().person.get(),
         list,
         marks,
+        duties,
         kept_draft: kept_draft(&request, &member).await?,
         tab,
-        looked_at: looked_at.filter(|_| tab != Tab::Unread),
+        looked_at: looked_at.filter(|_| !matches!(tab, Tab::ForMe | Tab::Unread)),
         updates_url: first_page.then(|| format!("/messages/updates?after={newest}")),
     })
 }
@@ -106,6 +110,7 @@ fn optional<T: std::str::FromStr>(request: &Request, name: &str, wrong: &'static
 fn url(before: Option<MessageId>, query: ListQuery) -> String {
     let tab = match query.show {
         Show::All => Tab::All,
+        Show::ForMe(_) => Tab::ForMe,
         Show::Unread(_) => Tab::Unread,
         Show::Open => Tab::Open,
     };
@@ -126,6 +131,7 @@ fn choices(authors: Vec<Author>, selected: Option<PersonId>) -> Vec<Choice> {
 fn notice(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "sent" => Some("Message sent."),
+        "rows-sent" => Some("All rows are sent."),
         "deleted" => Some("Message deleted. Backups keep copies until they expire."),
         "discarded" => Some("Draft discarded."),
         "done" => Some("Marked as done."),

@@ -5,20 +5,25 @@ pub mod compose;
 pub mod conversation;
 pub mod delete;
 pub mod draft;
+mod duties;
+pub mod duty_marks;
 pub mod feed;
 pub mod list;
 pub mod list_cache;
 pub mod marks;
 pub mod pages;
+pub mod recipients;
 pub mod shown_lists;
 pub mod updates;
 
 use store::ConversationSummary;
 
+use self::duty_marks::DutyMarksCache;
 use self::feed::Feed;
 use self::list_cache::ListCache;
 use self::marks::Marks;
 use self::pages::{LastReply, ListedRow, MessageRow, RowContent};
+use self::recipients::EverybodyCache;
 use self::shown_lists::ShownLists;
 
 /// What is kept between requests.
@@ -32,6 +37,10 @@ pub struct Messages {
     pub shown: ShownLists,
     /// What they are to each reader.
     pub marks: Marks,
+    /// What is for each of them, and what is urgent.
+    pub duties: DutyMarksCache,
+    /// Whom a message can be for.
+    pub everybody: EverybodyCache,
 }
 
 /// A line of the list as it is for everybody.

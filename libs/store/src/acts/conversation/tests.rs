@@ -7,7 +7,7 @@ pub(in crate::acts) fn page(before: Option<MessageId>, limit: u32) -> ListQuery 
 }
 
 fn reply(to: MessageId, body: &str) -> NewReply {
-    NewReply { to, body: Body::parse(body).unwrap(), key: IdempotencyKey::fresh() }
+    NewReply { to, body: Body::parse(body).unwrap(), addressed: Addressed::default(), key: IdempotencyKey::fresh() }
 }
 
 pub(in crate::acts) async fn send_reply(
@@ -138,7 +138,12 @@ async fn a_reply_sent_again_is_one_reply_and_one_to_nothing_is_refused() {
     assert_eq!(test.store.send_reply(ada, once.clone(), at(21)).await.unwrap(), Some(Sent::Repeated(id)));
     let elsewhere = NewReply { to: other, ..once.clone() };
     assert_eq!(test.store.send_reply(ada, elsewhere, at(22)).await.unwrap(), Some(Sent::KeyReused(id)));
-    let as_message = NewMessage { subject: NewSubject::parse("s").unwrap(), body: once.body.clone(), key: once.key };
+    let as_message = NewMessage {
+        subject: NewSubject::parse("s").unwrap(),
+        body: once.body.clone(),
+        addressed: Addressed::default(),
+        key: once.key,
+    };
     assert_eq!(test.store.send_message(ada, as_message, at(23)).await.unwrap(), Sent::KeyReused(id));
     assert_eq!(test.store.send_reply(ada, reply(MessageId::new(99).unwrap(), "x"), at(24)).await.unwrap(), None);
     assert_eq!(open(&test.store, ada, root, 0, 50).await.replies, 1);

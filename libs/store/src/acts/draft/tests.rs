@@ -8,6 +8,7 @@ fn draft(body: &str, time: i64) -> Draft {
         key: IdempotencyKey([1; 16]),
         subject: String::new(),
         body: body.into(),
+        addressed: Addressed::default(),
         saved_at: at(time),
     }
 }
@@ -35,6 +36,7 @@ async fn sending_takes_the_draft_along_and_a_late_save_does_not_bring_it_back() 
     let message = NewMessage {
         subject: Subject::parse("s").unwrap(),
         body: Body::parse("whole").unwrap(),
+        addressed: Addressed::default(),
         key: IdempotencyKey([1; 16]),
     };
     assert!(matches!(test.store.send_message(ada, message, at(2)).await.unwrap(), Sent::Created(_)));
@@ -167,6 +169,7 @@ async fn a_draft_that_was_sent_is_told_from_one_that_is_kept() {
     let sent = NewMessage {
         subject: Subject::parse("s").unwrap(),
         body: Body::parse("whole").unwrap(),
+        addressed: Addressed::default(),
         key: IdempotencyKey([1; 16]),
     };
     test.store.send_message(ada, sent, at(1)).await.unwrap();

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::testing::*;
-use crate::{Draft, Seen};
+use crate::{Draft, Seen, TemplateChange, TemplateDraft, TemplateName, TemplateRows, TemplateTexts};
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -85,6 +85,7 @@ async fn nothing_of_a_deleted_message_or_draft_is_left_in_any_page() {
                     key: IdempotencyKey::fresh(),
                     subject: String::new(),
                     body: marked('d', number, length),
+                    addressed: Addressed::default(),
                     saved_at: at(1),
                 };
                 store.save_draft(author, draft, Seen::Unknown).await.unwrap();
@@ -222,6 +223,7 @@ fn half(body: &str, key: u8) -> Draft {
         key: IdempotencyKey([key; 16]),
         subject: String::new(),
         body: body.into(),
+        addressed: Addressed::default(),
         saved_at: at(1),
     }
 }
@@ -253,9 +255,39 @@ async fn a_draft_that_is_replaced_sent_or_given_up_leaves_the_write_ahead_log_at
 
     test.store.save_draft(author, half("<d3> third", 3), Seen::Unknown).await.unwrap();
     let subject = crate::Subject::parse("<s1>").unwrap();
-    let message =
-        crate::NewMessage { subject, body: crate::Body::parse("<b1>").unwrap(), key: IdempotencyKey([3; 16]) };
+    let message = crate::NewMessage {
+        subject,
+        body: crate::Body::parse("<b1>").unwrap(),
+        addressed: crate::Addressed::default(),
+        key: IdempotencyKey([3; 16]),
+    };
     test.store.send_message(author, message, at(3)).await.unwrap();
     log_is_emptied(&test).await;
     assert_eq!(marks(&pages(&test).0), BTreeSet::from(["s1".to_owned(), "b1".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_half_written_form_that_is_replaced_or_given_up_leaves_nothing() {
+    let test = TestStore::new().await;
+    let author = staff(&test.store, "ada").await;
+    let (name, rows) = (TemplateName::parse("Ward 3").unwrap(), TemplateRows::parse("Room 1").unwrap());
+    let TemplateChange::Done(template) = test.store.create_template(author, name, rows, at(1)).await.unwrap() else {
+        panic!("it was not made");
+    };
+    let save = async |text: String, millis| {
+        let texts = TemplateTexts { subject: String::new(), rows: vec![("Room 1".into(), text)] };
+        let draft = TemplateDraft { template, key: IdempotencyKey::fresh(), texts, saved_at: at(millis) };
+        test.store.save_template_draft(author, draft, Seen::Unknown).await.unwrap();
+    };
+    for (number, length) in [(1, 40), (2, 9_000), (3, 20), (4, 30_000)] {
+        save(marked('d', number, length), 2).await;
+        // The first one replaces nothing.
+        if number > 1 {
+            log_is_emptied(&test).await;
+        }
+        assert_eq!(marks(&pages(&test).0), BTreeSet::from([format!("d{number}")]));
+    }
+    test.store.discard_template_draft(author, template, at(3)).await.unwrap();
+    log_is_emptied(&test).await;
+    assert!(marks(&pages(&test).0).is_empty());
 }

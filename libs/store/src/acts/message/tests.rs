@@ -164,6 +164,7 @@ async fn nobody_acts_in_a_session_that_has_ended_or_is_anothers() {
             key: IdempotencyKey::fresh(),
             subject: "s".into(),
             body: "b".into(),
+            addressed: Addressed::default(),
             saved_at: at(30),
         };
         let refusals = [

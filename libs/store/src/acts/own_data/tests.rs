@@ -1,7 +1,7 @@
 use super::*;
 use crate::acts::conversation::tests::{open, send_reply};
 use crate::testing::*;
-use crate::{DraftSaved, Seen};
+use crate::{DraftSaved, Seen, TeamName, TeamNamed};
 
 const END: i64 = i64::MAX;
 
@@ -79,7 +79,14 @@ async fn drafts_and_sessions_are_ones_own() {
     let root = send(&test.store, ben, "his", "text").await;
     for (actor, conversation, body) in [(ada, None, "new"), (ada, Some(root), "reply"), (ben, None, "his own")] {
         let key = IdempotencyKey::fresh();
-        let draft = Draft { conversation, key, subject: String::new(), body: body.into(), saved_at: at(70) };
+        let draft = Draft {
+            conversation,
+            key,
+            subject: String::new(),
+            body: body.into(),
+            addressed: Addressed::default(),
+            saved_at: at(70),
+        };
         let saved = test.store.save_draft(actor, draft, Seen::Nothing).await.unwrap();
         assert!(matches!(saved, DraftSaved::Kept(_)));
     }
@@ -107,10 +114,38 @@ async fn drafts_and_sessions_are_ones_own() {
 }
 
 #[tokio::test]
+async fn teams_are_ones_own_stay_by_stay_and_as_they_were_at_the_row() {
+    let test = TestStore::new().await;
+    let store = &test.store;
+    let (ada, ben) = (staff(store, "ada").await, staff(store, "ben").await);
+    let name = |text| TeamName::parse(text).unwrap();
+    let TeamNamed::Named(ward) = store.create_team(ada, name("Ward 3"), at(10)).await.unwrap() else { panic!() };
+    let TeamNamed::Named(call) = store.create_team(ben, name("On call"), at(11)).await.unwrap() else { panic!() };
+    store.leave_team(ada, ward, true, at(12)).await.unwrap();
+    store.join_team(ada, call, at(13)).await.unwrap();
+    let up_to = store.audit_head().await.unwrap().id;
+    store.join_team(ada, ward, at(14)).await.unwrap();
+    store.leave_team(ada, call, true, at(15)).await.unwrap();
+    store.rename_team(ben, ward, name("Ward 4"), at(16)).await.unwrap();
+    let read = async |up_to| {
+        let (mut found, mut after) = (Vec::new(), AuditId::ZERO);
+        while let Some(stay) = store.own_teams(ada.person, after, up_to, 1).await.unwrap().pop() {
+            after = stay.row;
+            found.push((stay.id, stay.name, stay.from, stay.until));
+        }
+        found
+    };
+    let of = |team, name: &str, from, until: Option<i64>| (team, name.to_owned(), at(from), until.map(at));
+    assert_eq!(read(up_to).await, [of(ward, "Ward 4", 10, Some(12)), of(call, "On call", 13, None)]);
+    let all = [of(ward, "Ward 4", 10, Some(12)), of(call, "On call", 13, Some(15)), of(ward, "Ward 4", 14, None)];
+    assert_eq!(read(end()).await, all);
+}
+
+#[tokio::test]
 async fn every_walk_goes_along_an_index_and_sorts_nothing() {
     let test = TestStore::new().await;
     let raw = test.raw();
-    for sql in [COUNT_MESSAGES, COUNT_VIEWS, COUNT_OPENINGS, OWN_MESSAGES, PAST_SESSIONS, OPENINGS] {
+    for sql in [COUNT_MESSAGES, COUNT_VIEWS, COUNT_OPENINGS, OWN_MESSAGES, PAST_SESSIONS, OWN_TEAMS, OPENINGS] {
         let plan = plan_of(&raw, sql);
         assert!(plan.contains("audit_log_person_action (person_id=? AND action=?"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");

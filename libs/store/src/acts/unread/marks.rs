@@ -155,6 +155,21 @@ const fn changes(action: Action) -> Changes {
         | Action::MessageList
         | Action::ConversationDone
         | Action::ConversationReopened
+        | Action::DutyDone
+        | Action::DutyTaken
+        | Action::DutyMoved
+        | Action::UrgentOnMyWay
+        | Action::UrgentCannot
+        | Action::UrgentStep
+        | Action::UrgentStepsSkipped
+        | Action::UrgentWithdrawn
+        | Action::TeamCreated
+        | Action::TeamRenamed
+        | Action::TeamJoined
+        | Action::TeamLeft
+        | Action::TemplateCreated
+        | Action::TemplateChanged
+        | Action::TemplateDeleted
         | Action::AuditView
         | Action::AuditExport
         | Action::DataExported

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{StoredRow, Walk};
 use crate::ledger::chain_hash::content_hash;
+use crate::ledger::ranges;
 use crate::types::{Action, ChainError, MessageId, PersonId, StoreError};
 
 /// What the check needs to know of a row's details.
@@ -51,7 +52,14 @@ pub(super) fn check_message(
         }
         _ => id.get() <= walk.last_message,
     };
-    Ok((!agrees).then_some(ChainError::Message(id)))
+    if !agrees {
+        return Ok(Some(ChainError::Message(id)));
+    }
+    let agrees = match &mut walk.duties {
+        Some(duties) => duties.take(snapshot, row, id)?,
+        None => true,
+    };
+    Ok((!agrees).then_some(ChainError::Duty(id)))
 }
 
 /// A message beyond the last one that the log accounts for; there must be none.
@@ -129,7 +137,7 @@ fn opening_disagrees(
 ) -> Result<Option<MessageId>, StoreError> {
     let ranges = match named {
         None => vec![id.get()..=id.get()],
-        Some(text) => match parse_ranges(text) {
+        Some(text) => match ranges::parse(text) {
             Some(ranges) => ranges,
             None => return Ok(Some(id)),
         },
@@ -143,15 +151,6 @@ fn opening_disagrees(
         walk.openings += 1;
     }
     Ok(None)
-}
-
-/// Reads "3, 5-9".
-fn parse_ranges(text: &str) -> Option<Vec<std::ops::RangeInclusive<i64>>> {
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse().ok()?..=last.parse().ok()?)
-    };
-    text.split(", ").map(range).collect()
 }
 
 /// Whether the message is as its MESSAGE_CREATE row says, or is deleted and the log says that too.

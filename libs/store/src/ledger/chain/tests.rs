@@ -134,7 +134,11 @@ async fn no_column_of_a_message_can_be_changed_unseen() {
     let original = filled().await;
     let ben = staff(&original.store, "ben").await;
     let (to, body, key) = (MessageId::new(1).unwrap(), Body::parse("a reply").unwrap(), IdempotencyKey::fresh());
-    original.store.send_reply(ben, NewReply { to, body, key }, at(23)).await.unwrap();
+    original
+        .store
+        .send_reply(ben, NewReply { to, body, addressed: crate::Addressed::default(), key }, at(23))
+        .await
+        .unwrap();
     assert_sound(&original.store).await;
     let columns: Vec<(String, String, String)> = {
         let raw = original.raw();
@@ -237,7 +241,24 @@ async fn a_row_of_any_action_is_refused_or_sound() {
         // Something stands beside the rows of these, which their acts write as well.
         if matches!(
             action,
-            Action::MessageCreate | Action::MessageDelete | Action::MessageView | Action::ConversationDone
+            Action::MessageCreate
+                | Action::MessageDelete
+                | Action::MessageView
+                | Action::ConversationDone
+                | Action::TeamCreated
+                | Action::TeamRenamed
+                | Action::TeamJoined
+                | Action::TeamLeft
+                | Action::TemplateCreated
+                | Action::TemplateChanged
+                | Action::TemplateDeleted
+                | Action::DutyDone
+                | Action::DutyTaken
+                | Action::DutyMoved
+                | Action::UrgentCannot
+                | Action::UrgentStep
+                | Action::UrgentStepsSkipped
+                | Action::UrgentWithdrawn
         ) {
             continue;
         }

@@ -54,7 +54,12 @@ async fn varied() -> (TestStore, Actor) {
         test.store.record_list_shown(who, [id].into(), None, at(time)).await.unwrap();
     }
     // A conversation of three, opened as a whole and page by page, by both.
-    let reply = |body| NewReply { to: id, body: Body::parse(body).unwrap(), key: IdempotencyKey::fresh() };
+    let reply = |body| NewReply {
+        to: id,
+        body: Body::parse(body).unwrap(),
+        addressed: crate::Addressed::default(),
+        key: IdempotencyKey::fresh(),
+    };
     for (who, time) in [(ben, 15), (ada, 22)] {
         test.store.send_reply(who, reply("reply"), at(time)).await.unwrap().unwrap();
     }

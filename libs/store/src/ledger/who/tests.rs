@@ -137,7 +137,7 @@ async fn people_from_before_schema_6_are_vouched_for_from_then_on() {
         ("UPDATE person SET disabled_at = NULL", 5, person(2, PersonError::Disabled)),
         // To have them recorded once more, with the change.
         (
-            "UPDATE person SET name = 'x'; ALTER TABLE person DROP COLUMN salt; DROP TABLE audit_personal; DROP TABLE migration; DROP TABLE conversation; DROP TABLE message_opening; DROP TABLE read_range; DROP INDEX audit_log_message; DROP INDEX audit_log_done_to; DROP TABLE message_reply; DROP TABLE draft; CREATE TABLE draft (person_id, filler, saved_at, idempotency_key, subject, body); PRAGMA user_version = 5",
+            "UPDATE person SET name = 'x'; ALTER TABLE person DROP COLUMN salt; DROP TABLE audit_personal; DROP TABLE migration; DROP TABLE urgent_step; DROP TABLE urgent; DROP TABLE duty; DROP TABLE template_draft; DROP TABLE template; DROP TABLE team_stay; DROP TABLE team; DROP TABLE conversation; DROP TABLE message_opening; DROP TABLE read_range; DROP INDEX audit_log_message; DROP INDEX audit_log_done_to; DROP TABLE message_reply; DROP TABLE draft; CREATE TABLE draft (person_id, filler, saved_at, idempotency_key, subject, body); PRAGMA user_version = 5",
             other + 1,
             person(1, PersonError::Account),
         ),

@@ -1,7 +1,10 @@
 //! A conversation, and the form for a reply.
 
 use askama::Template;
+use store::{StepKind, UrgentState};
 
+use super::duties::{DutiesView, DutyEnding};
+use super::recipients::RecipientsForm;
 use super::writing::grouped;
 use crate::app::pages::{ClockTime, Frame, Shown, Time};
 
@@ -79,6 +82,8 @@ pub struct ConversationMessageView {
     pub own: bool,
     /// Who else opened it: neither its author nor the reader.
     pub readers: Vec<ReaderView>,
+    /// Whom it is for, and what came of it; None where it is for nobody in particular.
+    pub duties: Option<DutiesView>,
 }
 
 impl ConversationMessageView {
@@ -115,6 +120,8 @@ pub struct ReplyForm {
     pub key: String,
     /// The text as typed.
     pub body: String,
+    /// Whom it is for.
+    pub recipients: RecipientsForm,
     /// What is wrong with the text.
     pub body_error: Option<String>,
     /// What is wrong with the whole, for example that it could not be stored.
@@ -153,6 +160,6 @@ impl ConversationPage {
 
     /// Whether the reply came back with anything to put right.
     fn has_errors(&self) -> bool {
-        self.reply.body_error.is_some() || self.reply.problem.is_some()
+        self.reply.body_error.is_some() || self.reply.problem.is_some() || self.reply.recipients.error.is_some()
     }
 }

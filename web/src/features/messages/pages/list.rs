@@ -1,11 +1,12 @@
 //! The list of conversations. A row of it is a template of its own, since live updates send single rows to pages that are
 //! already open.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use store::{MessageId, ReaderMarks, Timestamp, UnreadCount};
+use store::{DutyMarks, MessageId, ReaderMarks, Timestamp, UnreadCount};
 
 use super::writing::grouped;
 use crate::app::assets::unread_icon_url;
@@ -24,6 +25,8 @@ pub struct InboxPage {
     pub list: Arc<InboxList>,
     /// What each line is to the reader.
     pub marks: Arc<ReaderMarks>,
+    /// What is for the reader, and what is urgent.
+    pub duties: Arc<DutyMarks>,
     /// When the draft was saved that the reader is told of.
     pub kept_draft: Option<Time>,
     /// Which conversations are shown.
@@ -39,6 +42,8 @@ pub struct InboxPage {
 pub enum Tab {
     /// Every one.
     All,
+    /// Those with something for the reader to do.
+    ForMe,
     /// Those with something new to the reader.
     Unread,
     /// Those that are not done.
@@ -50,6 +55,7 @@ impl Tab {
     pub fn query(self) -> Option<&'static str> {
         match self {
             Tab::All => None,
+            Tab::ForMe => Some("for-me"),
             Tab::Unread => Some("unread"),
             Tab::Open => Some("open"),
         }
@@ -57,6 +63,11 @@ impl Tab {
 }
 
 impl InboxPage {
+    /// How many messages are for the reader; empty for none.
+    fn for_me(&self) -> String {
+        count_text(UnreadCount { counted: self.duties.open, more: false })
+    }
+
     /// How many conversations have something new, for people; empty where none has.
     fn unread(&self) -> String {
         count_text(self.marks.unread)
@@ -74,9 +85,10 @@ impl InboxPage {
         list_url(None, self.list.author, tab)
     }
 
-    /// The icon with the number of them.
+    /// The icon with the number of them; what is urgent comes first.
     fn icon(&self) -> String {
         match self.unread().as_str() {
+            _ if self.frame.is_urgent() => self.frame.assets.urgent_icon.clone(),
             "" => self.frame.assets.icon.clone(),
             count => unread_icon_url(count),
         }
@@ -87,7 +99,11 @@ impl InboxPage {
         let mut day = "";
         self.list.rows.iter().enumerate().map(move |(at, row)| {
             let mark = self.marks.conversations.get(at).copied().unwrap_or_default();
-            let marked = MarkedRow { row, own: row.author == self.reader, unread: mark.unread, draft: mark.draft };
+            let root = MessageId::new(row.id);
+            let is_in = |roots: &BTreeSet<MessageId>| root.is_some_and(|root| roots.contains(&root));
+            let (for_reader, urgent) = (is_in(&self.duties.for_person), is_in(&self.duties.urgent));
+            let own = row.author == self.reader;
+            let marked = MarkedRow { row, own, unread: mark.unread, draft: mark.draft, for_reader, urgent };
             // The line stands between what came since and what was there, and nowhere where there is only one of them.
             let is_older = self.looked_at.filter(|looked_at| row.last_at <= *looked_at);
             let since = is_older.filter(|_| above).map(Time::from);
@@ -170,6 +186,10 @@ pub struct MarkedRow<'r> {
     pub unread: bool,
     /// The reader has a half-written reply.
     pub draft: bool,
+    /// Something in it is for the reader to do.
+    pub for_reader: bool,
+    /// Something in it is urgent, and nobody has answered.
+    pub urgent: bool,
 }
 
 /// Its template escapes every field.

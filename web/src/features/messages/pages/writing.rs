@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::recipients::RecipientsForm;
 use crate::app::pages::{Frame, Shown, Time};
 
 /// `/messages/ID/delete`: asks before a message goes for good.
@@ -30,6 +31,8 @@ pub struct ComposePage {
     pub subject: String,
     /// The body as typed.
     pub body: String,
+    /// Whom it is for.
+    pub recipients: RecipientsForm,
     /// What is wrong with the subject.
     pub subject_error: Option<String>,
     /// What is wrong with the body.
@@ -49,7 +52,8 @@ pub struct ComposePage {
 impl ComposePage {
     /// Whether the form came back with anything to put right.
     fn has_errors(&self) -> bool {
-        self.subject_error.is_some() || self.body_error.is_some() || self.problem.is_some()
+        let text = self.subject_error.is_some() || self.body_error.is_some();
+        text || self.problem.is_some() || self.recipients.error.is_some()
     }
 }
 

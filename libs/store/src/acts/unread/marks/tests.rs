@@ -1,7 +1,7 @@
 use super::*;
 use crate::acts::conversation::tests::{list_of, open, send_reply};
 use crate::testing::*;
-use crate::{Actor, Body, Draft, IdempotencyKey, ListQuery, NewReply, Seen, Show};
+use crate::{Actor, Addressed, Body, Draft, IdempotencyKey, ListQuery, NewReply, Seen, Show};
 
 /// The same numbers in each run.
 struct Dice(u64);
@@ -47,6 +47,7 @@ async fn act(dice: &mut Dice, stores: [&Store; 2], people: &[Actor], there: &mut
         key,
         subject: String::new(),
         body: format!("half of {step}"),
+        addressed: Addressed::default(),
         saved_at: at(step),
     };
     match dice.below(16) {
@@ -82,7 +83,8 @@ async fn act(dice: &mut Dice, stores: [&Store; 2], people: &[Actor], there: &mut
         _ => {
             // A draft that is sent under its key, perhaps as a reply to something else.
             let Some((actor, key)) = drafts.pop() else { return };
-            let reply = NewReply { to: any(dice), body: Body::parse("sent").unwrap(), key };
+            let reply =
+                NewReply { to: any(dice), body: Body::parse("sent").unwrap(), addressed: Addressed::default(), key };
             store.send_reply(actor, reply, at(step)).await.unwrap();
         }
     }
