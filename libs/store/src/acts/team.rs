@@ -200,7 +200,7 @@ impl Store {
             if !is_in(write, team, actor.person)? {
                 return Ok(TeamChange::Unchanged);
             }
-            // Whoever acts may sign in, and is one of those who are counted.
+            // The one who acts may sign in, and is one of those who are counted.
             let left = count(write, team)?.saturating_sub(1);
             if left == 0 && !even_if_last {
                 return Ok(TeamChange::WouldBeEmpty);

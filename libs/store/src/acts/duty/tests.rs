@@ -37,15 +37,16 @@ pub(in crate::acts) async fn team_of(store: &Store, name: &str, members: &[Actor
     team
 }
 
-struct Ward {
-    test: TestStore,
-    ada: Actor,
-    ben: Actor,
-    cleo: Actor,
-    dora: Actor,
+/// A store with four people.
+pub(in crate::acts) struct Ward {
+    pub(in crate::acts) test: TestStore,
+    pub(in crate::acts) ada: Actor,
+    pub(in crate::acts) ben: Actor,
+    pub(in crate::acts) cleo: Actor,
+    pub(in crate::acts) dora: Actor,
 }
 
-async fn ward() -> Ward {
+pub(in crate::acts) async fn ward() -> Ward {
     let test = TestStore::new().await;
     let mut all = Vec::new();
     for name in ["ada", "ben", "cleo", "dora"] {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::acts::duty::tests::{for_people, for_team, send_to, team_of};
+use crate::acts::duty::tests::{Ward, for_people, for_team, send_to, team_of, ward};
 use crate::testing::*;
 use crate::*;
 
@@ -9,24 +9,6 @@ fn minutes(minutes: i64) -> Timestamp {
 
 fn urgent(addressed: Addressed) -> Addressed {
     Addressed { urgent: Some(UrgentPolicy::Fast), ..addressed }
-}
-
-struct Ward {
-    test: TestStore,
-    ada: Actor,
-    ben: Actor,
-    cleo: Actor,
-    dora: Actor,
-}
-
-async fn ward() -> Ward {
-    let test = TestStore::new().await;
-    let mut all = Vec::new();
-    for name in ["ada", "ben", "cleo", "dora"] {
-        all.push(staff(&test.store, name).await);
-    }
-    let [ada, ben, cleo, dora] = all[..] else { panic!() };
-    Ward { test, ada, ben, cleo, dora }
 }
 
 /// What is carried out when a program looks at each of these minutes.
