@@ -15,7 +15,7 @@ use crate::sqlite::write::{Erased, Write, read_head};
 use crate::sqlite::writer::{Writer, announce};
 use crate::sqlite::writer_meter::WriterNumbers;
 use crate::types::failure_counter::FailedSignIns;
-use crate::types::{DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError, Timestamp};
+use crate::types::{Clock, DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError, Timestamp};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -112,6 +112,11 @@ impl Store {
     /// The time by the clock that the store was opened with: this machine's, unless a test has set another.
     pub fn now(&self) -> Timestamp {
         self.inner.environment.clock.now()
+    }
+
+    /// The same clock, for what runs elsewhere and later.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.environment.clock)
     }
 
     /// The database's name: 32 random hex characters, made with it.

@@ -130,7 +130,7 @@ impl Site {
         let mut sweep = WallClockInterval::every(SESSION_SWEEP);
         loop {
             sweep.tick().await;
-            if let Err(error) = self.store.expire_sessions(self.session_limits, self.store.now()).await {
+            if let Err(error) = self.store.expire_sessions(self.session_limits).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
             }
             if let Err(error) = self.store.expire_emergency_grants(self.store.now()).await {

@@ -118,33 +118,46 @@ impl Store {
         .await
     }
 
-    /// Ends every session that is past a limit at `at`, or was reported so, with a row SESSION_EXPIRED each; gives how
-    /// many. Takes the write lock only where there is one.
-    pub async fn expire_sessions(&self, limits: SessionLimits, at: Timestamp) -> Result<usize, StoreError> {
+    /// Ends every session that is past a limit, or was reported so, with a row SESSION_EXPIRED each; gives how many.
+    /// Takes the write lock only where there is one.
+    pub async fn expire_sessions(&self, limits: SessionLimits) -> Result<usize, StoreError> {
+        let clock = self.clock();
+        self.expire_sessions_by(limits, move || clock.now()).await
+    }
+
+    /// The same by another clock. It is asked after the sessions were read: to one that was active later than a time
+    /// from before, a clock that was set back would seem to have happened.
+    pub(crate) async fn expire_sessions_by(
+        &self,
+        limits: SessionLimits,
+        now: impl Fn() -> Timestamp + Clone + Send + 'static,
+    ) -> Result<usize, StoreError> {
         let reported = self.expired().clone();
-        let overdue = move |connection: &Connection| -> Result<Vec<Overdue>, StoreError> {
+        let overdue = move |connection: &Connection| -> Result<(Vec<Overdue>, Timestamp), StoreError> {
             let mut select = connection.prepare_cached(
                 "SELECT s.id, s.person_id, s.started_at, s.last_active_at, e.session_until FROM session s \
                  LEFT JOIN emergency_grant e ON e.session_id = s.id WHERE s.ended_at IS NULL ORDER BY s.id",
             )?;
-            let rows = select.query_map((), |row| {
-                let (id, last_active_at) = (row.get(0)?, row.get(3)?);
-                let passed = limits.passed(row.get(2)?, last_active_at, row.get(4)?, at).map(|(reason, _)| reason);
-                let reason = reported.get(&id).copied().or(passed);
-                let person = row.get(1)?;
-                Ok(reason.map(|reason| Overdue { id, person, last_active_at, reason }))
-            })?;
-            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+            let live = select
+                .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            let at = now();
+            let overdue = live.into_iter().filter_map(|(id, person, started_at, last_active_at, emergency_until)| {
+                let passed = limits.passed(started_at, last_active_at, emergency_until, at).map(|(reason, _)| reason);
+                let reason = reported.get(&id).copied().or(passed)?;
+                Some(Overdue { id, person, last_active_at, reason })
+            });
+            Ok((overdue.collect(), at))
         };
         let look = overdue.clone();
-        if self.read(move |connection| look(connection)).await?.is_empty() {
+        if self.read(move |connection| look(connection)).await?.0.is_empty() {
             // What was reported has been ended otherwise since.
             self.forget_ended().await?;
             return Ok(0);
         }
         let ended = self
             .write(move |write| {
-                let overdue = overdue(write.connection)?;
+                let (overdue, at) = overdue(write.connection)?;
                 end_each(write, &overdue, at)?;
                 Ok(overdue.len())
             })

@@ -84,7 +84,7 @@ async fn a_session_that_ran_out_can_still_hand_in_what_was_typed() {
             .unwrap()
     );
     // Swept or not is no matter.
-    test.store.expire_sessions(LIMITS, at(1_500)).await.unwrap();
+    test.store.expire_sessions_by(LIMITS, || at(1_500)).await.unwrap();
     assert!(late(1_600).await.unwrap());
     let twelve_hours = 12 * 60 * 60 * 1_000;
     assert!(late(1_500 + twelve_hours).await.unwrap());
@@ -107,7 +107,7 @@ async fn a_session_that_was_ended_otherwise_hands_in_nothing() {
     assert!(!test.store.save_draft_of_ended_session(&token, IP, LIMITS, draft("x", 20), Seen::Unknown).await.unwrap());
 
     let (token, _) = sign_in(&test.store, "ben", at(0)).await;
-    test.store.expire_sessions(LIMITS, at(1_000)).await.unwrap();
+    test.store.expire_sessions_by(LIMITS, || at(1_000)).await.unwrap();
     test.store.set_staff_enabled("ben@clinic.example", false, "root", at(1_001)).await.unwrap();
     assert!(
         !test.store.save_draft_of_ended_session(&token, IP, LIMITS, draft("x", 1_002), Seen::Unknown).await.unwrap()
@@ -118,7 +118,7 @@ async fn a_session_that_was_ended_otherwise_hands_in_nothing() {
 async fn an_old_page_does_not_overwrite_a_newer_draft() {
     let test = TestStore::new().await;
     let (old, _) = sign_in(&test.store, "ada", at(0)).await;
-    test.store.expire_sessions(LIMITS, at(1_000)).await.unwrap();
+    test.store.expire_sessions_by(LIMITS, || at(1_000)).await.unwrap();
     let (_, session) = sign_in(&test.store, "ada", at(2_000)).await;
     let actor = Actor { person: session.person, session: session.id, ip: IP };
     let newer = Draft { key: IdempotencyKey([9; 16]), ..draft("newer", 2_100) };

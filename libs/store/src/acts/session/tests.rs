@@ -59,7 +59,7 @@ async fn a_clock_set_back_brings_no_session_to_life() {
     assert!(state(&test.store, &token, 1_000).await.is_err());
     assert_eq!(state(&test.store, &token, 10).await.unwrap_err(), Some(EndReason::Idle), "reported once, for good");
     // The sweep runs under the clock that was set back, and writes down what was reported.
-    assert_eq!(test.store.expire_sessions(LIMITS, at(20)).await.unwrap(), 1);
+    assert_eq!(test.store.expire_sessions_by(LIMITS, || at(20)).await.unwrap(), 1);
     assert_eq!(state(&test.another().await, &token, 10).await.unwrap_err(), Some(EndReason::Idle));
     assert!(matches!(test.store.touch_session(session.id, at(30)).await, Err(StoreError::SessionEnded)));
 
@@ -84,9 +84,9 @@ async fn the_sweep_ends_what_is_due_with_a_row_each_and_only_once() {
     let (idle, _) = sign_in(&test.store, "ada", at(0)).await;
     let (busy, busy_session) = sign_in(&test.store, "ben", at(0)).await;
     test.store.touch_session(busy_session.id, at(900)).await.unwrap();
-    assert_eq!(test.store.expire_sessions(LIMITS, at(999)).await.unwrap(), 0);
-    assert_eq!(test.store.expire_sessions(LIMITS, at(1_000)).await.unwrap(), 1);
-    assert_eq!(test.store.expire_sessions(LIMITS, at(1_000)).await.unwrap(), 0);
+    assert_eq!(test.store.expire_sessions_by(LIMITS, || at(999)).await.unwrap(), 0);
+    assert_eq!(test.store.expire_sessions_by(LIMITS, || at(1_000)).await.unwrap(), 1);
+    assert_eq!(test.store.expire_sessions_by(LIMITS, || at(1_000)).await.unwrap(), 0);
     assert_eq!(state(&test.store, &idle, 1_000).await.unwrap_err(), Some(EndReason::Idle));
     assert!(state(&test.store, &busy, 1_000).await.is_ok());
     let rows = log(&test.store).await;

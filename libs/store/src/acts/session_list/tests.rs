@@ -103,7 +103,7 @@ async fn every_way_a_session_ends_is_heard_of() {
     store.sign_in(identity("ada"), Some(replaced), client(), at(900)).await.unwrap();
     store.end_own_session(signs_out, ended.session, at(900)).await.unwrap();
     store.sign_out(signs_out, at(900)).await.unwrap();
-    store.expire_sessions(LIMITS, at(1_000)).await.unwrap();
+    store.expire_sessions_by(LIMITS, || at(1_000)).await.unwrap();
     store.set_staff_enabled("cai@clinic.example", false, "root", at(1_001)).await.unwrap();
     let head = store.audit_head().await.unwrap().id;
     let heard = store.sessions_ended_between(middle, head).await.unwrap();
