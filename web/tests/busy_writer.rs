@@ -1,8 +1,5 @@
 //! Another process holds the database's write lock while a whole clinic sends: who finds no room is told at once and keeps
 //! the text, who was told "sent" is sent, and nothing is half-done.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -10,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{Sender, browser, key, launch, messages, sign_in_all};
 use nix::fcntl::{FcntlArg, fcntl};
 use store::{ChainVerdict, IdempotencyKey, IfMissing, Location, Store};
-use support::{Sender, browser, key, launch, messages, sign_in_all};
 use testkit::{Http, Reply, SOON, wait_until};
 use tokio::task::JoinSet;
 

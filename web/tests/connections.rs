@@ -1,11 +1,8 @@
 //! Connections that stall, break or hang while the site stops.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Clinic, SESSION_COOKIE};
+use crate::support::{Clinic, SESSION_COOKIE};
 use testkit::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

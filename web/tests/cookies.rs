@@ -1,11 +1,8 @@
 //! What browsers are told to keep: by a site behind TLS, and by one at http on loopback, such as the demo.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{Clinic, EDGE, LIMITS};
 use http::Method;
 use store::{EmergencyRequest, Granted, Timestamp};
-use support::{Clinic, EDGE, LIMITS};
 use testkit::{Http, Reply};
 use wardpost_web::whole_site::WholeSite;
 

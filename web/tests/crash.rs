@@ -1,14 +1,11 @@
 //! The real program, killed without warning again and again while people send: nothing acknowledged is lost.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{browser, key, launch, messages, sign_in};
 use store::{ChainVerdict, IdempotencyKey, IfMissing, Location, Store};
-use support::{browser, key, launch, messages, sign_in};
 use testkit::{Http, Program, SOON, wait_until};
 use tokio::task::JoinSet;
 

@@ -1,15 +1,12 @@
 //! The real program is asked to stop while answers are on their way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::support::{SESSION_COOKIE, Sender, browser, fill, key, launch, messages, sign_in};
 use nix::sys::signal::Signal;
 use store::{IdempotencyKey, IfMissing, Location, Store};
-use support::{SESSION_COOKIE, Sender, browser, fill, key, launch, messages, sign_in};
 use tempfile::TempDir;
 use testkit::{Program, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,10 +1,7 @@
 //! Messages that are for somebody, over HTTP: choosing whom, answering, and what comes back where it cannot be.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{Clinic, SignedIn};
 use store::{IdempotencyKey, TeamId, TeamName, TeamNamed, Timestamp};
-use support::{Clinic, SignedIn};
 use testkit::Reply;
 
 /// Sends a message with more fields than subject and text.

@@ -1,11 +1,8 @@
 //! Emergency access over HTTP: what the page takes, what it refuses, and what stands on every page meanwhile.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{Clinic, PRE_SESSION_COOKIE, SESSION_COOKIE};
 use http::Method;
 use store::{EmergencyCode, EmergencyRequest, Granted, Timestamp};
-use support::{Clinic, PRE_SESSION_COOKIE, SESSION_COOKIE};
 use testkit::{Http, Reply};
 use wardpost_web::features::emergency::PATH;
 

@@ -1,10 +1,7 @@
 //! Requests that no browser of a member would send: `corpus/requests/OUTCOME/NAME`, byte for byte. Whatever it is, the reply
 //! is whole, repeats nothing, has every header, and the site goes on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod support;
-
-use support::Clinic;
+use crate::support::Clinic;
 use testkit::{Input, SOON, corpus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,11 +1,8 @@
 //! Asking too often: who is stopped, what she is told, and what is not lost.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{Clinic, SignedIn};
 use http::Method;
 use store::IdempotencyKey;
-use support::{Clinic, SignedIn};
 use testkit::{Http, Reply, SOON};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -176,7 +173,7 @@ async fn what_would_be_refused_anyhow_is_counted_first() {
 #[tokio::test]
 async fn the_draft_of_a_session_that_ran_out_is_kept_however_often_its_address_asks() {
     let clinic = limited(&[("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "1")]).await;
-    let late = clinic.sign_in_ago("amina", support::IDLE + std::time::Duration::from_secs(5)).await;
+    let late = clinic.sign_in_ago("amina", crate::support::IDLE + std::time::Duration::from_secs(5)).await;
     let key = IdempotencyKey::fresh().to_string();
     let fields = [("csrf", late.csrf.as_str()), ("key", &key), ("subject", "Unfinished"), ("body", "half a sentence")];
     // Another computer of the ward; a look at the sign-in page would take the cookie away.
@@ -226,7 +223,7 @@ async fn exports_are_limited_by_member_and_what_is_refused_is_not_in_the_log() {
 
 #[tokio::test]
 async fn off_switches_a_limit_off() {
-    let clinic = limited(&support::LIMITS.map(|name| (name, "off"))).await;
+    let clinic = limited(&crate::support::LIMITS.map(|name| (name, "off"))).await;
     let http = clinic.browser();
     for _ in 0..150 {
         http.get("/sign-in/start").await.expect_status(303);

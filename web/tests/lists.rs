@@ -1,17 +1,14 @@
 //! The list is rendered once for all readers, and is right at every request all the same.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::{Clinic, SignedIn, client, identity, key};
 use store::{
     Action, AuditFilter, AuditId, Body, IdempotencyKey, IfMissing, Location, MessageId, NewMessage, Sent, SignIn,
     Store, Subject, Timestamp,
 };
-use support::{Clinic, SignedIn, client, identity, key};
 use testkit::SOON;
 
 async fn list(member: &SignedIn) -> String {

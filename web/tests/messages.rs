@@ -1,12 +1,9 @@
 //! Sending, opening, deleting and drafting, over HTTP, and what each leaves in the audit log.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Clinic, IDLE, SignedIn};
 use store::IdempotencyKey;
-use support::{Clinic, IDLE, SignedIn};
 use testkit::{Reply, SOON};
 
 async fn send(member: &SignedIn, key: &str, subject: &str, body: &str) -> Reply {

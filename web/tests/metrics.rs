@@ -1,16 +1,13 @@
 //! The numbers about the site: what each event moves, what never shows in them, and who can read them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{Clinic, IDLE, SignedIn};
 use demo::Misbehaviour;
 use http::Method;
 use store::{EmergencyRequest, Granted, IdempotencyKey, Timestamp};
-use support::{Clinic, IDLE, SignedIn};
 use testkit::{Http, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -178,7 +175,7 @@ async fn every_end_of_a_sign_in_is_counted_as_what_it_was() {
     };
     let http = clinic.browser();
     http.get("/emergency-access").await;
-    let token = http.cookie(support::PRE_SESSION_COOKIE).unwrap();
+    let token = http.cookie(crate::support::PRE_SESSION_COOKIE).unwrap();
     for (code, status) in [("nonsense", 403), (code.reveal().as_str(), 303)] {
         http.post_form("/emergency-access", &[("csrf", &token), ("code", code)]).await.expect_status(status);
     }

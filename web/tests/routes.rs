@@ -1,17 +1,14 @@
 //! The route table as a test: every address, for everybody who may not use it. A new route joins by itself, and fails
 //! here until somebody says what it must do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Clinic, IDLE, SignedIn};
 use http::Method;
 use store::{
     Body, IdempotencyKey, NewMessage, Sent, Subject, TeamName, TeamNamed, TemplateChange, TemplateName, TemplateRows,
     Timestamp,
 };
-use support::{Clinic, IDLE, SignedIn};
 use testkit::{Reply, Request};
 
 /// The routes that the world may use. Adding to this list is a decision.
@@ -45,8 +42,12 @@ async fn rows(clinic: &Clinic, author: &SignedIn) -> Vec<Row> {
         let path = match route.path {
             "/static/{}" => asset.clone(),
             "/me/sessions/{}/end" => {
-                let other =
-                    clinic.store.sign_in(support::identity("author"), None, support::client(), Timestamp::now());
+                let other = clinic.store.sign_in(
+                    crate::support::identity("author"),
+                    None,
+                    crate::support::client(),
+                    Timestamp::now(),
+                );
                 match other.await.unwrap() {
                     store::SignIn::SignedIn { session, .. } => format!("/me/sessions/{}/end", session.id),
                     store::SignIn::Disabled => panic!("nobody was disabled"),
@@ -267,7 +268,7 @@ async fn an_ended_session_is_no_session() {
         clinic.store.sign_out(revoked.actor, Timestamp::now()).await.unwrap();
         assert_signed_out(row, &request(&revoked, row).send().await);
         let invented = clinic.sign_in("invented").await;
-        invented.http.set_cookie(support::SESSION_COOKIE, &"0".repeat(64));
+        invented.http.set_cookie(crate::support::SESSION_COOKIE, &"0".repeat(64));
         assert_signed_out(row, &request(&invented, row).send().await);
     }
 }
@@ -279,7 +280,7 @@ async fn every_post_refuses_foreign_forms_and_wrong_tokens_and_changes_nothing()
     let rows = rows(&clinic, &author).await;
     let quiet = clinic.audit().await.len();
     // So that the token is right before a session as well.
-    author.http.set_cookie(support::PRE_SESSION_COOKIE, &author.csrf);
+    author.http.set_cookie(crate::support::PRE_SESSION_COOKIE, &author.csrf);
     for row in rows.iter().filter(|row| row.method == Method::POST) {
         let post = || author.http.request(Method::POST, &row.path);
         let key = IdempotencyKey::fresh().to_string();

@@ -1,13 +1,10 @@
 //! A member's own sessions: what she sees of them, and that an end is an end at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Clinic, IDLE, SESSION_COOKIE, SignedIn, send_many};
 use futures_util::StreamExt;
 use store::{Identity, RefusedSignIn, Timestamp};
-use support::{Clinic, IDLE, SESSION_COOKIE, SignedIn, send_many};
 use testkit::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,11 +1,8 @@
 //! Signing in through a provider that behaves, and through one that does not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{Clinic, SESSION_COOKIE, SIGN_IN_COOKIE, token};
 use demo::Misbehaviour;
 use store::{EndReason, SessionState, Timestamp};
-use support::{Clinic, SESSION_COOKIE, SIGN_IN_COOKIE, token};
 
 #[tokio::test]
 async fn a_member_signs_in_and_lands_where_she_wanted_to_go() {

@@ -1,15 +1,12 @@
 //! The real program while it starts: whom it tells what before it is ready.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
+use crate::support::launch;
 use nix::fcntl::{Flock, FlockArg};
-use support::launch;
 use testkit::{Program, SOON, wait_until};
 use tokio::net::TcpStream;
 

@@ -1,16 +1,13 @@
 //! What is urgent, over HTTP: bars on every page, the question of an open page, the board, and the task that carries out steps.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Clinic, SignedIn};
 use http::Method;
 use store::{
     Addressed, Body, IdempotencyKey, MessageId, NewMessage, Sent, Store, Subject, TeamId, TeamName, TeamNamed,
     Timestamp, UrgentAnswer, UrgentPolicy,
 };
-use support::{Clinic, SignedIn};
 use testkit::{Reply, SOON};
 use wardpost_web::whole_site::WholeSite;
 
@@ -144,7 +141,7 @@ async fn an_open_page_is_told_what_changed_and_nothing_where_nothing_did_and_its
     assert_eq!((first.status, again.status, again.text().len()), (200, 304, 0));
     assert!(first.text().contains("data-all=\"\"") && first.text().contains(" hidden>"), "{}", first.text());
     // Another process does it.
-    let place = store::Location::file(clinic.database(), &support::key());
+    let place = store::Location::file(clinic.database(), &crate::support::key());
     let other = Store::open(&place, store::IfMissing::Refuse).await.unwrap();
     let id = send(&other, &noor, &[&tomas], &[], Duration::ZERO).await;
     let told = testkit::wait_until("the page is told", SOON, async || {
@@ -162,7 +159,7 @@ async fn an_open_page_is_told_what_changed_and_nothing_where_nothing_did_and_its
     .await;
     other.close().await;
     assert_eq!(clinic.count("MESSAGE_LIST").await, 0);
-    let idle = clinic.sign_in_ago("idle", support::IDLE - Duration::from_secs(2)).await;
+    let idle = clinic.sign_in_ago("idle", crate::support::IDLE - Duration::from_secs(2)).await;
     testkit::wait_until("asking alone lets the session end", SOON, async || {
         let status = ask(&idle, None).await.status;
         if status == 401 { Ok(()) } else { Err(status) }

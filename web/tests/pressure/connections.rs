@@ -1,6 +1,6 @@
 //! Clients that stall or only wait, against few connections and short timeouts.
 
-use crate::clients::{ASK, LITTLE, address, bounds, clinic, connect, is_closed, is_open, reply};
+use super::clients::{ASK, LITTLE, address, bounds, clinic, connect, is_closed, is_open, reply};
 use crate::support::send_many;
 use http_server::{Capacity, Timeouts};
 use std::net::{IpAddr, SocketAddr};

@@ -1,6 +1,6 @@
 //! Forms on their way in: what strangers and members may make the site keep.
 
-use crate::clients::{clinic, connect, is_open};
+use super::clients::{clinic, connect, is_open};
 use crate::support::{Clinic, SESSION_COOKIE, SignedIn};
 use http_server::Bounds;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Clients that do not take what they asked for.
 
-use crate::clients::{bounds, clinic, connect_narrow, get};
+use super::clients::{bounds, clinic, connect_narrow, get};
 use crate::support::send_many;
 use http_server::{Bounds, Capacity, Timeouts};
 use std::time::{Duration, Instant};
