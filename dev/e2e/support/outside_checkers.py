@@ -36,7 +36,7 @@ class Scan:
 
     def __init__(self, address, folder: Path, *, cookies=None, start=(), exclude=(), modules=MODULES, seconds=60, attack_seconds=15):
         report = folder / "report.json"
-        command = [SCANNERS / "wapiti", "--url", f"{address}/", "--scope", "folder", "--module", ",".join(modules)]
+        command = [SCANNERS / "python", Path(__file__).with_name("wapiti.py"), "--url", f"{address}/", "--scope", "folder", "--module", ",".join(modules)]
         command += ["--depth", "6", "--max-scan-time", str(seconds), "--max-attack-time", str(attack_seconds), "--timeout", "10"]
         command += ["--store-session", folder / "session", "--store-config", folder / "config", "--no-bugreport", "--flush-session"]
         command += ["--verbose", "1", "--format", "json", "--output", report]
