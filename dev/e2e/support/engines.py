@@ -23,6 +23,9 @@ FIND_SECONDS = 30
 # One look takes some ms.
 LOOK_SECONDS = 8
 COMMAND_SECONDS = 60
+# How long a browser may take to begin. Now and then WebKit never connects to its driver, which waits for it forever.
+BEGIN_SECONDS = 45
+BEGINNINGS = 3
 # The protocol's own name for a reference to an element.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
@@ -109,15 +112,31 @@ class Window:
     """A window of a browser of its own, with cookies of its own. Elements are found by XPath, and waited for."""
 
     def __init__(self, engine, outside: Outside):
+        # The environment's proxies are not for loopback.
+        self._http = requests.Session()
+        self._http.trust_env = False
+        for beginning in range(1, BEGINNINGS + 1):
+            self._session = None
+            self._start_driver(engine)
+            try:
+                wait_until(f"the driver of {engine.name} is ready", self._ready, seconds=COMMAND_SECONDS)
+                self._begin(engine, outside)
+                return
+            except requests.Timeout:
+                self.close()
+                if beginning == BEGINNINGS:
+                    raise
+                print(f"{engine.name} did not begin within {BEGIN_SECONDS} s, and is started again")
+            except BaseException:
+                self.close()
+                raise
+
+    def _start_driver(self, engine):
         # Sockets lie in it, and their paths must be short.
         self._home = Path(tempfile.mkdtemp(prefix="engine-"))
         places = {name: str(self._home) for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR")}
         port = free_port()
         self._address = f"http://127.0.0.1:{port}"
-        self._http = requests.Session()
-        # The environment's proxies are not for loopback.
-        self._http.trust_env = False
-        self._session = None
         self._log = self._home / "driver.log"
         with self._log.open("wb") as log:
             # In a group of its own: the driver does not end every process that its browser has started.
@@ -125,16 +144,13 @@ class Window:
                 [str(part) for part in engine.command(port)], env=os.environ | engine.environment | places,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
-        try:
-            wait_until(f"the driver of {engine.name} is ready", self._ready, seconds=COMMAND_SECONDS)
-            wanted = {**engine.capabilities, "proxy": outside.capability()}
-            session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-            self._session = f"/session/{session['sessionId']}"
-            self.version = "{browserName} {browserVersion}".format(**session["capabilities"])
-            self._command("POST", "/timeouts", {"implicit": 0, "pageLoad": COMMAND_SECONDS * 1000})
-        except BaseException:
-            self.close()
-            raise
+
+    def _begin(self, engine, outside):
+        wanted = {**engine.capabilities, "proxy": outside.capability()}
+        session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}}, seconds=BEGIN_SECONDS)
+        self._session = f"/session/{session['sessionId']}"
+        self.version = "{browserName} {browserVersion}".format(**session["capabilities"])
+        self._command("POST", "/timeouts", {"implicit": 0, "pageLoad": COMMAND_SECONDS * 1000})
 
     def _ready(self):
         assert self._driver.poll() is None, f"the driver ended; it said:\n{self._log.read_text()[-4000:]}"
