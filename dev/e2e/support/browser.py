@@ -10,7 +10,7 @@ from .people import PEOPLE
 from .processes import ROOT
 from .site import Site
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 # Root needs --no-sandbox, and there is no GPU; the rest keeps Chromium from calling home.
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
