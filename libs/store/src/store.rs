@@ -15,7 +15,9 @@ use crate::sqlite::write::{Erased, Write, read_head};
 use crate::sqlite::writer::{Writer, announce};
 use crate::sqlite::writer_meter::WriterNumbers;
 use crate::types::failure_counter::FailedSignIns;
-use crate::types::{DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError, Timestamp};
+use crate::types::{
+    DatabaseKey, EndReason, Environment, IdempotencyKey, OpenError, Random, SessionId, StoreError, Timestamp,
+};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -112,6 +114,16 @@ impl Store {
     /// The time by the clock that the store was opened with: this machine's, unless a test has set another.
     pub fn now(&self) -> Timestamp {
         self.inner.environment.clock.now()
+    }
+
+    /// A key for a new form.
+    pub fn fresh_key(&self) -> IdempotencyKey {
+        IdempotencyKey::made(self.now(), self.random())
+    }
+
+    /// Where the store takes randomness from, for what a program makes beside it: tokens, nonces.
+    pub fn random(&self) -> &dyn Random {
+        &*self.inner.environment.random
     }
 
     /// The database's name: 32 random hex characters, made with it.
