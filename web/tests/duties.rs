@@ -3,7 +3,7 @@
 
 mod support;
 
-use store::{IdempotencyKey, TeamId, TeamName, TeamNamed, Timestamp};
+use store::{IdempotencyKey, Timestamp};
 use support::{Clinic, SignedIn};
 use testkit::Reply;
 
@@ -25,17 +25,6 @@ fn number(member: &SignedIn) -> String {
     member.actor.person.to_string()
 }
 
-async fn team(clinic: &Clinic, name: &str, members: &[&SignedIn]) -> TeamId {
-    let name = TeamName::parse(name).unwrap();
-    let Ok(TeamNamed::Named(team)) = clinic.store.create_team(members[0].actor, name, Timestamp::now()).await else {
-        panic!("a team")
-    };
-    for member in members {
-        clinic.store.join_team(member.actor, team, Timestamp::now()).await.unwrap();
-    }
-    team
-}
-
 async fn open_duties(clinic: &Clinic, member: &SignedIn) -> usize {
     clinic.store.open_duties(member.actor.person).await.unwrap()
 }
@@ -55,7 +44,7 @@ async fn a_message_for_people_and_teams_gives_them_duties_that_they_end_from_its
     let clinic = Clinic::open().await;
     let (amina, tomas, noor) =
         (clinic.sign_in("amina").await, clinic.sign_in("tomas").await, clinic.sign_in("noor").await);
-    let ward = team(&clinic, "Ward 3", &[&tomas, &noor]).await;
+    let ward = clinic.team("Ward 3", &[&tomas, &noor]).await;
     let form = amina.http.get("/messages/new").await;
     assert!(
         tick(form.text(), "team", &ward.to_string()).is_some()
@@ -98,7 +87,7 @@ async fn a_form_that_cannot_be_for_whom_it_says_comes_back_with_its_ticks_and_wh
     let clinic = Clinic::open().await;
     let (amina, tomas, noor) =
         (clinic.sign_in("amina").await, clinic.sign_in("tomas").await, clinic.sign_in("noor").await);
-    let ward = team(&clinic, "Ward 3", &[&amina]).await;
+    let ward = clinic.team("Ward 3", &[&amina]).await;
     clinic.store.set_staff_enabled("noor@clinic.example", false, "root", Timestamp::now()).await.unwrap();
     let many: Vec<String> = (100..160).map(|id| id.to_string()).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|id| ("person", id.as_str())).collect();
