@@ -2,9 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::*;
-use crate::{
-    ChainError, ChainVerdict, EmergencyRequest, Granted, Identity, PersonId, RefusedSignIn, SessionState, Store,
-};
+use crate::{ChainError, EmergencyRequest, Granted, Identity, PersonId, RefusedSignIn, SessionState, Store};
 
 /// Computed once with another implementation from the description above.
 #[test]
