@@ -51,7 +51,7 @@ mod tests {
     use crate::backup::blocking;
 
     /// Niceness and policy of this thread: the 19th and the 41st field of its stat file (proc(5)).
-    fn standing() -> (i32, i32) {
+    fn niceness_and_policy() -> (i32, i32) {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         let fields: Vec<i32> =
             stat.rsplit_once(')').unwrap().1.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
@@ -60,15 +60,19 @@ mod tests {
 
     #[tokio::test]
     async fn only_long_work_is_left_what_the_processors_have_to_spare() {
-        let long_work = || blocking(|| Ok::<_, ArchiveError>(standing()));
-        let before = standing();
+        let long_work = || blocking(|| Ok::<_, ArchiveError>(niceness_and_policy()));
+        let before = niceness_and_policy();
         assert_eq!(long_work().await.unwrap(), before, "a restore is waited for by everybody");
 
         let_the_site_go_first();
         let behind = (NICENESS, before.1);
-        assert_eq!(standing(), behind);
+        assert_eq!(niceness_and_policy(), behind);
         assert_eq!(long_work().await.unwrap(), (NICENESS, libc::SCHED_IDLE));
-        assert_eq!(tokio::task::spawn_blocking(standing).await.unwrap(), behind);
-        assert_eq!(std::thread::spawn(standing).join().unwrap(), behind, "what writes the record holds a lock");
+        assert_eq!(tokio::task::spawn_blocking(niceness_and_policy).await.unwrap(), behind);
+        assert_eq!(
+            std::thread::spawn(niceness_and_policy).join().unwrap(),
+            behind,
+            "what writes the record holds a lock"
+        );
     }
 }

@@ -261,11 +261,11 @@ class BackupsWithoutEnd:
 
     def _keep_on(self):
         while True:
-            complaints = self._process.communicate()[1]
+            errors = self._process.communicate()[1]
             if self._stopping.is_set():
                 return
             if self._process.returncode:
-                self.failure = complaints.decode(errors="replace")[-2000:]
+                self.failure = errors.decode(errors="replace")[-2000:]
                 return
             self.ended += 1
             self._process = self._start()

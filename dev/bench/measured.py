@@ -30,7 +30,7 @@ def measure(command, environment=None, may_end_with=None):
     child = subprocess.Popen([str(part) for part in command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     # wait4 would tell the most memory as well, but counts what this process had when it made that one.
     watched = Memory(child.pid)
-    complaints = child.stderr.read()
+    errors = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.monotonic() - start
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -39,7 +39,7 @@ def measure(command, environment=None, may_end_with=None):
     if child.returncode and child.returncode == may_end_with:
         return None
     if child.returncode:
-        raise SystemExit(f"{command[0]} ended with {child.returncode}: {complaints.decode(errors='replace')[-2000:]}")
+        raise SystemExit(f"{command[0]} ended with {child.returncode}: {errors.decode(errors='replace')[-2000:]}")
     return Measured(seconds, usage.ru_utime + usage.ru_stime, peak)
 
 

@@ -60,7 +60,7 @@ def test_opening_a_message_is_written_down(window, visitor):
 
 
 @pytest.mark.parametrize(
-    ("subject", "body", "label", "complaint"),
+    ("subject", "body", "label", "error"),
     [
         ("", "There is a text.", "Subject", "Write a subject"),
         ("   ", "There is a text.", "Subject", "Write a subject"),
@@ -71,7 +71,7 @@ def test_opening_a_message_is_written_down(window, visitor):
     ids=["no subject", "blank subject", "long subject", "no text", "long text"],
 )
 def test_a_bad_form_comes_back_with_what_was_typed_and_says_what_is_wrong_where_it_is(
-    subject, body, label, complaint, window
+    subject, body, label, error, window
 ):
     page = sign_in(window(), "amina")
     new_message(page, subject, body)
@@ -82,7 +82,7 @@ def test_a_bad_form_comes_back_with_what_was_typed_and_says_what_is_wrong_where_
     expect(page).to_have_title("Error: New message – Wardpost")
     described_by = field.get_attribute("aria-describedby").split()
     spoken = " ".join(page.locator(f"#{part}").inner_text() for part in described_by)
-    assert complaint in spoken
+    assert error in spoken
     expect(page.get_by_role("alert")).to_contain_text("This message was not sent")
     assert page.get_by_label("Subject", exact=True).input_value() == subject
     assert page.get_by_label("Message", exact=True).input_value() == body

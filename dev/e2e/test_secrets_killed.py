@@ -46,7 +46,7 @@ class Scene:
         return found
 
     def state(self):
-        """`old`, `new`, or a complaint about what is neither."""
+        """`old`, `new`, or an error about what is neither."""
         env_file = self.program.env_file
         for entry in self.run_folder.iterdir():
             assert entry.stat().st_mode & 0o077 == 0, f"{entry.name} can be read by others"

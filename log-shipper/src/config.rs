@@ -35,8 +35,8 @@ pub fn read(mut settings: Settings) -> Read<Config> {
         ("WARDPOST_AUDIT_SINK", audit_sink.as_ref()),
         ("WARDPOST_APPLICATION_SINK", application_sink.as_ref().and_then(Option::as_ref)),
     ] {
-        if let (Some(SinkAddress::File { path, .. }), Some(database)) = (sink, &database_path)
-            && path == database
+        if let (Some(file), Some(database)) = (sink.and_then(SinkAddress::file), &database_path)
+            && file == database
         {
             settings.add_error(name, "must be another file than WARDPOST_DB");
         }

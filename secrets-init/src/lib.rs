@@ -20,6 +20,7 @@ mod exec;
 mod retry;
 mod secret;
 mod source;
+mod system;
 mod writer;
 
 use process::console::print_out;

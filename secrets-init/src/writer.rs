@@ -20,6 +20,7 @@ use crate::check::differences;
 use crate::config::Owner;
 use crate::dialects;
 use crate::secret::Secret;
+use crate::system::fill_random;
 
 /// The owner alone may read and write it.
 const MODE: u32 = 0o600;
@@ -180,11 +181,11 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    #[expect(clippy::disallowed_methods, reason = "a name that no test needs to know beforehand")]
     fn new(path: &Path, folder: &Path) -> Result<Unfinished, WriteError> {
-        let random =
-            getrandom::u64().map_err(|error| WriteError::system("name a file in", folder)(io::Error::other(error)))?;
-        let path = folder.join(unfinished_name(path, random));
+        let mut random = [0; 8];
+        fill_random(&mut random)
+            .map_err(|error| WriteError::system("name a file in", folder)(io::Error::other(error)))?;
+        let path = folder.join(unfinished_name(path, u64::from_ne_bytes(random)));
         // O_EXCL: nobody can have put a file or a link of this name there before.
         let file = OpenOptions::new()
             .write(true)

@@ -1,8 +1,9 @@
 //! Work that comes round by the wall clock, as sessions and grants end by it. A machine that slept, or whose clock was set,
 //! does within a second what has become due; a timer would go on as if nothing had been.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use store::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often the clock is looked at.
@@ -12,7 +13,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct WallClockInterval {
     period: Duration,
-    last: Option<SystemTime>,
+    last: Option<Timestamp>,
     look: Interval,
 }
 
@@ -24,12 +25,11 @@ impl WallClockInterval {
         Self { period, last: None, look }
     }
 
-    /// Resolves when the work is due, not before a look later than the last time.
-    #[expect(clippy::disallowed_methods, reason = "what is asked here is whether the system's clock was set")]
-    pub async fn tick(&mut self) {
+    /// Resolves when the work is due by the clock that `now` reads, not before a look later than the last time.
+    pub async fn tick(&mut self, now: impl Fn() -> Timestamp) {
         loop {
             self.look.tick().await;
-            let now = SystemTime::now();
+            let now = now();
             if self.last.is_none_or(|last| is_due(last, now, self.period)) {
                 self.last = Some(now);
                 return;
@@ -38,9 +38,9 @@ impl WallClockInterval {
     }
 }
 
-fn is_due(last: SystemTime, now: SystemTime, period: Duration) -> bool {
-    // An error is a clock that was set back: when the work was done last says nothing then.
-    now.duration_since(last).map_or(true, |gone| gone >= period)
+fn is_due(last: Timestamp, now: Timestamp, period: Duration) -> bool {
+    // Of a clock that was set back: when the work was done last says nothing then.
+    now < last || now.since(last) >= period
 }
 
 #[cfg(test)]
@@ -51,11 +51,11 @@ mod tests {
 
     #[test]
     fn work_is_due_when_the_clock_has_gone_on_or_was_set() {
-        let last = SystemTime::now();
+        let last = Timestamp::now();
         assert!(!is_due(last, last, MINUTE));
-        assert!(!is_due(last, last + MINUTE - Duration::from_millis(1), MINUTE));
-        assert!(is_due(last, last + MINUTE, MINUTE));
-        assert!(is_due(last, last + 60 * MINUTE, MINUTE), "the machine slept");
-        assert!(is_due(last, last - Duration::from_millis(1), MINUTE), "the clock was set back");
+        assert!(!is_due(last, last.plus(MINUTE - Duration::from_millis(1)), MINUTE));
+        assert!(is_due(last, last.plus(MINUTE), MINUTE));
+        assert!(is_due(last, last.plus(60 * MINUTE), MINUTE), "the machine slept");
+        assert!(is_due(last, last.minus(Duration::from_millis(1)), MINUTE), "the clock was set back");
     }
 }

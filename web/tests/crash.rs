@@ -115,13 +115,13 @@ async fn two_programs_on_one_database_never_show_that_it_is_locked() {
         done.unwrap();
     }
     for mut program in programs {
-        let complaints: Vec<_> = program
+        let errors: Vec<_> = program
             .log()
             .into_iter()
             .filter(|line| line.field("level") == "ERROR")
             .map(|line| line.message().to_owned())
             .collect();
-        assert!(complaints.is_empty(), "{complaints:?}");
+        assert!(errors.is_empty(), "{errors:?}");
         assert!(program.terminate().await.success());
     }
     let store = Store::open(&Location::file(&database, &key()), IfMissing::Refuse).await.unwrap();

@@ -1,7 +1,7 @@
 //! Messages that are for somebody, over HTTP: choosing whom, answering, and what comes back where it cannot be.
 
 use crate::support::{Clinic, SignedIn};
-use store::{IdempotencyKey, TeamId, TeamName, TeamNamed, Timestamp};
+use store::{IdempotencyKey, Timestamp};
 use testkit::Reply;
 
 /// Sends a message with more fields than subject and text.
@@ -20,17 +20,6 @@ async fn act(clinic: &Clinic, member: &SignedIn, path: &str, back: &str) -> Stri
 
 fn number(member: &SignedIn) -> String {
     member.actor.person.to_string()
-}
-
-async fn team(clinic: &Clinic, name: &str, members: &[&SignedIn]) -> TeamId {
-    let name = TeamName::parse(name).unwrap();
-    let Ok(TeamNamed::Named(team)) = clinic.store.create_team(members[0].actor, name, Timestamp::now()).await else {
-        panic!("a team")
-    };
-    for member in members {
-        clinic.store.join_team(member.actor, team, Timestamp::now()).await.unwrap();
-    }
-    team
 }
 
 async fn open_duties(clinic: &Clinic, member: &SignedIn) -> usize {
@@ -52,7 +41,7 @@ async fn a_message_for_people_and_teams_gives_them_duties_that_they_end_from_its
     let clinic = Clinic::open().await;
     let (amina, tomas, noor) =
         (clinic.sign_in("amina").await, clinic.sign_in("tomas").await, clinic.sign_in("noor").await);
-    let ward = team(&clinic, "Ward 3", &[&tomas, &noor]).await;
+    let ward = clinic.team("Ward 3", &[&tomas, &noor]).await;
     let form = amina.http.get("/messages/new").await;
     assert!(
         tick(form.text(), "team", &ward.to_string()).is_some()
@@ -95,7 +84,7 @@ async fn a_form_that_cannot_be_for_whom_it_says_comes_back_with_its_ticks_and_wh
     let clinic = Clinic::open().await;
     let (amina, tomas, noor) =
         (clinic.sign_in("amina").await, clinic.sign_in("tomas").await, clinic.sign_in("noor").await);
-    let ward = team(&clinic, "Ward 3", &[&amina]).await;
+    let ward = clinic.team("Ward 3", &[&amina]).await;
     clinic.store.set_staff_enabled("noor@clinic.example", false, "root", Timestamp::now()).await.unwrap();
     let many: Vec<String> = (100..160).map(|id| id.to_string()).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|id| ("person", id.as_str())).collect();

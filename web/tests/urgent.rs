@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::support::{Clinic, SignedIn};
 use http::Method;
 use store::{
-    Addressed, Body, IdempotencyKey, MessageId, NewMessage, Sent, Store, Subject, TeamId, TeamName, TeamNamed,
-    Timestamp, UrgentAnswer, UrgentPolicy,
+    Addressed, Body, IdempotencyKey, MessageId, NewMessage, Sent, Store, Subject, TeamId, Timestamp, UrgentAnswer,
+    UrgentPolicy,
 };
 use testkit::{Reply, SOON};
 use wardpost_web::whole_site::WholeSite;
@@ -29,17 +29,6 @@ async fn send(store: &Store, author: &SignedIn, people: &[&SignedIn], teams: &[T
         Sent::Created(id) => id,
         other => panic!("{other:?}"),
     }
-}
-
-async fn team(clinic: &Clinic, name: &str, members: &[&SignedIn]) -> TeamId {
-    let name = TeamName::parse(name).unwrap();
-    let Ok(TeamNamed::Named(team)) = clinic.store.create_team(members[0].actor, name, Timestamp::now()).await else {
-        panic!("a team")
-    };
-    for member in members {
-        clinic.store.join_team(member.actor, team, Timestamp::now()).await.unwrap();
-    }
-    team
 }
 
 /// What the bars of a page say, tags left out.
@@ -66,7 +55,7 @@ async fn a_bar_stands_on_every_page_of_those_it_is_for_until_somebody_is_on_the_
         clinic.sign_in("huong").await,
         clinic.sign_in("amina").await,
     );
-    let ward = team(&clinic, "Ward 3", &[&tomas, &huong]).await;
+    let ward = clinic.team("Ward 3", &[&tomas, &huong]).await;
     assert_eq!(bars(&tomas, "/help").await, "");
     let id = send(&clinic.store, &noor, &[], &[ward], Duration::ZERO).await;
     for path in ["/messages", "/messages/new", "/messages/1", "/me", "/teams", "/audit", "/help", "/urgent", "/nothing"]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::age_keys::BackupIdentity;
 
 fn identity(byte: &str) -> BackupIdentity {
     BackupIdentity::derive(&store::DatabaseKey::from_hex(&byte.repeat(32)).unwrap()).unwrap()

@@ -53,7 +53,10 @@ impl TargetAddress {
 
     /// Whether old backups are removed there without us: in S3 the bucket's lifecycle does it.
     pub fn prunes_itself(&self) -> bool {
-        matches!(self, TargetAddress::S3 { .. })
+        match self {
+            TargetAddress::S3 { .. } => true,
+            TargetAddress::Directory(_) => false,
+        }
     }
 }
 

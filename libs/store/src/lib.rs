@@ -33,7 +33,8 @@ pub use acts::conversation::{Conversation, ConversationMessage, MessageContent, 
 pub use acts::conversation_list::{ConversationList, ConversationSummary, Done, ListQuery, Neighbours, Show};
 pub use acts::data_export::{DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport};
 pub use acts::done::DoneChange;
-pub use acts::draft::{Draft, DraftSaved, DraftVersion, Seen};
+pub use acts::draft::version::{DraftVersion, Seen};
+pub use acts::draft::{Draft, DraftSaved};
 pub use acts::duty::{AddressError, DutyChange, DutyEnd, DutyMarks, DutyView, UrgentAnswer};
 pub use acts::emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
@@ -42,11 +43,13 @@ pub use acts::emergency::{
 pub use acts::inbox::{ListState, MessageChange, MessageEvent, MessageSummary, SummaryContent};
 pub use acts::message::{Deletion, NewMessage, Sent};
 pub use acts::opening::Reader;
-pub use acts::own_data::{Opening, OpeningKey, OwnAccount, OwnDataCounts, OwnMessage, OwnTeam, PastSession};
+pub use acts::own_data::messages::{Opening, OpeningKey, OwnMessage};
+pub use acts::own_data::{OwnAccount, OwnDataCounts, OwnTeam, PastSession};
 pub use acts::person::StaffChange;
 pub use acts::restore_record::{GivenUp, RecordedHead, Restoration, RestoreDetails, RestoreRecord};
 pub use acts::session_list::{ENDED_SESSION_KEPT, EndedOne, OwnSession};
-pub use acts::sign_in::{RefusedSignIn, SignIn, UnprovenSignIns};
+pub use acts::sign_in::SignIn;
+pub use acts::sign_in::refused::{RefusedSignIn, UnprovenSignIns};
 pub use acts::team::{FormerMember, MAX_TEAMS, Team, TeamChange, TeamMember, TeamNamed};
 pub use acts::template::draft::{TemplateDraft, TemplateDraftSaved, TemplateTexts};
 pub use acts::template::{FilledRow, MAX_TEMPLATES, RowsSent, Template, TemplateChange};

@@ -15,7 +15,9 @@ use crate::sqlite::write::{Erased, Write, read_head};
 use crate::sqlite::writer::{Writer, announce};
 use crate::sqlite::writer_meter::WriterNumbers;
 use crate::types::failure_counter::FailedSignIns;
-use crate::types::{Clock, DatabaseKey, EndReason, Environment, OpenError, SessionId, StoreError, Timestamp};
+use crate::types::{
+    Clock, DatabaseKey, EndReason, Environment, IdempotencyKey, OpenError, Random, SessionId, StoreError, Timestamp,
+};
 
 /// The encrypted database. Cloning gives another handle to the same one.
 ///
@@ -117,6 +119,16 @@ impl Store {
     /// The same clock, for what runs elsewhere and later.
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.inner.environment.clock)
+    }
+
+    /// A key for a new form.
+    pub fn fresh_key(&self) -> IdempotencyKey {
+        IdempotencyKey::made(self.now(), self.random())
+    }
+
+    /// Where the store takes randomness from, for what a program makes beside it: tokens, nonces.
+    pub fn random(&self) -> &dyn Random {
+        &*self.inner.environment.random
     }
 
     /// The database's name: 32 random hex characters, made with it.

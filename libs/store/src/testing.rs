@@ -1,5 +1,7 @@
 //! What the tests of this crate share: a store in a temporary directory, people in it, and a way around its guards.
 
+mod tampering;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use self::tampering::*;
 use crate::ledger::personal::with_personal;
 use crate::sqlite::connection::{APPLICATION_ID, Role, open};
 use crate::sqlite::schema::MIGRATIONS;

@@ -4,7 +4,7 @@ mod cloudwatch;
 mod file;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use cloudwatch::CloudWatchSink;
 pub use file::FileSink;
@@ -56,6 +56,14 @@ impl SinkAddress {
         Err(format!(
             "`{text}` is neither cloudwatch://LOG-GROUP nor file:///path.jsonl (with ?rotate_mb=100, if you like)"
         ))
+    }
+
+    /// The file that it writes to, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            SinkAddress::CloudWatch { .. } => None,
+            SinkAddress::File { path, .. } => Some(path),
+        }
     }
 }
 
@@ -195,7 +203,10 @@ impl Sink {
 
     /// Whether an event that was accepted a moment ago may not be there to be read yet.
     pub fn shows_late(&self) -> bool {
-        matches!(self, Sink::CloudWatch(_))
+        match self {
+            Sink::CloudWatch(_) => true,
+            Sink::File(_) => false,
+        }
     }
 
     /// Reads a section back, from its start or from where a page said.

@@ -14,7 +14,7 @@ mod server;
 mod tokens;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http_server::{Bounds, Capacity, Peers, ReservedAddress, Timeouts};
 use process::log_throttle::REPORT_INTERVAL;
@@ -38,12 +38,6 @@ pub(crate) fn run(started: Started, check_config: bool, json: bool) -> Exit {
         return started.check_config(config::read, json);
     }
     started.run(config::read, async |config| serve(config).await.unwrap_or_else(|exit| exit))
-}
-
-/// The time by this machine's clock, as AWS gives the end of credentials.
-#[expect(clippy::disallowed_methods, reason = "the one place of this service that asks the system")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 /// Serves until the process is asked to stop. Ready when the tokens are there: a unit that starts then has its own, and

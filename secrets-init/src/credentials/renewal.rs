@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::assume::{AssumeError, assume};
 use super::config::{Program, RoleArn};
-use super::now;
+use crate::system::now;
 
 /// New credentials are there this long before the old ones end, or after half of a life that is short: an outage of STS or
 /// of the metadata service is not noticed unless it lasts longer.

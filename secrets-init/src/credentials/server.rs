@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::config::Program;
-use super::now;
 use super::tokens::Tokens;
+use crate::system::now;
 
 /// The SDK gives up after 5 s, and asks twice more.
 const WAIT: Duration = Duration::from_secs(3);

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::config::Program;
+use crate::system::fill_random;
 
 /// 256 bits, as hexadecimal digits: the SDK sends a token as the value of a header.
 const BYTES: usize = 32;
@@ -67,11 +68,10 @@ fn read(path: &Path) -> Result<Option<SecretString>, TokenError> {
 }
 
 /// A new one, in the place of whatever is there.
-#[expect(clippy::disallowed_methods, reason = "a token that no test needs to know beforehand")]
 fn make(path: &Path) -> Result<SecretString, TokenError> {
     let failed = |what| move |source| TokenError::File { what, path: path.to_owned(), source };
     let mut random = Zeroizing::new([0; BYTES]);
-    getrandom::fill(random.as_mut()).map_err(TokenError::Random)?;
+    fill_random(random.as_mut()).map_err(TokenError::Random)?;
     let text = Zeroizing::new(hex::encode(random.as_ref()));
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove")(error)),

@@ -80,14 +80,13 @@ pub struct PreSessionToken(String);
 
 impl PreSessionToken {
     /// The one that the browser holds, or a new one and true: then it has to be told.
-    #[expect(clippy::disallowed_methods, reason = "a token that no test needs to know beforehand")]
-    pub fn open(request: &Request) -> Result<(Self, bool), PageError> {
+    pub fn open(request: &Request) -> (Self, bool) {
         if let Some(token) = Self::held(request) {
-            return Ok((token, false));
+            return (token, false);
         }
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|_| PageError::Panicked)?;
-        Ok((Self(hex::encode(bytes)), true))
+        request.site.store.random().fill(&mut bytes);
+        (Self(hex::encode(bytes)), true)
     }
 
     fn held(request: &Request) -> Option<Self> {

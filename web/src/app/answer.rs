@@ -23,7 +23,7 @@ use crate::app::host::OwnHost;
 use crate::app::request::Visitor;
 use crate::app::site::Site;
 use crate::http::error::PageError;
-use crate::http::{request_id, security_headers};
+use crate::http::security_headers;
 use crate::metrics::MatchedRoute;
 
 /// What somebody is told for whom there is no connection.
@@ -77,7 +77,7 @@ impl Handler for Answers {
         let start = Instant::now();
         let visitor = Visitor {
             ip: client_address(peer, request.headers(), &self.site.trusted_proxies),
-            request_id: request_id::next(),
+            request_id: self.site.request_ids.next(),
             route: MatchedRoute::default(),
         };
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());

@@ -82,29 +82,21 @@ where
     H: Fn(Request, Member) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
-    let filter = matched(site, path, warp::get().boxed())
-        .then(move |mut request: Request| {
-            let handler = handler.clone();
-            async move {
-                request.visitor.route.set(path);
-                let context = request.error_context();
-                let answer = async {
-                    match PassiveSession.admit(&request, None).await {
-                        Ok(member) => {
-                            request.site.limits.poll(member.actor().person)?;
-                            handler(request, member).await
-                        }
-                        Err(refused) => {
-                            Limited::Yes.count(&mut request)?;
-                            Err(refused)
-                        }
-                    }
-                };
-                answer.await.unwrap_or_else(|error| context.page(error)).into_response()
+    get_route(site, path, PassiveSession::NAME, move |mut request: Request| {
+        let handler = handler.clone();
+        async move {
+            match PassiveSession.admit(&request, None).await {
+                Ok(member) => {
+                    request.site.limits.poll(member.actor().person)?;
+                    handler(request, member).await
+                }
+                Err(refused) => {
+                    Limited::Yes.count(&mut request)?;
+                    Err(refused)
+                }
             }
-        })
-        .boxed();
-    Route { method: Method::GET, path, access: PassiveSession::NAME, returns: false, filter }
+        }
+    })
 }
 
 fn get_row<A, H, F>(site: &Arc<Site>, path: &'static str, access: A, limit: Limited, handler: H) -> Route
@@ -113,22 +105,32 @@ where
     H: Fn(Request, A::Proof) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, PageError>> + Send + 'static,
 {
+    get_route(site, path, A::NAME, move |mut request: Request| {
+        let handler = handler.clone();
+        async move {
+            limit.count(&mut request)?;
+            let proof = access.admit(&request, None).await?;
+            handler(request, proof).await
+        }
+    })
+}
+
+fn get_route<R, F>(site: &Arc<Site>, path: &'static str, access: &'static str, respond: R) -> Route
+where
+    R: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, PageError>> + Send + 'static,
+{
     let filter = matched(site, path, warp::get().boxed())
-        .then(move |mut request: Request| {
-            let handler = handler.clone();
+        .then(move |request: Request| {
+            let respond = respond.clone();
             async move {
                 request.visitor.route.set(path);
                 let context = request.error_context();
-                let answer = async {
-                    limit.count(&mut request)?;
-                    let proof = access.admit(&request, None).await?;
-                    handler(request, proof).await
-                };
-                answer.await.unwrap_or_else(|error| context.page(error)).into_response()
+                respond(request).await.unwrap_or_else(|error| context.page(error)).into_response()
             }
         })
         .boxed();
-    Route { method: Method::GET, path, access: A::NAME, returns: false, filter }
+    Route { method: Method::GET, path, access, returns: false, filter }
 }
 
 /// A POST route.

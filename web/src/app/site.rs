@@ -1,11 +1,11 @@
 //! What every feature stands on, built once.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use process::Shutdown;
-use store::{SessionLimits, Store};
+use store::{SessionLimits, Store, Timestamp};
 
 use crate::app::assets::Assets;
 use crate::app::body_memory::BodyMemory;
@@ -14,6 +14,7 @@ use crate::app::host::OwnHost;
 use crate::app::return_paths::ReturnPaths;
 use crate::http::cookies::Cookies;
 use crate::http::public_url::PublicUrl;
+use crate::http::request_id::RequestIds;
 use crate::limits::{LimitSettings, Limits};
 use crate::log_throttle::{LogThrottle, REPORT_INTERVAL};
 use crate::metrics::Metrics;
@@ -67,15 +68,18 @@ pub struct Site {
     /// Where a sign-in may lead back to: set once, when the table of routes is made.
     pub return_paths: OnceLock<ReturnPaths>,
     /// When it was built.
-    pub started: SystemTime,
+    pub started: Timestamp,
+    /// Names for its requests.
+    pub(crate) request_ids: RequestIds,
     shutdown: Shutdown,
 }
 
 impl Site {
     /// A site over an open database. Errors come from compressing the static files alone.
-    #[expect(clippy::disallowed_methods, reason = "when the process began, as Prometheus wants to have it")]
     pub fn build(settings: SiteSettings, store: Store, shutdown: Shutdown) -> std::io::Result<Arc<Self>> {
         let SiteSettings { public_url, session_limits, trusted_proxies, limits } = settings;
+        let mut process = [0; 4];
+        store.random().fill(&mut process);
         Ok(Arc::new(Self {
             assets: Assets::load()?,
             cookies: Cookies::of(&public_url),
@@ -86,7 +90,8 @@ impl Site {
             metrics: Metrics::new(),
             log_throttle: LogThrottle::default(),
             return_paths: OnceLock::new(),
-            started: SystemTime::now(),
+            started: store.now(),
+            request_ids: RequestIds::of(u32::from_ne_bytes(process)),
             public_url,
             session_limits,
             trusted_proxies,
@@ -129,7 +134,7 @@ impl Site {
     async fn sweep_sessions(&self) {
         let mut sweep = WallClockInterval::every(SESSION_SWEEP);
         loop {
-            sweep.tick().await;
+            sweep.tick(|| self.store.now()).await;
             if let Err(error) = self.store.expire_sessions(self.session_limits).await {
                 tracing::warn!(%error, "ended sessions could not be written down");
             }
@@ -142,7 +147,7 @@ impl Site {
     async fn remove_old_sessions(&self) {
         let mut removal = WallClockInterval::every(SESSION_REMOVAL);
         loop {
-            removal.tick().await;
+            removal.tick(|| self.store.now()).await;
             if let Err(error) = self.store.remove_old_sessions(self.store.now()).await {
                 tracing::warn!(%error, "the rows of old sessions could not be removed");
             }

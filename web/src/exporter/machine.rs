@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeValLike;
@@ -10,7 +9,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use store::{Room, Sizes, Store};
+use store::{Room, Sizes, Store, Timestamp};
 
 /// What could be found out; what could not is left out.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(super) struct Machine {
 
 #[derive(Debug)]
 struct Process {
-    started: SystemTime,
+    started: Timestamp,
     resident_bytes: Option<u64>,
     open_files: Option<usize>,
     most_files: Option<u64>,
@@ -31,7 +30,7 @@ struct Process {
 
 impl Machine {
     /// Looks, off the async threads: a folder with thousands of open files takes a millisecond to list.
-    pub(super) async fn look(store: Store, started: SystemTime) -> Option<Self> {
+    pub(super) async fn look(store: Store, started: Timestamp) -> Option<Self> {
         let looked = tokio::task::spawn_blocking(move || Self {
             files: store.sizes().ok(),
             disk: store.room().ok(),
@@ -42,7 +41,7 @@ impl Machine {
 }
 
 impl Process {
-    fn look(started: SystemTime) -> Self {
+    fn look(started: Timestamp) -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         Self {
             started,
@@ -66,7 +65,7 @@ fn resident_bytes(status: &str) -> Option<u64> {
 impl Collector for Machine {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let Process { started, resident_bytes, open_files, most_files, cpu_seconds } = &self.process;
-        let started = started.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64());
+        let started = Some(started.as_millis() as f64 / 1e3);
         gauge(&mut encoder, "process_start_time_seconds", "When the process started, since 1970.", started)?;
         gauge(&mut encoder, "process_resident_memory_bytes", "Memory that is resident.", *resident_bytes)?;
         gauge(&mut encoder, "process_open_fds", "Files and connections that are open.", *open_files)?;
@@ -110,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn this_process_can_be_looked_at() {
         let place = testkit::TemporaryStore::new();
-        let machine = Machine::look(place.open().await, SystemTime::now()).await.unwrap();
+        let machine = Machine::look(place.open().await, Timestamp::now()).await.unwrap();
         assert!(machine.files.is_some() && machine.disk.is_some());
         let Process { resident_bytes, open_files, most_files, cpu_seconds, .. } = machine.process;
         assert!(resident_bytes.unwrap() > 1 << 20);

@@ -26,7 +26,7 @@ pub struct LimitSettings {
     pub export: Option<Quota>,
 }
 
-/// Reads the settings; None where a fault was recorded.
+/// Reads the settings; None where an error was recorded.
 pub fn read(settings: &mut Settings) -> Option<LimitSettings> {
     let sign_in = settings.or_default("WARDPOST_LIMIT_SIGN_IN_PER_MINUTE", "5", per_minute);
     let requests = settings.or_default("WARDPOST_LIMIT_REQUESTS_PER_SECOND", "10", |text| {

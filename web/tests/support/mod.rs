@@ -12,7 +12,7 @@ use http_server::Bounds;
 use process::{Settings, Shutdown};
 use store::{
     Actor, Body, Client, DatabaseKey, IdempotencyKey, Identity, IfMissing, ListQuery, Location, NewMessage,
-    SessionToken, SignIn, Store, Subject, Timestamp,
+    SessionToken, SignIn, Store, Subject, TeamId, TeamName, TeamNamed, Timestamp,
 };
 use tempfile::TempDir;
 use testkit::{Http, Launch, MovableClock, SOON};
@@ -169,6 +169,17 @@ impl Clinic {
 
     pub async fn sign_in(&self, name: &str) -> SignedIn {
         self.sign_in_ago(name, Duration::ZERO).await
+    }
+
+    /// A team of these, made by the first.
+    pub async fn team(&self, name: &str, members: &[&SignedIn]) -> TeamId {
+        let name = TeamName::parse(name).expect("a name");
+        let made = self.store.create_team(members[0].actor, name, self.store.now()).await;
+        let Ok(TeamNamed::Named(team)) = made else { panic!("{made:?}") };
+        for member in members {
+            self.store.join_team(member.actor, team, self.store.now()).await.expect("a stay");
+        }
+        team
     }
 
     /// Signs somebody in as a browser does, through the provider, and gives the last page's reply.

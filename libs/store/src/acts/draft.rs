@@ -2,7 +2,9 @@
 //! database and nowhere else.
 //!
 //! A draft may also be kept for a session that just ran out: the person was typing, and the token proves whose text it
-//! is. It cannot be read back without signing in.
+//! is. It cannot be read back without signing in. Which draft a page may replace is in [`version`].
+
+pub(crate) mod version;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,6 +14,7 @@ use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use self::version::{DraftVersion, Seen};
 use crate::acts::conversation::root_of;
 use crate::acts::session::{find_session, require_live};
 use crate::ledger::audit::Entry;
@@ -52,21 +55,6 @@ impl Draft {
     pub const MAX_BODY_CHARS: usize = 40_000;
 }
 
-/// Names exactly one draft: its key and its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DraftVersion([u8; 16]);
-
-/// Which draft a page was showing when what is written there was begun or last saved: it may replace that one alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// The page does not say, and replaces whatever there is.
-    Unknown,
-    /// There was none.
-    Nothing,
-    /// This one.
-    Version(DraftVersion),
-}
-
 /// What became of a draft that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DraftSaved {
@@ -92,40 +80,6 @@ impl Draft {
         hash.update(&self.body);
         hash.update(self.addressed.to_string());
         DraftVersion::of(&hash.finalize().into())
-    }
-}
-
-impl DraftVersion {
-    /// The first half of a hash over key and text.
-    pub(super) fn of(hash: &[u8; 32]) -> Self {
-        let mut version = [0; 16];
-        version.copy_from_slice(&hash[..16]);
-        Self(version)
-    }
-
-    /// Reads the 32 hex characters that Display writes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes).ok()?;
-        Some(Self(bytes))
-    }
-}
-
-impl std::fmt::Display for DraftVersion {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&hex::encode(self.0))
-    }
-}
-
-impl Seen {
-    /// Whether a page that saw this may replace the draft `kept`, of that key and version, by one with `key`. The form that
-    /// made a draft may replace it though the answer was lost that named its version.
-    pub(super) fn may_replace(self, kept: (IdempotencyKey, DraftVersion), key: IdempotencyKey) -> bool {
-        match self {
-            Seen::Unknown => true,
-            Seen::Nothing => kept.0 == key,
-            Seen::Version(version) => kept.1 == version,
-        }
     }
 }
 

@@ -1,6 +1,15 @@
 //! What concerns one person, for that person: counted first, then read a page at a time, so that an archive of it is made in
-//! bounded memory. Each walk goes along an index and is paged by the last key that it gave. That a copy is taken is an act of
-//! its own (`data_export.rs`).
+//! bounded memory. Each walk goes along an index and is paged by the last key that it gave. What the person wrote, and who
+//! opened it, is in [`messages`]. That a copy is taken is an act of its own (`data_export.rs`).
+
+/// Where a walk goes on that was at the row ?3: its time, or before all.
+macro_rules! beyond {
+    () => {
+        "(coalesce((SELECT b.at FROM audit_log b WHERE b.id = ?3), -9223372036854775807), ?3)"
+    };
+}
+
+pub(crate) mod messages;
 
 use rusqlite::Row;
 
@@ -37,31 +46,6 @@ pub struct OwnAccount {
     pub created_at: Timestamp,
     /// When the person signed in last.
     pub last_sign_in_at: Option<Timestamp>,
-}
-
-/// A message of one's own. Debug does not show the text.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OwnMessage {
-    /// Its number.
-    pub id: MessageId,
-    /// The first message of its conversation.
-    pub conversation: MessageId,
-    /// When it was sent.
-    pub sent_at: Timestamp,
-    /// When it was deleted: then subject and body are gone.
-    pub deleted_at: Option<Timestamp>,
-    /// Its subject; a reply has none.
-    pub subject: Option<String>,
-    /// Its body.
-    pub body: Option<String>,
-    /// Its audit row, after which the walk goes on.
-    pub row: AuditId,
-}
-
-impl std::fmt::Debug for OwnMessage {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("OwnMessage").field("id", &self.id).finish_non_exhaustive()
-    }
 }
 
 /// A session of one's own, whether it still lives or not.
@@ -104,30 +88,6 @@ impl std::fmt::Debug for OwnTeam {
     }
 }
 
-/// Where the walk along the openings of one's own messages stands; the default is before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OpeningKey {
-    /// The audit row of the message's sending.
-    sent: i64,
-    person: i64,
-    row: i64,
-}
-
-/// That somebody else opened a message of one's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
-    /// The message.
-    pub message: MessageId,
-    /// Who opened it.
-    pub by: Author,
-    /// When.
-    pub at: Timestamp,
-    /// The audit row that says so.
-    pub row: AuditId,
-    /// After which the walk goes on.
-    pub key: OpeningKey,
-}
-
 impl Store {
     /// How much there is of a person, up to a row. Walks indexes, and may take a second for somebody who wrote very much.
     pub async fn own_data_counts(&self, person: PersonId, up_to: AuditId) -> Result<OwnDataCounts, StoreError> {
@@ -164,18 +124,6 @@ impl Store {
             })?)
         })
         .await
-    }
-
-    /// Messages of a person in the order of their rows, those after the row `after` and up to `up_to`: at most `limit`, each with
-    /// a text of up to 80 kB.
-    pub async fn own_messages(
-        &self,
-        person: PersonId,
-        after: AuditId,
-        up_to: AuditId,
-        limit: u32,
-    ) -> Result<Vec<OwnMessage>, StoreError> {
-        self.rows_of(OWN_MESSAGES, person, Action::MessageCreate, (after, up_to), limit, own_message).await
     }
 
     /// Sessions of a person by the rows of their beginning: those of [`Action::Login`], or of [`Action::EmergencyAccessUsed`].
@@ -227,22 +175,6 @@ impl Store {
         .await
     }
 
-    /// Who else opened messages of a person, in the order of the messages: those after `after` and up to the row `up_to`.
-    pub async fn openings_of_own(
-        &self,
-        person: PersonId,
-        after: OpeningKey,
-        up_to: AuditId,
-        limit: u32,
-    ) -> Result<Vec<Opening>, StoreError> {
-        self.read(move |connection| {
-            let mut select = connection.prepare_cached(OPENINGS)?;
-            let openings = select.query_map((person, up_to, after.sent, after.person, after.row, limit), opening)?;
-            Ok(openings.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
     async fn rows_of<T: Send + 'static>(
         &self,
         sql: &'static str,
@@ -261,13 +193,6 @@ impl Store {
     }
 }
 
-/// Where a walk goes on that was at the row ?3: its time, or before all.
-macro_rules! beyond {
-    () => {
-        "(coalesce((SELECT b.at FROM audit_log b WHERE b.id = ?3), -9223372036854775807), ?3)"
-    };
-}
-
 const COUNT_ACTS: &str = concat!(
     "SELECT (SELECT count(*) FROM audit_log INDEXED BY audit_log_person_action WHERE person_id = ?1 AND +id <= ?2) \
      + (SELECT count(*) FROM audit_log INDEXED BY audit_log_done_to WHERE person_id IS NULL AND ",
@@ -284,16 +209,6 @@ const COUNT_VIEWS: &str = "SELECT count(*) FROM audit_log INDEXED BY audit_log_p
 const COUNT_OPENINGS: &str = "SELECT count(*) FROM audit_log c INDEXED BY audit_log_person_action \
      CROSS JOIN message_opening o ON o.message_id = c.message_id \
      WHERE c.person_id = ?1 AND c.action = 'MESSAGE_CREATE' AND o.person_id <> ?1 AND +o.audit_id <= ?2";
-
-const OWN_MESSAGES: &str = concat!(
-    "SELECT m.id, coalesce(r.root_id, m.id), m.sent_at, d.at, m.subject, b.body, a.id \
-     FROM audit_log a INDEXED BY audit_log_person_action CROSS JOIN message m ON m.id = a.message_id \
-     CROSS JOIN message_body b ON b.message_id = m.id LEFT JOIN message_reply r ON r.message_id = m.id \
-     LEFT JOIN message_deletion d ON d.message_id = m.id \
-     WHERE a.person_id = ?1 AND a.action = ?2 AND (a.at, a.id) > ",
-    beyond!(),
-    " AND +a.id <= ?4 ORDER BY a.at, a.id LIMIT ?5"
-);
 
 const PAST_SESSIONS: &str = concat!(
     "SELECT json_extract(a.details, '$.session'), a.at, a.ip, json_extract(a.details, '$.user_agent'), \
@@ -317,32 +232,6 @@ const OWN_TEAMS: &str = concat!(
 const OWN_DRAFTS: &str = "SELECT root_id, idempotency_key, subject, body, saved_at, addressed FROM draft \
      WHERE person_id = ?1 AND root_id > ?2 ORDER BY root_id LIMIT ?3";
 
-const OPENINGS: &str = concat!(
-    "SELECT o.message_id, p.id, p.name, p.email, v.at, v.id, c.id \
-     FROM audit_log c INDEXED BY audit_log_person_action \
-     CROSS JOIN message_opening o ON o.message_id = c.message_id CROSS JOIN audit_log v ON v.id = o.audit_id \
-     CROSS JOIN person p ON p.id = o.person_id \
-     WHERE c.person_id = ?1 AND c.action = 'MESSAGE_CREATE' AND o.person_id <> ?1 AND (c.at, c.id) >= ",
-    beyond!(),
-    " AND (c.id <> ?3 OR (o.person_id, o.audit_id) > (?4, ?5)) AND +o.audit_id <= ?2 \
-     ORDER BY c.at, c.id, o.person_id, o.audit_id LIMIT ?6"
-);
-
-fn own_message(row: &Row<'_>) -> rusqlite::Result<OwnMessage> {
-    let (id, conversation): (MessageId, MessageId) = (row.get(0)?, row.get(1)?);
-    let deleted_at: Option<Timestamp> = row.get(3)?;
-    let live = deleted_at.is_none();
-    Ok(OwnMessage {
-        id,
-        conversation,
-        sent_at: row.get(2)?,
-        deleted_at,
-        subject: if live && id == conversation { Some(row.get(4)?) } else { None },
-        body: if live { Some(row.get(5)?) } else { None },
-        row: row.get(6)?,
-    })
-}
-
 fn own_team(row: &Row<'_>) -> rusqlite::Result<OwnTeam> {
     Ok(OwnTeam { id: row.get(0)?, name: row.get(1)?, from: row.get(2)?, until: row.get(3)?, row: row.get(4)? })
 }
@@ -357,13 +246,6 @@ fn past_session(row: &Row<'_>) -> rusqlite::Result<PastSession> {
         ended_at: row.get(5)?,
         row: row.get(6)?,
     })
-}
-
-fn opening(row: &Row<'_>) -> rusqlite::Result<Opening> {
-    let (message, by): (MessageId, Author) = (row.get(0)?, Author::from_row(row, 1)?);
-    let (at, id): (Timestamp, AuditId) = (row.get(4)?, row.get(5)?);
-    let key = OpeningKey { sent: row.get(6)?, person: by.id.get(), row: id.get() };
-    Ok(Opening { message, by, at, row: id, key })
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Signing in: the person is made or brought up to date, the browser's old session ended, a new one started and the
-//! whole of it recorded, in one transaction.
+//! whole of it recorded, in one transaction. Sign-ins that came to nothing are in [`refused`].
 
-use std::collections::BTreeMap;
+pub(crate) mod refused;
+
 use std::net::IpAddr;
 
 use rusqlite::OptionalExtension;
 use serde_json::json;
 
-use crate::acts::failed_sign_ins::{FROM_ADDRESS, FailedSignIn};
+use self::refused::deny;
+use crate::acts::failed_sign_ins::FailedSignIn;
 use crate::acts::session::{end_session, find_session};
 use crate::acts::unread::begin_reading;
 use crate::ledger::audit::Entry;
@@ -34,33 +36,6 @@ pub enum SignIn {
     },
     /// The person is locked out.
     Disabled,
-}
-
-/// A sign-in that came to nothing before it reached the store.
-#[derive(Clone, Debug)]
-pub struct RefusedSignIn {
-    /// The account, if the provider's answer held: LOGIN_DENIED. None, if it did not: LOGIN_FAILED.
-    pub verified_account: Option<Identity>,
-    /// Why, in a word.
-    pub reason: &'static str,
-    /// From which address.
-    pub ip: IpAddr,
-}
-
-/// Failed sign-ins of which nothing proves that they began at the identity provider. One row stands for all of them, since
-/// anybody can cause as many as they like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnprovenSignIns {
-    /// How many, at least one.
-    pub failures: u64,
-    /// Why, in a word, and how many for each.
-    pub reasons: Vec<(&'static str, u64)>,
-    /// From how many addresses.
-    pub addresses: usize,
-    /// The address with the most of them; of a /64 of IPv6, which counts as one, the first that came.
-    pub ip: IpAddr,
-    /// How many of them came from it.
-    pub from_ip: u64,
 }
 
 impl Store {
@@ -108,50 +83,6 @@ impl Store {
         });
         failures.settle(result.await)
     }
-
-    /// Records a sign-in that was refused or failed; one too many raises SECURITY_ALERT in the same transaction.
-    pub async fn record_refused_sign_in(&self, refusal: RefusedSignIn, at: Timestamp) -> Result<(), StoreError> {
-        let (failures, counted) = (self.failed_sign_ins(), self.failed_sign_ins());
-        let result = self.write(move |write| {
-            let (account, mut person) = (refusal.verified_account.as_ref(), None);
-            match account {
-                Some(identity) => {
-                    person = find_person(write, identity)?.map(|known| known.id);
-                    deny(write, person, identity, refusal.reason, refusal.ip, at)?;
-                }
-                None => {
-                    let (details, ip) = (json!({ "reason": refusal.reason }), Some(refusal.ip));
-                    write.append(Entry { at, person, action: Action::LoginFailed, message: None, details, ip })?;
-                }
-            }
-            let alerts = counted.count(write, &FailedSignIn { ip: refusal.ip, account, person, at })?;
-            Ok(((), alerts))
-        });
-        failures.settle(result.await)
-    }
-
-    /// Records failed sign-ins in one LOGIN_FAILED. Those of the address with the most of them count towards a
-    /// SECURITY_ALERT: at most one for each call.
-    pub async fn record_unproven_sign_ins(&self, sum: UnprovenSignIns, at: Timestamp) -> Result<(), StoreError> {
-        let (failures, counted) = (self.failed_sign_ins(), self.failed_sign_ins());
-        let result = self.write(move |write| {
-            let details = match sum.reasons.as_slice() {
-                [(reason, 1)] => json!({ "reason": reason }),
-                reasons => json!({
-                    "reason": "several",
-                    "failures": sum.failures,
-                    "reasons": reasons.iter().copied().collect::<BTreeMap<_, _>>(),
-                    "addresses": sum.addresses,
-                    FROM_ADDRESS: sum.from_ip,
-                }),
-            };
-            let (person, ip) = (None, Some(sum.ip));
-            write.append(Entry { at, person, action: Action::LoginFailed, message: None, details, ip })?;
-            let failure = FailedSignIn { ip: sum.ip, account: None, person, at };
-            Ok(((), counted.count_times(write, &failure, sum.from_ip)?))
-        });
-        failures.settle(result.await)
-    }
 }
 
 struct Known {
@@ -185,24 +116,6 @@ pub(crate) fn address_is_disabled(write: &Write<'_>, email: &str) -> Result<bool
         .connection
         .prepare_cached("SELECT 1 FROM person WHERE email = ?1 COLLATE NOCASE AND disabled_at IS NOT NULL")?;
     Ok(select.exists([email])?)
-}
-
-fn deny(
-    write: &mut Write<'_>,
-    person: Option<PersonId>,
-    identity: &Identity,
-    reason: &str,
-    ip: IpAddr,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    let account = json!({
-        "email": clip(&identity.email, CLIP),
-        "issuer": clip(&identity.issuer, CLIP),
-        "subject": clip(&identity.subject, CLIP),
-    });
-    let (action, details) = (Action::LoginDenied, json!({ "reason": reason }));
-    write.append_personal(Entry { at, person, action, message: None, details, ip: Some(ip) }, &account)?;
-    Ok(())
 }
 
 pub(crate) fn replace(

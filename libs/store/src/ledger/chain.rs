@@ -9,19 +9,21 @@
 
 mod duties;
 mod messages;
+mod stored_row;
 mod teams;
 mod templates;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 
+use self::stored_row::{ROWS_BEFORE_6, ROWS_SINCE_6, StoredRow};
 use self::teams::Teams;
 use self::templates::Templates;
 use crate::ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
-use crate::ledger::personal::{self, Personal, PersonalError, has_table};
+use crate::ledger::personal::{self, PersonalError, has_table};
 use crate::ledger::who::{People, PersonRow};
 use crate::sqlite::write::read_head;
 use crate::store::Store;
-use crate::types::{Action, AuditId, ChainError, ChainPosition, CheckedChain, Hash, PersonId, StoreError, Timestamp};
+use crate::types::{Action, AuditId, ChainError, ChainPosition, CheckedChain, Hash, StoreError, Timestamp};
 
 /// How many rows a read transaction takes: some 50 ms, which is how long the write-ahead log is kept from shrinking.
 const ROWS: u32 = 10_000;
@@ -38,7 +40,7 @@ pub enum ChainVerdict {
         /// What the rows up to here say of people; a check that goes on from here needs it.
         people: People,
     },
-    /// Something is not: the first fault of the chain itself, or if it holds, the first message, person, team or
+    /// Something is not: the first error of the chain itself, or if it holds, the first message, person, team or
     /// template that disagrees with it.
     Broken {
         /// The row that shows it.
@@ -74,7 +76,7 @@ impl Store {
     }
 }
 
-/// The same for a file that nobody else has open, on the thread that asks; gives the chain's end, or the first fault.
+/// The same for a file that nobody else has open, on the thread that asks; gives the chain's end, or the first error.
 pub(crate) fn verify_whole(connection: &Connection, database_id: &str) -> Result<CheckedChain, StoreError> {
     let genesis = ChainPosition { id: AuditId::ZERO, hash: genesis_hash(database_id) };
     let mut step = Walk::start(connection, None, genesis)?;
@@ -93,14 +95,6 @@ const LAST_CREATED: &str = "SELECT message_id FROM audit_log INDEXED BY audit_lo
      WHERE +action = 'MESSAGE_CREATE' AND id <= ?1 \
      AND action IN ('MESSAGE_CREATE', 'MESSAGE_DELETE', 'CONVERSATION_DONE', 'CONVERSATION_REOPENED') \
      ORDER BY id DESC LIMIT 1";
-
-/// The next rows, and what stands beside each.
-const ROWS_SINCE_6: &str = "SELECT a.id, a.at, a.person_id, a.action, a.message_id, a.details, a.ip, a.previous_hash, a.hash, \
-     p.salt, p.details FROM audit_log a LEFT JOIN audit_personal p ON p.audit_id = a.id WHERE a.id > ?1 ORDER BY a.id LIMIT ?2";
-
-/// The same in a database of an older schema.
-const ROWS_BEFORE_6: &str = "SELECT id, at, person_id, action, message_id, details, ip, previous_hash, hash, NULL, NULL \
-     FROM audit_log WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 const BESIDE_NO_ROW: &str = "SELECT 1 FROM audit_personal WHERE audit_id > ?1";
 
@@ -135,21 +129,6 @@ struct Walk {
     /// The first message, person, team or template that disagrees with a row. Kept until the end of the log: a cut in the chain
     /// explains more.
     disagrees: Option<(AuditId, ChainError)>,
-}
-
-/// A row as it is stored, nothing joined.
-struct StoredRow {
-    id: i64,
-    at: i64,
-    person: Option<PersonId>,
-    action: String,
-    message: Option<i64>,
-    details: String,
-    ip: Option<String>,
-    previous_hash: Hash,
-    hash: Hash,
-    /// What stands beside it; an error where that cannot be read.
-    personal: Result<Option<Personal>, rusqlite::Error>,
 }
 
 impl Walk {
@@ -221,7 +200,7 @@ impl Walk {
         let mut passed = 0;
         while let Some(row) = rows.next()? {
             let expected = self.position.id.next();
-            let Ok(mut row) = stored_row(row) else {
+            let Ok(mut row) = StoredRow::read(row) else {
                 // A value of a kind that is never written: nothing else to compare it with.
                 return Ok(broken(expected, ChainError::Altered));
             };
@@ -325,21 +304,6 @@ impl Walk {
             None => Step::Done(ChainVerdict::Sound { head: last, rows: self.rows, people: self.people }),
         })
     }
-}
-
-fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
-    Ok(StoredRow {
-        id: row.get(0)?,
-        at: row.get(1)?,
-        person: row.get(2)?,
-        action: row.get(3)?,
-        message: row.get(4)?,
-        details: row.get(5)?,
-        ip: row.get(6)?,
-        previous_hash: row.get(7)?,
-        hash: row.get(8)?,
-        personal: Personal::from_row(row, 9),
-    })
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Personal {
 pub(crate) enum PersonalError {
     /// It is not what the row carries the hash of.
     Changed,
-    /// It is not there any more. No program erases it yet, so this is a fault too.
+    /// It is not there any more. No program erases it yet, so this is an error too.
     Gone,
 }
 

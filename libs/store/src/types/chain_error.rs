@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{AuditId, ChainPosition, MessageId, PersonId, TeamId, TemplateId};
 
-/// The end of a chain that holds, or the row that shows its first fault.
+/// The end of a chain that holds, or the row that shows its first error.
 pub(crate) type CheckedChain = Result<ChainPosition, (AuditId, ChainError)>;
 
 /// What can be wrong with the chain.

@@ -98,7 +98,7 @@ pub enum StoreError {
     #[error("the database was closed: the program is stopping")]
     Closed,
     /// The file's content is not what was written.
-    #[error("the database is damaged: run `web audit verify`, and restore a backup if it reports a fault")]
+    #[error("the database is damaged: run `web audit verify`, and restore a backup if it reports an error")]
     Damaged(#[source] Source),
     /// Anything else.
     #[error("the database failed unexpectedly; nothing was stored")]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Clock, Random, SystemClock, SystemRandom, Timestamp, random_bytes};
+use super::{Random, SystemRandom, Timestamp, random_bytes};
 
 /// Whether there is anything in a text that can be seen: a link without it could not be clicked, and a name not be told
 /// from none. Unicode's default ignorable characters, and blanks that it does not count as white space, show nothing.
@@ -185,9 +185,10 @@ impl fmt::Debug for Body {
 pub struct IdempotencyKey(pub(crate) [u8; 16]);
 
 impl IdempotencyKey {
-    /// A new key, made of the system's time and randomness.
+    /// A new key, made of the system's time and randomness: for tests and tools, see [`crate::Store::fresh_key`].
+    #[expect(clippy::disallowed_methods, reason = "for tests and tools")]
     pub fn fresh() -> Self {
-        Self::made(SystemClock.now(), &SystemRandom)
+        Self::made(Timestamp::now(), &SystemRandom)
     }
 
     /// A new key: the time in six bytes, so that new keys lie together in their index, and ten random ones.

@@ -33,7 +33,7 @@ const REFUSED: &str = "This code is mistyped, was used already, is older than te
 pub async fn page(request: Request, _: ()) -> Result<Reply, PageError> {
     // For the banner of somebody who is in already.
     request.session().await?;
-    let (token, is_new) = PreSessionToken::open(&request)?;
+    let (token, is_new) = PreSessionToken::open(&request);
     let reply = show(&request, &token, None)?;
     Ok(if is_new {
         reply.with(header::SET_COOKIE, &request.site.cookies.set(Cookie::PreSession, token.form_token()))

@@ -33,7 +33,7 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
             saved: Some(draft.saved_at.into()),
         },
         None => Typed {
-            key: IdempotencyKey::fresh(),
+            key: request.site.store.fresh_key(),
             seen: String::new(),
             subject: String::new(),
             body: String::new(),
@@ -44,7 +44,7 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
     form_again(&state, &request, &member, typed, FieldErrors::default()).await
 }
 
-/// `POST /messages`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
+/// `POST /messages`: to the list, or `{"sent": true}` for a script; with an error, the form again.
 pub async fn send(
     state: Arc<Messages>,
     request: Request,
@@ -82,7 +82,7 @@ pub async fn send(
     let (status, errors) = match store.send_message(member.actor(), message, request.at).await {
         Ok(Sent::Created(_) | Sent::Repeated(_)) => return Ok(sent(&request, "/messages?notice=sent")),
         Ok(Sent::KeyReused(id)) => {
-            typed.key = IdempotencyKey::fresh();
+            typed.key = store.fresh_key();
             let problem = format!(
                 "This form was sent before, as message {id}, with another text or for others. Send it again to make it a second message."
             );

@@ -60,7 +60,7 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
             saved: Some(draft.saved_at.into()),
         },
         None => Typed {
-            key: IdempotencyKey::fresh(),
+            key: request.site.store.fresh_key(),
             seen: String::new(),
             body: String::new(),
             recipients: Recipients::default(),
@@ -112,7 +112,7 @@ pub async fn reply(
             Ok(sent(&request, &place(position, Some("replied"), id)))
         }
         Ok(Some(Sent::KeyReused(id))) => {
-            typed.key = IdempotencyKey::fresh();
+            typed.key = store.fresh_key();
             let text = format!(
                 "This form was sent before, as message {id}, with another text or for others. Send it again to make it a second reply."
             );

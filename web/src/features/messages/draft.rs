@@ -39,7 +39,7 @@ pub async fn save(request: Request, member: Member, form: CsrfChecked<Form>) -> 
 /// stays: the form with it, or 409 for a script.
 pub async fn discard(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let form = form.into_inner();
-    let key = form.get("key").and_then(IdempotencyKey::parse).unwrap_or_else(IdempotencyKey::fresh);
+    let key = form.get("key").and_then(IdempotencyKey::parse).unwrap_or_else(|| request.site.store.fresh_key());
     let other =
         request.site.store.discard_draft(member.actor(), conversation(&form), key, seen(&form), request.at).await?;
     Ok(match (other, request.accepts("application/json")) {

@@ -11,7 +11,7 @@ use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use store::Timestamp;
+use store::{Random, Timestamp};
 use zeroize::Zeroize;
 
 use crate::http::cookies::Cookie;
@@ -50,11 +50,10 @@ impl Sealer {
         Self { current: cipher(app_secret), previous: previous.map(cipher), since }
     }
 
-    /// The cookie's value; None when the machine gives no randomness.
-    #[expect(clippy::disallowed_methods, reason = "a nonce that no test needs to know beforehand")]
-    pub fn seal(&self, attempt: &Attempt) -> Option<String> {
+    /// The cookie's value; None when the attempt is too long for a cipher, which none is.
+    pub fn seal(&self, attempt: &Attempt, random: &dyn Random) -> Option<String> {
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).ok()?;
+        random.fill(&mut nonce);
         let plain = serde_json::to_vec(attempt).ok()?;
         let sealed = self.current.encrypt(XNonce::from_slice(&nonce), plain.as_slice()).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
@@ -103,6 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
+    use store::SystemRandom;
 
     use super::*;
 
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_sealed_attempt_opens_with_the_same_secret_alone_and_shows_nothing() {
         let now = Timestamp::now();
-        let cookie = sealer("one").seal(&attempt(now)).unwrap();
+        let cookie = sealer("one").seal(&attempt(now), &SystemRandom).unwrap();
         assert_eq!(sealer("one").open(&cookie, now).unwrap().verifier, "verifier");
         assert!(sealer("two").open(&cookie, now).is_none());
         let bytes = URL_SAFE_NO_PAD.decode(&cookie).unwrap();
@@ -139,7 +139,7 @@ mod tests {
     fn an_attempt_ends_after_ten_minutes_and_cannot_come_from_the_future() {
         let now = Timestamp::now();
         let sealer = sealer("one");
-        let cookie = sealer.seal(&attempt(now)).unwrap();
+        let cookie = sealer.seal(&attempt(now), &SystemRandom).unwrap();
         let limit = Duration::from_secs(Cookie::SIGN_IN_SECONDS);
         assert!(sealer.open(&cookie, now.plus(limit)).is_some());
         assert!(sealer.open(&cookie, now.plus(limit + Duration::from_millis(1))).is_none());
@@ -152,14 +152,14 @@ mod tests {
         let before = change.minus(Duration::from_secs(60));
         let (one, two) = (SecretString::from("one"), SecretString::from("two"));
         let after = Sealer::new(&two, Some(&one), change);
-        let begun = sealer("one").seal(&attempt(before)).unwrap();
+        let begun = sealer("one").seal(&attempt(before), &SystemRandom).unwrap();
         assert_eq!(after.open(&begun, change).unwrap().verifier, "verifier");
         assert!(Sealer::new(&two, None, change).open(&begun, change).is_none());
         assert!(after.open(&begun, before.plus(Duration::from_millis(Cookie::SIGN_IN_SECONDS * 1000 + 1))).is_none());
         // Anyone who has the old secret cannot make a new one that passes.
-        let forged = sealer("one").seal(&attempt(change)).unwrap();
+        let forged = sealer("one").seal(&attempt(change), &SystemRandom).unwrap();
         assert!(after.open(&forged, change).is_none());
-        let new = after.seal(&attempt(change)).unwrap();
+        let new = after.seal(&attempt(change), &SystemRandom).unwrap();
         assert!(sealer("one").open(&new, change).is_none(), "the new secret seals");
         assert!(after.open(&new, change).is_some());
     }
@@ -168,7 +168,7 @@ mod tests {
     fn a_changed_or_cut_cookie_does_not_open() {
         let now = Timestamp::now();
         let sealer = sealer("one");
-        let mut bytes = URL_SAFE_NO_PAD.decode(sealer.seal(&attempt(now)).unwrap()).unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealer.seal(&attempt(now), &SystemRandom).unwrap()).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes), now).is_none());
         assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes[..10]), now).is_none());
@@ -211,7 +211,7 @@ mod tests {
         fn nothing_opens_but_what_was_sealed(at: prop::sample::Index, flip in 1..=255_u8, made_up in "[A-Za-z0-9_-]{0,300}|\\PC{0,40}") {
             let now = Timestamp::now();
             let sealer = sealer("one");
-            let mut bytes = URL_SAFE_NO_PAD.decode(sealer.seal(&attempt(now)).unwrap()).unwrap();
+            let mut bytes = URL_SAFE_NO_PAD.decode(sealer.seal(&attempt(now), &SystemRandom).unwrap()).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             prop_assert!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes), now).is_none());

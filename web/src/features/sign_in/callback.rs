@@ -91,7 +91,9 @@ fn held_attempt(state: &SignInState, request: &Request) -> Option<Attempt> {
 
 async fn prove(state: &SignInState, request: &Request, attempt: Attempt) -> Result<VerifiedAccount, SignInError> {
     match (request.query.get("code"), request.query.get("error")) {
-        (Some(code), None) => state.provider.exchange_code(code.to_owned(), &attempt.nonce, attempt.verifier).await,
+        (Some(code), None) => {
+            state.provider.exchange_code(code.to_owned(), &attempt.nonce, attempt.verifier, request.at).await
+        }
         (_, Some("access_denied")) => Err(SignInError::Refused("access_denied")),
         (_, Some(_)) => Err(SignInError::Refused("authorization_refused")),
         (None, None) => Err(SignInError::NoCode),

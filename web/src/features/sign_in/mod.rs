@@ -135,8 +135,8 @@ pub async fn start(state: Arc<SignInState>, request: Request, _: ()) -> Result<R
         next,
         started_at: request.at.as_millis(),
     };
-    let Some(sealed) = state.sealer.seal(&attempt) else {
-        return unavailable(&request, &error::internal("no randomness"), &attempt.next);
+    let Some(sealed) = state.sealer.seal(&attempt, request.site.store.random()) else {
+        return unavailable(&request, &error::internal("the attempt cannot be sealed"), &attempt.next);
     };
     let cookie = request.site.cookies.set(Cookie::SignIn, &sealed);
     Ok(Reply::see_other(&authorization.url).with(header::SET_COOKIE, &cookie))

@@ -38,7 +38,7 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
             texts: draft.texts,
         },
         (Some(template), None) => Typed {
-            key: IdempotencyKey::fresh(),
+            key: store.fresh_key(),
             seen: String::new(),
             saved: None,
             texts: TemplateTexts { subject: template.name.as_str().to_owned(), rows: Vec::new() },
@@ -70,7 +70,7 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
     match store.send_rows(member.actor(), id, typed.key, rows, request.at).await {
         Ok(RowsSent::Sent(_)) => Ok(sent(&request)),
         Ok(RowsSent::KeyReused(before)) => {
-            typed.leave_out(&before);
+            typed.leave_out(&before, store.fresh_key());
             let problem = "This form was sent before. What has changed in it since stands below; what was sent as it is was left out. Send it again to make new messages of it.";
             again(typed, Errors::of(problem.to_owned()), StatusCode::CONFLICT)
         }
@@ -228,9 +228,9 @@ impl Typed {
         Ok(filled)
     }
 
-    /// Under another key, without the rows that were sent as they are. `before` says it of each row that has a text.
-    fn leave_out(&mut self, before: &[Option<Sent>]) {
-        self.key = IdempotencyKey::fresh();
+    /// Under another `key`, without the rows that were sent as they are. `before` says it of each row that has a text.
+    fn leave_out(&mut self, before: &[Option<Sent>], key: IdempotencyKey) {
+        self.key = key;
         let filled = self.texts.rows.iter_mut().filter(|(_, text)| !text.trim().is_empty());
         for ((_, text), sent) in filled.zip(before) {
             if matches!(sent, Some(Sent::Repeated(_) | Sent::Created(_))) {
@@ -340,7 +340,7 @@ mod tests {
         let mut form = typed(&fields);
         let key = form.key;
         let id = store::MessageId::new(7).unwrap();
-        form.leave_out(&[Some(Sent::Repeated(id)), Some(Sent::KeyReused(id))]);
+        form.leave_out(&[Some(Sent::Repeated(id)), Some(Sent::KeyReused(id))], IdempotencyKey::fresh());
         let texts: Vec<_> = form.texts.rows.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(texts, ["", "", "changed"]);
         assert_ne!(form.key, key);

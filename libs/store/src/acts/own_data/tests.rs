@@ -1,7 +1,8 @@
+use super::messages::{OPENINGS, OWN_MESSAGES};
 use super::*;
 use crate::acts::conversation::tests::{open, send_reply};
 use crate::testing::*;
-use crate::{DraftSaved, Seen, TeamName, TeamNamed};
+use crate::{DraftSaved, OpeningKey, Seen, TeamName, TeamNamed};
 
 const END: i64 = i64::MAX;
 

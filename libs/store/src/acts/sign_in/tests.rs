@@ -1,6 +1,6 @@
 use super::*;
-use crate::SessionState;
 use crate::testing::*;
+use crate::{RefusedSignIn, SessionState};
 
 #[tokio::test]
 async fn a_first_sign_in_makes_the_person_and_a_second_updates_them() {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::acts::draft::{AFTER_END, DraftVersion, FILLER, Seen, ended_session};
+use crate::acts::draft::version::{DraftVersion, Seen};
+use crate::acts::draft::{AFTER_END, FILLER, ended_session};
 use crate::acts::session::require_live;
 use crate::acts::template::key_of_row;
 use crate::ledger::audit::Entry;

@@ -2,9 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::*;
-use crate::{
-    ChainError, ChainVerdict, EmergencyRequest, Granted, Identity, PersonId, RefusedSignIn, SessionState, Store,
-};
+use crate::{ChainError, EmergencyRequest, Granted, Identity, PersonId, RefusedSignIn, SessionState, Store};
 
 /// Computed once with another implementation from the description above.
 #[test]
@@ -91,13 +89,6 @@ async fn no_row_of_the_log_names_anybody_and_readers_find_all_of_it_beside() {
     assert_sound(&test.store).await;
 }
 
-async fn verdict(store: &Store) -> (i64, ChainError) {
-    match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, error } => (row.get(), error),
-        sound => panic!("not found: {sound:?}"),
-    }
-}
-
 #[tokio::test]
 async fn what_stands_beside_a_row_is_held_against_it() {
     let test = TestStore::new().await;
@@ -123,7 +114,7 @@ async fn what_stands_beside_a_row_is_held_against_it() {
         let copy = TestStore::copy_of(&source).await;
         copy.unguarded().execute_batch(sql).unwrap();
         let expected = if error == "Gone" { ChainError::PersonalGone } else { ChainError::PersonalChanged };
-        assert_eq!(verdict(&copy.store).await, (row, expected), "{sql}");
+        assert_eq!(first_error(&copy.store).await, (row, expected), "{sql}");
         // Pages, exports and the copy go on without it.
         let shipped = copy.store.audit_events(AuditId::ZERO, 1_000, 1 << 20).await;
         assert!(sql.starts_with("DROP") || shipped.unwrap().len() as i64 == head, "{sql}");

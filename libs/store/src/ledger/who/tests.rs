@@ -6,13 +6,6 @@ fn person(id: i64, error: PersonError) -> ChainError {
     ChainError::Person(PersonId::new(id).unwrap(), error)
 }
 
-async fn verdict(store: &Store) -> (i64, ChainError) {
-    match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, error } => (row.get(), error),
-        sound => panic!("not found: {sound:?}"),
-    }
-}
-
 /// 1 made, 2 ada signs in, 3 ben, 4 ada under another name, 5 ben is switched off.
 async fn filled() -> TestStore {
     let test = TestStore::new().await;
@@ -67,7 +60,7 @@ async fn anyone_who_is_exchanged_or_changed_in_the_file_is_named() {
         };
         copy.unguarded().execute_batch(sql).unwrap();
         let row = if *row == 0 { head } else { *row };
-        assert_eq!(verdict(&copy.store).await, (row, *error), "{sql}");
+        assert_eq!(first_error(&copy.store).await, (row, *error), "{sql}");
         // So does a look at the new rows alone, of which there are none.
         let again = copy.store.verify_chain(Some((before, people)), |_| ()).await.unwrap();
         assert!(matches!(again, ChainVerdict::Broken { error: found, .. } if found == *error), "{sql}: {again:?}");
@@ -87,13 +80,13 @@ async fn an_exchanged_account_shows_for_good_once_somebody_has_used_it() {
     let (_, session) = sign_in(&test.store, "ada", at(1)).await;
     assert_eq!(session.person.get(), 2, "ada came in as ben");
     sign_in(&test.store, "ben", at(2)).await;
-    assert_eq!(verdict(&test.store).await, (4, person(2, PersonError::Account)));
+    assert_eq!(first_error(&test.store).await, (4, person(2, PersonError::Account)));
     // Also once everything was put back.
     raw.execute_batch(&swap("subject")).unwrap();
     for name in ["ada", "ben"] {
         sign_in(&test.store, name, at(3)).await;
     }
-    assert_eq!(verdict(&test.store).await, (4, person(2, PersonError::Account)));
+    assert_eq!(first_error(&test.store).await, (4, person(2, PersonError::Account)));
 }
 
 /// The operator names an address, and the file says whose it is.
@@ -107,7 +100,7 @@ async fn switching_somebody_off_whose_address_was_exchanged_shows_for_good() {
     raw.execute_batch(&swap("email")).unwrap();
     test.store.set_staff_enabled("ada@clinic.example", false, "root", at(1)).await.unwrap();
     raw.execute_batch(&swap("email")).unwrap();
-    assert_eq!(verdict(&test.store).await, (4, person(2, PersonError::Profile)));
+    assert_eq!(first_error(&test.store).await, (4, person(2, PersonError::Profile)));
 }
 
 #[tokio::test]
@@ -145,7 +138,7 @@ async fn people_from_before_schema_6_are_vouched_for_from_then_on() {
     for (sql, row, error) in cases {
         let copy = TestStore::copy_of(&file).await;
         copy.unguarded().execute_batch(sql).unwrap();
-        let found = verdict(&copy.another().await).await;
+        let found = first_error(&copy.another().await).await;
         assert_eq!((found.1, found.0), (*error, *row), "{sql}");
     }
 
@@ -192,7 +185,7 @@ async fn somebody_whose_salt_was_spoilt_can_be_switched_off_and_sign_in_and_is_n
     sign_in(&test.store, "ada", at(1)).await;
     let change = test.store.set_staff_enabled("ben@clinic.example", false, "root", at(2)).await.unwrap();
     assert_eq!(change, crate::StaffChange::Changed { people: 1, sessions_ended: 1 });
-    assert_eq!(verdict(&test.store).await, (4, person(1, PersonError::Account)));
+    assert_eq!(first_error(&test.store).await, (4, person(1, PersonError::Account)));
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ impl fmt::Display for Stage {
 /// What only the ledger can say of a file. It is handed in, since the ledger stands above this folder.
 #[derive(Clone, Copy)]
 pub(crate) struct LedgerChecks {
-    /// Checks the whole audit chain of the database with this id; gives its end, or the first fault.
+    /// Checks the whole audit chain of the database with this id; gives its end, or the first error.
     pub(crate) verify: fn(&Connection, &str) -> Result<CheckedChain, StoreError>,
     /// The name of its audit log.
     pub(crate) stream: fn(&Connection, &str) -> rusqlite::Result<String>,

@@ -65,7 +65,7 @@ pub enum RecipientsError {
     Nobody,
     /// More than [`Addressed::MAX`].
     TooMany,
-    /// It is urgent, and these cannot be reached now: no fault, but a question.
+    /// It is urgent, and these cannot be reached now: no error, but a question.
     Away(Vec<Shown>),
 }
 

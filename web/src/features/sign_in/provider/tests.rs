@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
 use openidconnect::JsonWebKeySet;
 use proptest::prelude::*;
 use rand_core::OsRng;
@@ -82,13 +83,20 @@ fn token(claims: &Value) -> String {
 
 /// What comes of a reply of the token endpoint: the account, or the word for the audit log.
 fn verdict(reply: &[u8]) -> Result<VerifiedAccount, &'static str> {
+    verdict_at(Timestamp::now(), reply)
+}
+
+fn verdict_at(at: Timestamp, reply: &[u8]) -> Result<VerifiedAccount, &'static str> {
     let tokens: OidcTokens = serde_json::from_slice(reply).map_err(|_| "provider_nonsense")?;
-    PROVIDER.verify(&METADATA, &tokens, &Nonce::new(NONCE.to_owned())).map_err(|error| error.reason())
+    PROVIDER.verify(&METADATA, &tokens, &Nonce::new(NONCE.to_owned()), at).map_err(|error| error.reason())
+}
+
+fn reply_with(id_token: &str) -> Vec<u8> {
+    json!({ "access_token": "a", "token_type": "bearer", "id_token": id_token }).to_string().into_bytes()
 }
 
 fn verdict_of(id_token: &str) -> Result<VerifiedAccount, &'static str> {
-    let reply = json!({ "access_token": "a", "token_type": "bearer", "id_token": id_token });
-    verdict(reply.to_string().as_bytes())
+    verdict(&reply_with(id_token))
 }
 
 /// A good token's claims with these over them; null takes one away.
@@ -108,6 +116,21 @@ fn a_good_token_lets_in_whom_it_names() {
     let account = verdict_of(&token(&good_claims())).unwrap();
     assert_eq!((account.subject.as_str(), account.name.as_str()), ("17", "Amina Diallo"));
     assert!(account.email_verified);
+}
+
+#[test]
+fn a_token_is_good_from_its_issue_to_its_end_by_the_clock_that_is_handed_in() {
+    let now = Timestamp::now();
+    let reply = reply_with(&token(&good_claims()));
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    for (at, expected) in [
+        (now.minus(minutes(6)), Err("expired")),
+        (now.minus(minutes(4)), Ok(())),
+        (now.plus(minutes(59)), Ok(())),
+        (now.plus(minutes(61)), Err("expired")),
+    ] {
+        assert_eq!(verdict_at(at, &reply).map(|_| ()), expected, "{}", at.to_rfc3339());
+    }
 }
 
 /// `corpus/id-tokens/VERDICT/NAME`: claims over those of a good token, rightly signed.

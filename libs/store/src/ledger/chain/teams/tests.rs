@@ -1,5 +1,5 @@
 use crate::testing::*;
-use crate::{AuditId, ChainError, ChainPosition, ChainVerdict, Store, TeamChange, TeamId, TeamName, TeamNamed};
+use crate::{ChainError, TeamChange, TeamId, TeamName, TeamNamed};
 
 fn name(text: &str) -> TeamName {
     TeamName::parse(text).unwrap()
@@ -7,13 +7,6 @@ fn name(text: &str) -> TeamName {
 
 fn team(id: i64) -> ChainError {
     ChainError::Team(TeamId::new(id).unwrap())
-}
-
-async fn verdict(store: &Store) -> (i64, ChainError) {
-    match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, error } => (row.get(), error),
-        sound => panic!("not found: {sound:?}"),
-    }
 }
 
 /// 1 made, 2-3 sign-ins, 4-5 ada makes and joins Ward 3 (team 1), 6-7 ben On call (team 2), 8 ben joins Ward 3, 9 it is renamed,
@@ -59,29 +52,15 @@ async fn a_team_and_its_stays_are_what_the_log_says_or_are_named() {
         ("UPDATE team_stay SET left_by = CASE left_by WHEN 10 THEN 12 ELSE 10 END WHERE person_id = 1", 10, team(1)),
     ];
     let (source, _directory) = filled().await.close().await;
-    for (sql, row, error) in cases {
-        let copy = TestStore::copy_of(&source).await;
-        assert!(copy.unguarded().execute(sql, ()).unwrap() > 0, "{sql}");
-        assert_eq!(verdict(&copy.another().await).await, (*row, *error), "{sql}");
-    }
+    assert_each_is_found(&source, cases).await;
     assert_eq!(team(2).to_string(), "team 2 has another name or other members than the log says");
 }
 
 #[tokio::test]
 async fn a_look_at_the_new_rows_alone_holds_what_they_say_of_teams() {
     let test = filled().await;
-    let rows = log(&test.store).await;
-    let ChainVerdict::Sound { people, .. } = test.store.verify_chain(None, |_| ()).await.unwrap() else {
-        panic!("not sound");
-    };
-    for from in &rows {
-        let from = Some((ChainPosition { id: from.id, hash: from.hash }, people.clone()));
-        assert!(matches!(test.store.verify_chain(from, |_| ()).await.unwrap(), ChainVerdict::Sound { .. }));
-    }
-    let before = Some((ChainPosition { id: rows[7].id, hash: rows[7].hash }, people));
-    test.tamper("UPDATE team SET name = 'Ward 4' WHERE id = 1");
-    let verdict = test.store.verify_chain(before, |_| ()).await.unwrap();
-    assert_eq!(verdict, ChainVerdict::Broken { row: AuditId::new(9).unwrap(), error: team(1) });
+    assert_sound_from_every_row(&test.store).await;
+    assert_eq!(error_in_rows_after(&test, 8, "UPDATE team SET name = 'Ward 4' WHERE id = 1").await, (9, team(1)));
 }
 
 #[tokio::test]

@@ -1,15 +1,8 @@
 use crate::testing::*;
-use crate::{AuditId, ChainError, ChainPosition, ChainVerdict, Store, TemplateId, TemplateName, TemplateRows};
+use crate::{ChainError, TemplateId, TemplateName, TemplateRows};
 
 fn template(id: i64) -> ChainError {
     ChainError::Template(TemplateId::new(id).unwrap())
-}
-
-async fn verdict(store: &Store) -> (i64, ChainError) {
-    match store.verify_chain(None, |_| ()).await.unwrap() {
-        ChainVerdict::Broken { row, error } => (row.get(), error),
-        sound => panic!("not found: {sound:?}"),
-    }
 }
 
 /// 1 made, 2 a sign-in, 3-5 three templates are made, 6 the second is changed, 7 the third is deleted.
@@ -46,27 +39,13 @@ async fn a_template_is_what_the_log_says_or_is_named() {
         ("INSERT INTO template VALUES (4, 3, 0, zeroblob(16), 'Ward 6', '[]')", 7, template(4)),
     ];
     let (source, _directory) = filled().await.close().await;
-    for (sql, row, error) in cases {
-        let copy = TestStore::copy_of(&source).await;
-        assert!(copy.unguarded().execute(sql, ()).unwrap() > 0, "{sql}");
-        assert_eq!(verdict(&copy.another().await).await, (*row, *error), "{sql}");
-    }
+    assert_each_is_found(&source, cases).await;
     assert_eq!(template(2).to_string(), "template 2 is not what the log says was made, changed or deleted");
 }
 
 #[tokio::test]
 async fn a_look_at_the_new_rows_alone_holds_what_they_say_of_templates() {
     let test = filled().await;
-    let rows = log(&test.store).await;
-    let ChainVerdict::Sound { people, .. } = test.store.verify_chain(None, |_| ()).await.unwrap() else {
-        panic!("not sound");
-    };
-    for from in &rows {
-        let from = Some((ChainPosition { id: from.id, hash: from.hash }, people.clone()));
-        assert!(matches!(test.store.verify_chain(from, |_| ()).await.unwrap(), ChainVerdict::Sound { .. }));
-    }
-    let before = Some((ChainPosition { id: rows[4].id, hash: rows[4].hash }, people));
-    test.tamper("UPDATE template SET rows = '[]' WHERE id = 2");
-    let verdict = test.store.verify_chain(before, |_| ()).await.unwrap();
-    assert_eq!(verdict, ChainVerdict::Broken { row: AuditId::new(6).unwrap(), error: template(2) });
+    assert_sound_from_every_row(&test.store).await;
+    assert_eq!(error_in_rows_after(&test, 5, "UPDATE template SET rows = '[]' WHERE id = 2").await, (6, template(2)));
 }
