@@ -38,8 +38,11 @@ impl Templates {
         else {
             return Some(ChainError::Altered);
         };
+        // The row that deletes one carries no hash, and no other row does without.
+        let is_whole = details.content.is_some() == (action != Action::TemplateDeleted);
         let before = self.0.insert(template, (id, details.content));
-        (before.is_some() && action == Action::TemplateCreated).then_some(ChainError::Template(template))
+        let is_first = before.is_none() || action != Action::TemplateCreated;
+        (!is_whole || !is_first).then_some(ChainError::Template(template))
     }
 
     /// Holds the table against the rows; gives the first template that differs, and the row that shows it. After a check that
