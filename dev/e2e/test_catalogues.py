@@ -205,9 +205,10 @@ def test_every_page_has_a_sample_that_the_tests_of_pages_look_at():
     assert not {page for page in pages if not re.search(rf"\b{page}\b", samples)}
 
 
-def test_every_page_that_a_sign_in_may_lead_to_is_looked_at_in_a_browser():
+@pytest.mark.parametrize("file", ["test_accessibility.py", "test_no_javascript.py"])
+def test_every_page_that_a_sign_in_may_lead_to_is_looked_at_in_a_browser(file):
     pages = re.findall(r'get\(s, "([^"]+)"[^\n]*\.returns\(\)', (ROOT / "web/src/table.rs").read_text())
-    visited = (ROOT / "dev/e2e/test_accessibility.py").read_text()
+    visited = (ROOT / "dev/e2e" / file).read_text()
     assert len(pages) > 5
     # What stands for a number in the table stands in braces of an f-string there.
     patterns = {page: re.escape(page).replace(r"\{\}", r"\{[^{}]+\}") for page in pages}

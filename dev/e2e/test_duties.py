@@ -288,6 +288,58 @@ def test_somebody_who_is_switched_off_meanwhile_is_refused_by_name(javascript, o
     expect(duties(page, number)).to_contain_text(re.compile(rf"{NOOR} was switched off .*: now for Ward 3"))
 
 
+def asked(page):
+    """What the navigation says of what is for me."""
+    return page.locator("#asked")
+
+
+def test_the_navigation_of_an_open_page_counts_what_is_for_me_up_and_down(own_site, windows):
+    site = own_site()
+    members = furnish(site)
+    help_page = sign_in(windows.window(site), "tomas", "/help")
+    listed = help_page.context.new_page()
+    listed.goto("/messages")
+    expect(asked(help_page)).to_be_hidden()
+    expect(tab(listed, "For me")).to_have_text("For me")
+
+    def told(count):
+        for page in (help_page, listed):
+            expect(asked(page)).to_be_visible()
+            expect(asked(page)).to_have_text(f"{count} for me")
+        expect(tab(listed, "For me")).to_have_text(f"For me {count}")
+
+    by_name = send_for(members["amina"], "By name", [TOMAS])
+    told(1)
+    of_the_team = send_for(members["amina"], "Of the team", [], team=members["ward"])
+    # For him by name and as one of the team: one message.
+    deleted = send_for(members["amina"], "Sent in error", [TOMAS], team=members["ward"])
+    told(3)
+    # What is for somebody else alone counts nothing here, whoever sends it.
+    send_for(members["amina"], "For another", [HUONG])
+    members["amina"].delete(deleted)
+    told(2)
+    # Somebody else answers for the team.
+    members["noor"].post(f"/messages/{of_the_team}/duty/take")
+    told(1)
+    members["tomas"].post(f"/messages/{by_name}/duty/done")
+    for page in (help_page, listed):
+        expect(asked(page)).to_be_hidden()
+    expect(tab(listed, "For me")).to_have_text("For me")
+
+
+def test_without_a_script_each_page_has_the_count_of_what_is_for_me(own_site, windows):
+    site = own_site()
+    members = furnish(site)
+    number = send_for(members["amina"], "By name", [TOMAS])
+    page = sign_in(windows.window(site, java_script_enabled=False), "tomas", "/help")
+    expect(asked(page)).to_have_text("1 for me")
+    asked(page).click()
+    expect(row(page, "By name")).to_have_count(1)
+    row(page, "By name").get_by_role("link").click()
+    press(page, number, "Done")
+    expect(asked(page)).to_be_hidden()
+
+
 def test_what_arrives_is_marked_for_whom_it_is(clinic, window):
     page = sign_in(window(), "huong")
     page.locator("#live.on").wait_for()

@@ -58,7 +58,39 @@ def test_the_help_is_there_and_sign_out_works(page):
     expect(page.get_by_text("You have signed out.")).to_be_visible()
 
 
-def test_nothing_that_needs_a_script_is_on_show(page):
-    page.goto("/messages/new")
+# What does nothing by itself: a button or a field of no form, and a button that its form is not sent by.
+IDLE = ", ".join([*(f"{field}:not(form {field}):not([form])" for field in ("button", "input", "select", "textarea")), "button[type=button]"])
+
+
+def visit(page, path, heading):
+    """The page is there, and all that it offers works without a script."""
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("alertdialog")).to_have_count(0)
+    idle = page.locator(IDLE).locator("visible=true")
+    assert idle.count() == 0, f"{path} offers {[one.inner_text() or one.get_attribute('id') for one in idle.all()]}"
+
+
+def test_every_page_is_there_and_nothing_that_needs_a_script_is_on_show(page, visitor):
+    amina = visitor("amina")
+    visitor("tomas").post("/teams", name="Pharmacy")
+    message = amina.send("Looked at")
+    team = re.search(r"#team-(\d+)", amina.post("/teams", name="Ward 3").headers["location"])[1]
+    template = re.search(r"#template-(\d+)", amina.post("/templates", name="Handover", rows="Room 1\nRoom 2").headers["location"])[1]
+    visit(page, "/messages", "Messages")
+    visit(page, "/messages/new", "New message")
+    visit(page, f"/messages/{message}", "Looked at")
+    visit(page, f"/messages/{message}/delete", "Delete this message for everyone?")
+    visit(page, "/urgent", "Urgent")
+    visit(page, "/teams", "Teams")
+    visit(page, f"/teams/{team}/leave", "Leave Ward 3 empty?")
+    visit(page, "/templates", "Templates")
+    visit(page, "/templates/new", "New template")
+    visit(page, f"/templates/{template}/edit", "Change the template")
+    visit(page, f"/templates/{template}/delete", "Delete Handover for everybody?")
+    visit(page, f"/templates/{template}/write", "Handover")
+    visit(page, "/audit", "Audit log")
+    visit(page, "/me", "Your account")
+    visit(page, "/help", "Help")

@@ -56,6 +56,7 @@ const fn step(kind: StepKind, minutes: u64) -> Step {
     Step { kind, minutes }
 }
 
+// What a step does follows from its number, in pages and in the check of the log: another order of steps is another policy.
 const FAST: &[Step] = &[
     step(StepKind::Reminder, 2),
     step(StepKind::Reminder, 5),

@@ -127,6 +127,11 @@ async fn what_cannot_be_for_anybody_is_not_sent() {
     );
     let nobody = Addressed { urgent: Some(UrgentPolicy::Fast), ..Addressed::default() };
     assert_eq!(try_to_send(&test.store, ada, nobody).await, Sent::NotAddressed(AddressError::Nobody));
+    let teams = |count: i64| (2..2 + count).filter_map(TeamId::new).collect();
+    for (count, error) in [(50, AddressError::EmptyTeam(TeamId::new(2).unwrap())), (51, AddressError::TooMany)] {
+        let many = Addressed { teams: teams(count), ..Addressed::default() };
+        assert_eq!(try_to_send(&test.store, ada, many).await, Sent::NotAddressed(error), "{count}");
+    }
     assert!(test.store.list_conversations(ListQuery::default()).await.unwrap().conversations.is_empty());
     // Somebody may have a note of her own.
     send_to(&test.store, cleo, for_people(&[cleo])).await;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::StoredRow;
 use crate::ledger::given_duties::GivenDuties;
 use crate::ledger::ranges;
-use crate::types::{Action, Duty, DutyAct, MessageId, OpenDuties, PersonId, StoreError, TeamId};
+use crate::types::{Action, Duty, DutyAct, MessageId, OpenDuties, PersonId, StoreError, TeamId, UrgentPolicy};
 
 /// What the rows so far say.
 #[derive(Default)]
@@ -37,7 +37,9 @@ struct Details {
     urgent: Option<String>,
     person: Option<i64>,
     step: Option<i64>,
+    kind: Option<String>,
     steps: Option<String>,
+    after_step: Option<i64>,
     #[serde(flatten)]
     given: GivenDuties,
 }
@@ -59,7 +61,11 @@ impl Duties {
             Action::DutyTaken => Some(DutyAct::Taken),
             Action::UrgentCannot => Some(DutyAct::Cannot),
             Action::DutyMoved => Some(DutyAct::SwitchedOff),
-            Action::MessageCreate | Action::UrgentStep | Action::UrgentStepsSkipped | Action::UrgentWithdrawn => None,
+            Action::MessageCreate
+            | Action::UrgentOnMyWay
+            | Action::UrgentStep
+            | Action::UrgentStepsSkipped
+            | Action::UrgentWithdrawn => None,
             _ => return Ok(true),
         };
         let Ok(details) = serde_json::from_str::<Details>(&row.details) else { return Ok(false) };
@@ -69,7 +75,15 @@ impl Duties {
             Some(root) => root,
             None => root_of(snapshot, message)?,
         };
-        let mut agrees = true;
+        // An answer to something urgent says after which step it came, and no other does.
+        let mut agrees = match action {
+            Action::DutyDone
+            | Action::DutyTaken
+            | Action::UrgentOnMyWay
+            | Action::UrgentCannot
+            | Action::UrgentWithdrawn => details.after_step == self.newest_step((root, message)),
+            _ => details.after_step.is_none(),
+        };
         match action {
             Action::MessageCreate => {
                 if let (Some(person), true) = (person, root != message) {
@@ -91,7 +105,11 @@ impl Duties {
                     self.open.insert((root, message), begun);
                 }
             }
-            Action::UrgentStep => agrees &= self.step(snapshot, (root, message), details.step, row.id)?,
+            Action::UrgentStep => {
+                let told = (details.step, details.kind.as_deref());
+                agrees &= self.is_step_of_policy((root, message), told);
+                agrees &= self.step(snapshot, (root, message), details.step, row.id)?;
+            }
             Action::UrgentStepsSkipped => {
                 let Some(steps) = details.steps.as_deref().and_then(ranges::parse) else { return Ok(false) };
                 for step in steps.into_iter().flatten() {
@@ -150,11 +168,12 @@ impl Duties {
         }
         // Each that the rows made is there; so one that is too many shows by counting.
         for (table, expected) in [("duty", self.given), ("urgent", self.urgent), ("urgent_step", self.steps)] {
-            let count = format!("SELECT count(*), max(message_id) FROM {table}");
-            let (count, last): (i64, Option<MessageId>) =
+            let count = format!("SELECT count(*), coalesce(max(message_id), 1) FROM {table}");
+            let (count, last): (i64, i64) =
                 snapshot.prepare_cached(&count)?.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
             if u64::try_from(count) != Ok(expected) {
-                return Ok(last.or(MessageId::new(1)));
+                // A number that no message can have stands for the first one.
+                return Ok(MessageId::new(last.max(1)));
             }
         }
         Ok(None)
@@ -198,6 +217,19 @@ impl Duties {
         Ok(agrees)
     }
 
+    /// The newest step of an urgent message that is not over.
+    fn newest_step(&self, key: (i64, i64)) -> Option<i64> {
+        self.open.get(&key).filter(|open| open.policy.is_some()).map(|open| open.newest_step)
+    }
+
+    /// Whether a step does what its number says by the message's policy, as pages tell it.
+    fn is_step_of_policy(&self, key: (i64, i64), (step, kind): (Option<i64>, Option<&str>)) -> bool {
+        let policy = self.open.get(&key).and_then(|open| UrgentPolicy::parse(open.policy.as_deref()?));
+        let before = step.and_then(|step| usize::try_from(step).ok()?.checked_sub(1));
+        let (Some(policy), Some(before)) = (policy, before) else { return false };
+        policy.steps().get(before).is_some_and(|step| Some(step.kind.as_str()) == kind)
+    }
+
     fn step(
         &mut self,
         snapshot: &Connection,
@@ -220,3 +252,6 @@ fn root_of(snapshot: &Connection, message: i64) -> Result<i64, StoreError> {
     let mut select = snapshot.prepare_cached("SELECT root_id FROM message_reply WHERE message_id = ?1")?;
     Ok(select.query_row([message], |row| row.get(0)).optional()?.unwrap_or(message))
 }
+
+#[cfg(test)]
+mod tests;

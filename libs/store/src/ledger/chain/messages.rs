@@ -161,7 +161,7 @@ fn created_agrees(
     details: &MessageDetails,
     root: Option<MessageId>,
 ) -> Result<bool, StoreError> {
-    if details.reply_to != root.map(MessageId::get) {
+    if details.reply_to != root.map(MessageId::get) || details.content.is_none() {
         return Ok(false);
     }
     let mut select = snapshot.prepare_cached(

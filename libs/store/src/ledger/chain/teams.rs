@@ -79,8 +79,9 @@ impl Teams {
     ) -> Result<Option<(AuditId, ChainError)>, StoreError> {
         let mut select = snapshot.prepare_cached("SELECT name FROM team WHERE id = ?1")?;
         for (team, (row, name)) in &self.named {
-            let found: Option<String> = select.query_row([team], |row| row.get(0)).optional()?;
-            if found != *name {
+            // What is no text is no name.
+            let found: Option<String> = select.query_row([team], |row| Ok(row.get(0).ok())).optional()?.flatten();
+            if found.is_none() || found != *name {
                 return Ok(Some((*row, ChainError::Team(*team))));
             }
         }
@@ -88,10 +89,10 @@ impl Teams {
             return Ok(None);
         }
         let mut select = snapshot.prepare_cached("SELECT id FROM team ORDER BY id")?;
-        for team in select.query_map((), |row| row.get::<_, TeamId>(0))? {
-            let team = team?;
-            if !self.named.contains_key(&team) {
-                return Ok(Some((head, ChainError::Team(team))));
+        for id in select.query_map((), |row| row.get::<_, i64>(0))? {
+            let team = TeamId::new(id?);
+            if !team.is_some_and(|team| self.named.contains_key(&team)) {
+                return Ok(or_first(team).map(|team| (head, ChainError::Team(team))));
             }
         }
         // Every stay and every end that a row records is there; so no more than these are.
@@ -100,9 +101,9 @@ impl Teams {
         if counted == (self.joined, self.left) {
             return Ok(None);
         }
-        let made_up: Option<TeamId> = snapshot.prepare_cached(MADE_UP)?.query_row((), |row| row.get(0)).optional()?;
-        let team = made_up.or_else(|| self.named.keys().next().copied());
-        Ok(team.map(|team| (head, ChainError::Team(team))))
+        let made_up: Option<i64> = snapshot.prepare_cached(MADE_UP)?.query_row((), |row| row.get(0)).optional()?;
+        let team = made_up.and_then(TeamId::new).or_else(|| self.named.keys().next().copied());
+        Ok(or_first(team).map(|team| (head, ChainError::Team(team))))
     }
 }
 
@@ -120,6 +121,11 @@ const MADE_UP: &str = "SELECT s.team_id FROM team_stay s WHERE NOT EXISTS (SELEC
      OR (s.left_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM audit_log a \
      WHERE a.id = s.left_by AND a.action = 'TEAM_LEFT' AND a.person_id = s.person_id \
      AND json_extract(a.details, '$.team') = s.team_id)) LIMIT 1";
+
+/// A number that no team can have stands for the first one.
+fn or_first(team: Option<TeamId>) -> Option<TeamId> {
+    team.or(TeamId::new(1))
+}
 
 /// The name that lies beside a row. What is wrong with that itself is found where it is held against the row.
 fn name_beside(row: &StoredRow) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, Row};
 use serde::Deserialize;
 
 use super::StoredRow;
@@ -38,8 +38,11 @@ impl Templates {
         else {
             return Some(ChainError::Altered);
         };
+        // The row that deletes one carries no hash, and no other row does without.
+        let is_whole = details.content.is_some() == (action != Action::TemplateDeleted);
         let before = self.0.insert(template, (id, details.content));
-        (before.is_some() && action == Action::TemplateCreated).then_some(ChainError::Template(template))
+        let is_first = before.is_none() || action != Action::TemplateCreated;
+        (!is_whole || !is_first).then_some(ChainError::Template(template))
     }
 
     /// Holds the table against the rows; gives the first template that differs, and the row that shows it. After a check that
@@ -53,28 +56,39 @@ impl Templates {
         let mut select =
             snapshot.prepare_cached("SELECT changed_by, deleted, salt, name, rows FROM template WHERE id = ?1")?;
         for (template, (row, content)) in &self.0 {
-            let found = select.query_row([template], |found| {
-                let (version, deleted): (AuditId, bool) = (found.get(0)?, found.get(1)?);
-                let (salt, name, rows): ([u8; 16], String, String) = (found.get(2)?, found.get(3)?, found.get(4)?);
-                let holds = match content {
-                    Some(content) => !deleted && template_hash(&salt, &name, &rows).to_string() == *content,
-                    None => deleted && salt == [0; 16] && name.is_empty() && rows.is_empty(),
-                };
-                Ok(holds && version == *row)
-            });
-            if found.optional()? != Some(true) {
+            let mut found = select.query([template])?;
+            let holds = found.next()?.is_some_and(|found| holds(found, *row, content.as_deref()).unwrap_or(false));
+            if !holds {
                 return Ok(Some((*row, ChainError::Template(*template))));
             }
         }
+        if !whole {
+            return Ok(None);
+        }
         let mut select = snapshot.prepare_cached("SELECT id FROM template ORDER BY id")?;
-        for template in select.query_map((), |row| row.get::<_, TemplateId>(0))? {
-            let template = template?;
-            if whole && !self.0.contains_key(&template) {
-                return Ok(Some((head, ChainError::Template(template))));
+        for id in select.query_map((), |row| row.get::<_, i64>(0))? {
+            let id = id?;
+            let template = TemplateId::new(id);
+            if !template.is_some_and(|template| self.0.contains_key(&template)) {
+                // A number that no template can have stands for the first one.
+                let template = template.or(TemplateId::new(1));
+                return Ok(template.map(|template| (head, ChainError::Template(template))));
             }
         }
         Ok(None)
     }
+}
+
+/// Whether a template is as its newest row says, which carries this hash; none where the row deleted it. An error where a value
+/// is of a kind that is never written.
+fn holds(found: &Row<'_>, newest: AuditId, content: Option<&str>) -> rusqlite::Result<bool> {
+    let (version, deleted): (i64, i64) = (found.get(0)?, found.get(1)?);
+    let (salt, name, rows): ([u8; 16], String, String) = (found.get(2)?, found.get(3)?, found.get(4)?);
+    let agrees = match content {
+        Some(content) => deleted == 0 && template_hash(&salt, &name, &rows).to_string() == content,
+        None => deleted == 1 && salt == [0; 16] && name.is_empty() && rows.is_empty(),
+    };
+    Ok(agrees && version == newest.get())
 }
 
 #[cfg(test)]

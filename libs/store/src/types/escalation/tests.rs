@@ -36,6 +36,9 @@ fn each_step_comes_in_its_minute() {
         (30, 6, Unanswered),
     ];
     assert_eq!(all, expected);
+    let minutes_of = |policy| carried_out(urgent(policy, &[]), 0..200).into_iter().map(|(minute, ..)| minute);
+    assert!(minutes_of(UrgentPolicy::Steady).eq([5, 15, 30, 45, 60, 90]));
+    assert!(minutes_of(UrgentPolicy::Once).eq([5, 15, 30, 45]));
     let after = Urgent { carried_out: 6, ..urgent(UrgentPolicy::Fast, &[]) };
     assert_eq!(after.next(minute(500)), NextStep::None);
     assert_eq!(urgent(UrgentPolicy::Steady, &[]).next(minute(0)), NextStep::At(minute(5)));
@@ -84,6 +87,8 @@ fn policies_have_names_and_grow_towards_telling_the_author() {
         assert_eq!(kinds, [StepKind::Teammates, StepKind::Everyone, StepKind::Unanswered], "{policy:?}");
     }
     assert_eq!(UrgentPolicy::parse("never"), None);
+    let names = UrgentPolicy::Once.steps().iter().map(|step| step.kind.as_str());
+    assert!(names.eq(["reminder", "teammates", "everyone", "unanswered"]));
 }
 
 /// The minutes after the sending at which each step is due, as a clerk with a list would work it out.
