@@ -10,8 +10,9 @@ unexport ARGS MAKEFLAGS MFLAGS MAKEOVERRIDES GNUMAKEFLAGS
 # make exports this one whatever it is told.
 CARGO := env -u MAKELEVEL cargo
 
-# cargo-nextest runs the tests in parallel processes; a machine without it has plain `cargo test`.
-CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo test)
+# cargo-nextest runs the tests in parallel processes, more than there are cores since many wait for something; a machine without
+# it has plain `cargo test`.
+CARGO_TEST := $(shell command -v cargo-nextest >/dev/null && echo nextest run --test-threads $$((2 * $$(nproc))) || echo test)
 
 # What the demo and the browser tests start: all of it in one build, so that a crate both share is built once.
 PROGRAMS := --bin web --bin secrets-init --bin log-shipper --bin backup-worker --bin demo
