@@ -110,7 +110,7 @@ impl<'w> Ward<'w> {
             Act::SignIn => Ok(()),
             Act::SignOut => {
                 self.actors.remove(by);
-                self.store.sign_out(actor, at).await.map(drop).map_err(refused)
+                self.store.sign_out(actor, at).await.map_err(refused)
             }
             Act::MakeTeam(name) => {
                 let named = self.store.create_team(actor, TeamName::parse(name).map_err(refused)?, at).await;
@@ -197,9 +197,9 @@ impl<'w> Ward<'w> {
         let mut addressed = Addressed { urgent: talk.urgent, ..Addressed::default() };
         for name in talk.to {
             match self.known.get(name) {
-                Some(person) => drop(addressed.people.insert(*person)),
-                None => drop(addressed.teams.insert(self.team(name)?)),
-            }
+                Some(person) => addressed.people.insert(*person),
+                None => addressed.teams.insert(self.team(name)?),
+            };
         }
         Ok(addressed)
     }
