@@ -10,14 +10,15 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use demo::DemoPerson;
 use store::{
-    Actor, Addressed, Body, Client, DatabaseKey, DoneChange, DutyChange, FilledRow, IdempotencyKey, Identity,
-    IfMissing, Location, MessageId, NewMessage, NewReply, PersonId, RowsSent, Sent, SignIn, Store, StoreError, Subject,
-    TeamChange, TeamId, TeamName, TeamNamed, TemplateChange, TemplateId, TemplateName, TemplateRows, Timestamp,
-    UrgentAnswer,
+    Actor, Addressed, Body, Client, Clock, DatabaseKey, DoneChange, DutyChange, Environment, FilledRow, IdempotencyKey,
+    Identity, IfMissing, Location, MessageId, NewMessage, NewReply, PersonId, RowsSent, Sent, SignIn, Store,
+    StoreError, Subject, TeamChange, TeamId, TeamName, TeamNamed, TemplateChange, TemplateId, TemplateName,
+    TemplateRows, Timestamp, UrgentAnswer,
 };
 
 use self::script::{Act, Handover, Step, Talk, TalkAct, Template};
@@ -37,11 +38,28 @@ pub(super) async fn write(folder: &Folder, issuer: &str, people: &[DemoPerson]) 
         let _ = fs::remove_file(name);
     }
     let key = DatabaseKey::from_hex(&folder.database_key()?).map_err(refused)?;
-    let store = Store::open(&Location::file(&unfinished, &key), IfMissing::Create).await.map_err(refused)?;
-    let written = Ward::new(&store, issuer, people).write().await;
+    let now = Timestamp::now();
+    let environment = Environment { clock: Arc::new(MadeAt(before(now, script::MADE))), ..Environment::default() };
+    let location = Location::file(&unfinished, &key);
+    let store = Store::open_with(&location, IfMissing::Create, environment).await.map_err(refused)?;
+    let written = Ward::new(&store, issuer, people, now).write().await;
     store.close().await;
     written?;
     fs::rename(&unfinished, folder.database()).map_err(DemoError::file("rename", unfinished))
+}
+
+/// The database was made before anybody signed in. All other times are handed over with the acts.
+#[derive(Debug)]
+struct MadeAt(Timestamp);
+
+impl Clock for MadeAt {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+fn before(now: Timestamp, minutes: u32) -> Timestamp {
+    now.minus(Duration::from_secs(60 * u64::from(minutes)))
 }
 
 fn refused(error: impl Display) -> DemoError {
@@ -66,12 +84,12 @@ struct Ward<'w> {
 }
 
 impl<'w> Ward<'w> {
-    fn new(store: &'w Store, issuer: &'w str, people: &'w [DemoPerson]) -> Self {
+    fn new(store: &'w Store, issuer: &'w str, people: &'w [DemoPerson], now: Timestamp) -> Self {
         Ward {
             store,
             issuer,
             people,
-            now: Timestamp::now(),
+            now,
             actors: HashMap::new(),
             known: HashMap::new(),
             teams: HashMap::new(),
@@ -98,7 +116,7 @@ impl<'w> Ward<'w> {
     }
 
     fn ago(&self, minutes: u32) -> Timestamp {
-        self.now.minus(Duration::from_secs(60 * u64::from(minutes)))
+        before(self.now, minutes)
     }
 
     async fn act(&mut self, by: &'static str, act: Act, at: Timestamp) -> Result<(), DemoError> {

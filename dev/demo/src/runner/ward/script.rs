@@ -12,6 +12,9 @@ use super::{days_before, today};
 pub(super) const HOUR: u32 = 60;
 pub(super) const DAY: u32 = 24 * HOUR;
 
+/// How many minutes ago the database was made.
+pub(super) const MADE: u32 = 4 * DAY + 10 * HOUR;
+
 /// Somebody who has not done anything for so long has signed out in between,
 const AWAY: u32 = 25;
 /// so long after the last act.

@@ -63,14 +63,7 @@ pub(super) const TALKS: &[Talk] = &[
         &[Opened(4, &[T]), Reply(6, T, "Could you come now? Five minutes."), Reply(2, H, "On my way.")],
     )
     .to(&[WARD_3]),
-    talk(
-        95,
-        A,
-        "Insulin glargine: two pens left",
-        "Could six come up with the next delivery?",
-        &[],
-    )
-    .to(&[PHARMACY]),
+    talk(95, A, "Insulin glargine: two pens left", "Could six come up with the next delivery?", &[]).to(&[PHARMACY]),
     talk(
         80,
         T,
@@ -113,5 +106,6 @@ pub(super) const TALKS: &[Talk] = &[
     )
     .to(&[WARD_3])
     .urgent(UrgentPolicy::Fast),
-    talk(6, H, "Late patient at the side entrance", "Mr. K. for the dressing change. Who takes him?", &[]).to(&[WARD_3]),
+    talk(6, H, "Late patient at the side entrance", "Mr. K. for the dressing change. Who takes him?", &[])
+        .to(&[WARD_3]),
 ];
