@@ -102,6 +102,7 @@ pub(super) const TALKS: &[Talk] = &[
             Reply(8, T, "4.4 in the new one, the first was haemolysed. Thank you!"),
             Opened(1, &[A]),
             DutyDone(0, A),
+            Done(0, A),
         ],
     )
     .to(&[WARD_3])
