@@ -8,7 +8,6 @@ mod folder;
 mod port;
 mod programs;
 mod ward;
-mod ward_day;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,20 +1,11 @@
-//! What the staff of a clinic that does not exist wrote to each other in the last days. Nobody in it is or was a patient.
+//! What the staff of a clinic that does not exist wrote to each other in the days before today. Nobody in it is or was a patient.
 
-use super::ward::Talk;
-use super::ward::Then::{Delete, Done, Opened, Reply};
+use super::clinic::{A, H, N, T, WARD_3};
+use super::script::Then::{Delete, Done, DutyDone, Opened, Reply};
+use super::script::{DAY, HOUR, Talk, talk};
 
-const A: &str = "amina";
-const T: &str = "tomas";
-const N: &str = "noor";
-const H: &str = "huong";
-
-/// Minutes of an hour and of a day.
-const HOUR: u32 = 60;
-const DAY: u32 = 24 * HOUR;
-
-/// Each begins so many minutes before the demo does; what follows comes so many minutes after the step before it.
 pub(super) const TALKS: &[Talk] = &[
-    Talk(
+    talk(
         4 * DAY + 9 * HOUR,
         A,
         "Welcome to Wardpost",
@@ -26,7 +17,7 @@ pub(super) const TALKS: &[Talk] = &[
             Opened(9, &[T, H]),
         ],
     ),
-    Talk(
+    talk(
         4 * DAY + 7 * HOUR,
         T,
         "Visite am Montag um 9 statt um 8",
@@ -38,29 +29,29 @@ pub(super) const TALKS: &[Talk] = &[
             Opened(5, &[A]),
         ],
     ),
-    Talk(
+    talk(
         4 * DAY + 5 * HOUR,
         H,
         "Bãi đỗ xe phía sau đóng cửa đến thứ Năm",
         "Xin dùng cổng bên. Xe cứu thương vẫn vào được.",
         &[Opened(30, &[A, T, N])],
     ),
-    Talk(
+    talk(
         4 * DAY + 4 * HOUR,
         N,
         "نفاد مؤقت لحقن الباراسيتامول",
         "تصل الشحنة القادمة صباح الغد. يوجد مخزون للطوارئ في الصيدلية.",
         &[Opened(10, &[A, T]), Reply(12, T, "شكراً. سنستعمل الأقراص حتى ذلك الحين."), Opened(3, &[N])],
     ),
-    Talk(
+    talk(
         4 * DAY + 3 * HOUR,
         A,
         "Lost: one blue clipboard, ward 3",
         "It has the night's falls checklist on it.",
         &[Opened(7, &[H]), Reply(9, H, "It is at the front desk."), Opened(4, &[A]), Done(1, A)],
     ),
-    Talk(4 * DAY + 2 * HOUR, T, "Sent to the wrong list", "Please ignore.", &[Delete(3, T)]),
-    Talk(
+    talk(4 * DAY + 2 * HOUR, T, "Sent to the wrong list", "Please ignore.", &[Delete(3, T)]),
+    talk(
         3 * DAY + 22 * HOUR,
         A,
         "Night shift: who can swap Tuesday for Thursday?",
@@ -73,14 +64,14 @@ pub(super) const TALKS: &[Talk] = &[
             Done(2, A),
         ],
     ),
-    Talk(
+    talk(
         3 * DAY + 16 * HOUR,
         H,
         "Front desk closes at 17:30 on Friday",
         "Late patients use the side entrance and ring.",
         &[Opened(11, &[A, T, N])],
     ),
-    Talk(
+    talk(
         3 * DAY + 9 * HOUR,
         N,
         "New look of the heparin ampoules",
@@ -92,49 +83,50 @@ pub(super) const TALKS: &[Talk] = &[
             Opened(6, &[N, H]),
         ],
     ),
-    Talk(
+    talk(
         3 * DAY + 8 * HOUR,
         T,
         "Panne de l’ascenseur B",
         "Le technicien vient jeudi. Passez par l’ascenseur A pour les lits.",
         &[Opened(14, &[A, H]), Reply(20, H, "J’ai mis une affiche à l’accueil."), Opened(5, &[T])],
     ),
-    Talk(
+    talk(
         3 * DAY + 7 * HOUR,
         A,
         "Autoclave 2 is out of order until Tuesday",
         "Plan your sets accordingly. Autoclave 1 runs until 20:00.",
         &[Opened(9, &[T, N]), Reply(30, T, "Then the two small procedures move to Wednesday.")],
     ),
-    Talk(
+    talk(
         3 * DAY + 5 * HOUR,
         H,
         "Tłumacz języka polskiego jutro o 11",
         "Pani Nowicka przyjdzie na oddział 3. Proszę o pokój do rozmowy.",
         &[Opened(22, &[A]), Reply(6, A, "Pokój 4 jest wolny, dziękuję."), Opened(2, &[H]), Done(4, H)],
     ),
-    Talk(
+    talk(
         3 * DAY + 4 * HOUR,
         N,
         "🩺 New stethoscopes are in the store room",
         "Two each, please sign the list.",
         &[Opened(12, &[A, T, H])],
     ),
-    Talk(
+    talk(
         3 * DAY + 2 * HOUR,
         T,
         "Consent forms: the new version only",
         "The old ones are to be shredded, please. The stack in room 2, too.",
-        &[Opened(18, &[A, H]), Reply(7, H, "Shredded."), Opened(3, &[T]), Done(1, T)],
-    ),
-    Talk(
+        &[Opened(18, &[A, H]), Reply(7, H, "Shredded."), DutyDone(6, A), Opened(9, &[T]), Done(1, T)],
+    )
+    .to(&[A, H]),
+    talk(
         2 * DAY + 23 * HOUR,
         A,
         "Übergabe, Station 3, Spätdienst",
         "Zimmer 1 bis 6 ruhig. Zimmer 9 klingelt oft, bitte öfter hineinsehen. Zimmer 12 nüchtern ab Mitternacht.",
         &[Opened(25, &[T]), Reply(10, T, "Zimmer 12 verschoben auf 10 Uhr, darf noch trinken."), Opened(4, &[A])],
     ),
-    Talk(
+    talk(
         2 * DAY + 15 * HOUR,
         H,
         "Two wheelchairs missing at the entrance",
@@ -147,35 +139,35 @@ pub(super) const TALKS: &[Talk] = &[
             Done(1, H),
         ],
     ),
-    Talk(
+    talk(
         2 * DAY + 10 * HOUR,
         N,
         "Room 7: ibuprofen and enoxaparin",
         "Somebody asked: better not, bleeding risk. Paracetamol 1 g, four times a day at most.",
         &[Opened(4, &[A, T]), Reply(5, T, "Agreed, chart changed."), Opened(3, &[N, A]), Done(2, T)],
     ),
-    Talk(
+    talk(
         2 * DAY + 9 * HOUR,
         T,
         "Journal club: Thursday, 13:00, library",
         "The paper lies at the desk. Sandwiches come from the kitchen.",
         &[Opened(33, &[A, N, H]), Reply(10, N, "سأحضر، شكراً."), Reply(5, H, "Tôi cũng đến.")],
     ),
-    Talk(
+    talk(
         2 * DAY + 8 * HOUR,
         A,
         "Réunion d’équipe déplacée à 14 h 15",
         "Même salle. Ordre du jour : plannings de décembre, hygiène des mains.",
         &[Opened(9, &[T, H]), Reply(16, H, "Noté.")],
     ),
-    Talk(
+    talk(
         2 * DAY + 6 * HOUR,
         H,
         "Parking: the yellow van has its lights on",
         "In front of the pharmacy.",
         &[Opened(3, &[N]), Reply(2, N, "That is ours. Off now."), Opened(2, &[H])],
     ),
-    Talk(
+    talk(
         2 * DAY + 5 * HOUR,
         N,
         "Kühlkette: Kühlschrank Station 3 steht auf 9 °C",
@@ -186,50 +178,44 @@ pub(super) const TALKS: &[Talk] = &[
             Reply(45, N, "Jetzt 4 °C, ich beobachte es bis morgen."),
             Opened(6, &[A, T]),
         ],
-    ),
-    Talk(
+    )
+    .to(&[WARD_3]),
+    talk(
         2 * DAY + 3 * HOUR,
         T,
         "Lunch list for the wrong week",
         "Please take no notice of it.",
         &[Opened(2, &[H]), Delete(2, T)],
     ),
-    Talk(
+    talk(
         2 * DAY + 2 * HOUR,
         A,
         "Fire drill on Friday at 14:00, all floors",
         "Nobody is moved. Doors are closed by hand, one person counts.",
         &[Opened(20, &[T, N, H]), Reply(12, T, "Ward 3: who counts?"), Reply(4, A, "I do."), Opened(5, &[T])],
     ),
-    Talk(
+    talk(
         DAY + 22 * HOUR,
         H,
         "Lịch hẹn tuần sau đã có",
         "Bản in ở quầy tiếp tân. Thứ Tư còn hai chỗ trống.",
         &[Opened(35, &[A, T])],
     ),
-    Talk(
-        DAY + 15 * HOUR,
-        A,
-        "Handover, night to early, rooms 1 to 6",
-        "All quiet but room 4, who slept badly and asks for the physician.\n\nRoom 2: dressing changed at 05:30.\nRoom 5: goes home today, letter is written.",
-        &[Opened(8, &[T, H]), Reply(25, T, "Seen room 4. Better pillow, less coffee."), Opened(10, &[A])],
-    ),
-    Talk(
+    talk(
         DAY + 10 * HOUR,
         N,
         "جدول المناوبات للأسبوع القادم",
         "الرجاء مراجعة الجدول قبل يوم الخميس.\nشكراً لكم جميعاً.",
         &[Opened(15, &[A, T, H]), Reply(30, A, "Thursday and Friday fit, thank you.")],
     ),
-    Talk(
+    talk(
         DAY + 9 * HOUR,
         T,
         "Blood gas analyser is back",
         "Calibrated this morning. The old cartridges do not fit any more.",
         &[Opened(11, &[A, N]), Reply(7, N, "New ones are in the second drawer."), Done(3, T)],
     ),
-    Talk(
+    talk(
         DAY + 8 * HOUR,
         H,
         "Rodzina z pokoju 8 prosi o rozmowę",
@@ -241,15 +227,16 @@ pub(super) const TALKS: &[Talk] = &[
             Opened(4, &[T, A]),
             Done(2, H),
         ],
-    ),
-    Talk(
+    )
+    .to(&[T]),
+    talk(
         DAY + 7 * HOUR,
         A,
         "Fridge on ward 3 repaired",
         "The seal is new. Vaccines may go back in from noon.",
         &[Opened(5, &[N]), Reply(8, N, "Measured 4 °C for two hours. They are back in."), Opened(3, &[A]), Done(1, A)],
     ),
-    Talk(
+    talk(
         DAY + 5 * HOUR,
         H,
         "Thank-you cake in the kitchen",
@@ -262,86 +249,25 @@ pub(super) const TALKS: &[Talk] = &[
             Opened(5, &[H]),
         ],
     ),
-    Talk(
+    talk(
         DAY + 4 * HOUR,
         T,
         "Room 12 goes to theatre at 10:00",
         "Nil by mouth since midnight. Please have the consent form ready.",
         &[Opened(3, &[A]), Delete(9, T), Reply(4, A, "Is this still right? The message is gone.")],
     ),
-    Talk(
+    talk(
         DAY + 3 * HOUR,
         T,
         "Zimmer 12: OP auf morgen 10 Uhr verschoben",
         "Der Saal ist belegt. Darf heute normal essen.",
         &[Opened(4, &[A]), Reply(3, A, "Küche und Angehörige wissen es."), Opened(6, &[T, H])],
     ),
-    Talk(
+    talk(
         DAY + HOUR,
         N,
         "Liste des médicaments en rupture",
         "Amoxicilline sirop, jusqu’à vendredi. L’équivalent est en rayon 3.",
         &[Opened(14, &[T, A])],
     ),
-    Talk(
-        16 * HOUR,
-        A,
-        "Übergabe, Nacht",
-        "Ruhig. Zimmer 9 hat geschlafen. Zimmer 3: Infusion läuft bis 7 Uhr.",
-        &[Opened(20, &[H]), Reply(12, T, "Danke, ich sehe sie zuerst.")],
-    ),
-    Talk(
-        9 * HOUR,
-        H,
-        "Phone line 2 crackles",
-        "The technician comes before noon. Line 1 works.",
-        &[Opened(10, &[A]), Reply(2 * HOUR, H, "Repaired."), Done(1, H)],
-    ),
-    Talk(
-        7 * HOUR,
-        T,
-        "Ward round starts in room 6 today",
-        "Room 1 to 5 afterwards. The student joins us.",
-        &[Opened(5, &[A, N])],
-    ),
-    Talk(
-        5 * HOUR,
-        N,
-        "Delivery from the pharmacy at 14:00",
-        "Two boxes for ward 3, one of them cold. Somebody has to sign.",
-        &[Opened(6, &[A]), Reply(8, A, "I sign. Please ring twice."), Opened(3, &[N])],
-    ),
-    Talk(
-        3 * HOUR,
-        A,
-        "Handover, room 12",
-        "Back from theatre at 11:20, stable. Pressure every 30 minutes until 16:00.\n\nThe family visits at four, and would like to talk.",
-        &[
-            Opened(7, &[T]),
-            Reply(10, T, "I am there at four. Potassium comes with the next sample."),
-            Opened(9, &[H, N]),
-        ],
-    ),
-    Talk(
-        2 * HOUR,
-        H,
-        "Bệnh nhân phòng 7 cần người phiên dịch",
-        "Cô ấy hiểu tiếng Anh ít. Tôi rảnh đến 17 giờ.",
-        &[Opened(4, &[T]), Reply(6, T, "Could you come now? Five minutes."), Reply(2, H, "On my way.")],
-    ),
-    Talk(
-        70,
-        N,
-        "Can room 7 have something against her headache?",
-        "She has enoxaparin 40 mg since Tuesday.",
-        &[Opened(8, &[T]), Reply(3, T, "Paracetamol 1 g, no ibuprofen."), Reply(12, N, "Given. Thank you!")],
-    ),
-    Talk(
-        25,
-        T,
-        "Potassium 6.9, room 12",
-        "Repeat at once, please, and an ECG. I am on my way up.",
-        &[Reply(4, H, "The laboratory is told.")],
-    ),
-    Talk(6, H, "Late patient at the side entrance", "Mr. K. for the dressing change. Who takes him?", &[]),
 ];
