@@ -317,5 +317,5 @@ def test_a_template_that_was_changed_in_the_file_is_named(own_site):
     assert verify(site.data)[0] == 0
     line = spoil(site.data, "UPDATE template SET rows = replace(rows, 'pain', 'no pain') WHERE :row > 0", row_of="TEMPLATE_CREATED")
     code, verdict = verify(site.data)
-    assert (code, verdict["first_bad_row"]) == (1, line), verdict
+    assert (code, verdict.get("first_bad_row")) == (1, line), verdict
     assert verdict["fault"].startswith("template 1 is not what the log says")

@@ -98,15 +98,20 @@ def test_a_bar_appears_by_itself_is_said_once_and_is_quiet_after_on_my_way(clini
 
 
 def test_a_tab_behind_others_shows_it_in_title_and_icon_and_says_it_when_somebody_comes_back(clinic, site, windows):
-    tomas = sign_in(windows.window(site), "tomas", "/messages")
+    tomas = windows.window(site)
+    tomas.clock.install()
+    sign_in(tomas, "tomas", "/messages")
     tomas.evaluate(LISTEN)
     tomas.evaluate(SHOW, False)
     send_urgent(clinic["amina"], "Room 7", [TOMAS])
     expect(tomas).to_have_title(re.compile(r"^‼ Urgent – "))
     expect(icon(tomas)).to_have_attribute("href", re.compile("icon-urgent"))
+    # Later than it would have been said.
+    tomas.clock.fast_forward(1_000)
     assert tomas.evaluate("told") == []
     tomas.evaluate(SHOW, True)
     expect(tomas.locator("#urgent-said")).to_contain_text("Urgent for you")
+    assert len(tomas.evaluate("told")) == 1, tomas.evaluate("told")
 
 
 def test_who_cannot_hands_it_to_the_teammate_and_on_to_everyone(clinic, site, windows):
