@@ -37,7 +37,7 @@ async fn team(clinic: &Clinic, name: &str, members: &[&SignedIn]) -> TeamId {
 }
 
 async fn open_duties(clinic: &Clinic, member: &SignedIn) -> usize {
-    clinic.store.open_duties(member.actor.person).await.unwrap()
+    clinic.store.own_duties(member.actor.person).await.unwrap().messages
 }
 
 async fn text_of(member: &SignedIn, path: &str) -> String {

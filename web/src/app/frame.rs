@@ -55,7 +55,7 @@ impl Frame {
                 idle_seconds: limits.idle.as_secs(),
                 ends_in_seconds: left.seconds,
                 stays_until_absolute: left.absolute,
-                for_me: duties.for_me,
+                for_me: duties.marks.open,
                 urgent_all: Arc::clone(&duties.urgent_all),
                 bars: Arc::clone(&duties.bars),
                 bars_of_all: false,

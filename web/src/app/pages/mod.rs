@@ -19,7 +19,7 @@ use askama::{FastWritable, Template, Values};
 pub use self::plain::{ErrorPage, MisdirectedPage};
 pub use self::shown::Shown;
 pub use self::sign_in::SignInPage;
-pub use self::urgent::{Asked, BarKind, NextView, UrgentBar, UrgentBars};
+pub use self::urgent::{Asked, BarKind, DutyMarks, NextView, UrgentBar, UrgentBars};
 
 /// What stands around every page.
 #[derive(Clone)]

@@ -3,8 +3,12 @@
 //! Neither a subject nor any text: giving one out takes a row of the audit log, and these stand on every page of a computer that
 //! people share. The board adds the subjects, and writes the row.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
+use store::MessageId;
 
 use crate::app::pages::{Frame, MemberFrame, Shown, Time};
 
@@ -16,6 +20,17 @@ pub struct UrgentBars<'f> {
     pub frame: &'f Frame,
     /// Whose page it is.
     pub member: &'f MemberFrame,
+}
+
+/// What lists mark of duties and urgent messages for a reader.
+#[derive(Default, PartialEq, Eq)]
+pub struct DutyMarks {
+    /// Conversations with a message that is for the reader, and neither done nor answered.
+    pub for_reader: BTreeSet<MessageId>,
+    /// How many such messages there are.
+    pub open: usize,
+    /// Conversations with an urgent message, for anybody, that nobody has answered.
+    pub urgent: Arc<BTreeSet<MessageId>>,
 }
 
 /// Its template escapes every field.
