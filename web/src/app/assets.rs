@@ -43,6 +43,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../static/js/keys.js"),
     include_str!("../../static/js/place.js"),
     include_str!("../../static/js/unread.js"),
+    include_str!("../../static/js/marks.js"),
     include_str!("../../static/js/urgent.js"),
     include_str!("../../static/js/live.js"),
     include_str!("../../static/js/arrivals.js"),

@@ -131,6 +131,11 @@ impl Default for ForMember {
 }
 
 impl ForMember {
+    /// Pages and lists look the same with either.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        self.urgent_all == other.urgent_all && self.marks == other.marks
+    }
+
     fn new(person: PersonId, urgent: &[Urgent], marks: DutyMarks) -> Self {
         let (own, others): (Vec<_>, Vec<_>) = urgent.iter().partition(|urgent| urgent.message.is_for(person));
         let bars: Arc<[UrgentBar]> = own.iter().map(|urgent| urgent.bar(person)).collect();

@@ -32,6 +32,7 @@ function startArrivals(conversation) {
     if (source || document.hidden || session.over) return;
     source = new EventSource(address);
     source.addEventListener("replied", replied);
+    source.addEventListener("duties", () => urgent.look());
     source.addEventListener("ended", () => session.check());
     source.addEventListener("heartbeat", () => session.confirmed());
     source.onerror = async () => {

@@ -56,10 +56,7 @@ function startUpdates(list) {
     const tags = row.querySelector(".tags");
     const draft = old?.querySelector(".tag.drafted");
     if (draft) tags.prepend(draft);
-    if (isMine) tags.prepend(Object.assign(document.createElement("span"), { className: "tag mine", textContent: "for you" }));
-    const urgent = tags.querySelector(".tag.urgent") ?? (isUrgent && old?.querySelector(".tag.urgent"));
-    if (urgent) tags.prepend(urgent);
-    row.classList.toggle("urgent", Boolean(urgent));
+    markDuty(row, isMine, isUrgentRow(row) || (isUrgent && isUrgentRow(old)));
     const wasNew = Boolean(old?.classList.contains("new"));
     const nowNew = isNew ?? (wasNew && Boolean(row.querySelector("a.subject")));
     if (nowNew) {
@@ -78,7 +75,7 @@ function startUpdates(list) {
     const reader = Number(document.body.dataset.person);
     const others = by !== reader;
     // Who replies has answered what was asked before.
-    const isMine = whom.includes(reader) || (others && Boolean(old?.querySelector(".tag.mine")));
+    const isMine = whom.includes(reader) || (others && hasDuty(old));
     mark(row, old, { began_by, isMine, isUrgent: true, isNew: others ? true : undefined });
     old?.remove();
     const height = document.documentElement.scrollHeight;
@@ -100,7 +97,7 @@ function startUpdates(list) {
     if (!old) return;
     const row = rowFrom(html);
     const focused = old.contains(document.activeElement);
-    mark(row, old, { began_by, isMine: Boolean(old.querySelector(".tag.mine")), isUrgent: event.type !== "deleted" });
+    mark(row, old, { began_by, isMine: hasDuty(old), isUrgent: event.type !== "deleted" });
     old.replaceWith(row);
     if (focused) {
       row.tabIndex = -1;
@@ -207,6 +204,7 @@ function startUpdates(list) {
     mine.addEventListener("deleted", changed);
     mine.addEventListener("changed", changed);
     mine.addEventListener("heartbeat", () => connection.beat());
+    mine.addEventListener("duties", () => urgent.look());
     mine.addEventListener("reload", reload);
     mine.addEventListener("ended", () => session.check());
   }

@@ -13,6 +13,7 @@ const urgent = {
   timer: 0,
   clearing: 0,
   asking: null,
+  again: false,
   moved: -Infinity,
 
   start() {
@@ -41,9 +42,14 @@ const urgent = {
     if (!session.over) this.timer = setTimeout(() => this.look(), URGENT_EVERY);
   },
 
+  /** Asks now, and once more where it was asking already: what was answered then may be older. */
   look() {
-    this.asking ??= this.inquire().finally(() => { this.asking = null; this.wait(); });
-    return this.asking;
+    this.again = Boolean(this.asking);
+    this.asking ??= this.inquire().finally(() => {
+      this.asking = null;
+      if (this.again) this.look();
+      else this.wait();
+    });
   },
 
   async inquire() {
@@ -69,6 +75,7 @@ const urgent = {
     $("asked").hidden = fresh.dataset.forMe === "0";
     $("asked").firstElementChild.textContent = fresh.dataset.forMe;
     $("urgent-link").hidden = fresh.dataset.all === "";
+    if ($("rows")) markDuties(fresh.dataset);
     const changed = fresh.dataset.state !== old.dataset.state;
     const elsewhere = fresh.dataset.all !== old.dataset.all;
     if (!changed) {

@@ -33,6 +33,22 @@ pub struct DutyMarks {
     pub urgent: Arc<BTreeSet<MessageId>>,
 }
 
+impl DutyMarks {
+    /// The numbers of what is for the reader: "7 12".
+    pub fn mine(&self) -> String {
+        numbers(&self.for_reader)
+    }
+
+    /// The numbers of what is urgent and unanswered.
+    pub fn unanswered(&self) -> String {
+        numbers(&self.urgent)
+    }
+}
+
+fn numbers(conversations: &BTreeSet<MessageId>) -> String {
+    conversations.iter().map(MessageId::to_string).collect::<Vec<_>>().join(" ")
+}
+
 /// Its template escapes every field.
 impl HtmlSafe for UrgentBars<'_> {}
 
