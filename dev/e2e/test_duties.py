@@ -109,6 +109,10 @@ def test_a_message_for_a_team_and_somebody_is_taken_done_and_replied_to(javascri
     tomas = sign_in(window(java_script_enabled=javascript), "tomas", f"/messages/{number}")
     expect(duties(tomas, number)).to_contain_text(f"{NOOR} took it")
     expect(duties(tomas, number).get_by_role("button")).to_have_count(0)
+    # What ends the conversation for everybody is called otherwise, to see and to hear.
+    expect(noor.get_by_role("button", name="Done", exact=True)).to_have_count(0)
+    expect(noor.get_by_role("button", name="Conversation done", exact=True)).to_have_count(1)
+    expect(noor.get_by_role("button", name=f"Done: what message {number} asks", exact=True)).to_have_text(re.compile("^Done"))
     press(noor, number, "Done")
     expect(duties(noor, number)).to_contain_text(f"Done by {NOOR}")
     noor.goto("/messages?show=for-me")

@@ -133,7 +133,7 @@ fn notice(code: Option<&str>) -> Option<&'static str> {
         "rows-sent" => Some("All rows are sent."),
         "deleted" => Some("Message deleted. Backups keep copies until they expire."),
         "discarded" => Some("Draft discarded."),
-        "done" => Some("Marked as done."),
+        "done" => Some("The conversation is done."),
         "unread" => Some("Marked as unread."),
         "no-message" => Some("There is no message with that number."),
         _ => None,
