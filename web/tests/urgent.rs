@@ -106,7 +106,9 @@ async fn a_bar_stands_on_every_page_of_those_it_is_for_until_somebody_is_on_the_
     assert!(bars(&tomas, "/help").await.starts_with("You are on the way: urgent from noor"));
     assert!(bars(&huong, "/help").await.starts_with("tomas is on the way: urgent from noor"));
     assert!(!tomas.http.get("/help").await.text().contains("‼"));
-    assert_eq!(bars(&amina, "/messages").await, "");
+    // Its author hears of it where hers stood; for those who are not asked it is gone.
+    assert!(bars(&noor, "/messages").await.starts_with("tomas is on the way: urgent from you, for Ward 3"));
+    assert_eq!((bars(&noor, "/help").await.as_str(), bars(&amina, "/messages").await.as_str()), ("", ""));
     answer(&tomas, "duty/done").await;
     for member in [&tomas, &huong, &amina, &noor] {
         assert_eq!(bars(member, "/messages").await, "");
@@ -133,6 +135,12 @@ async fn what_was_withdrawn_stands_there_until_each_has_understood_and_the_autho
     })
     .await;
     assert!(bars(&tomas, "/help").await.starts_with("Urgent for you from noor"));
+    // An answer leaves her bar, quiet, until it is done.
+    clinic.store.answer_urgent(tomas.actor, id, UrgentAnswer::OnMyWay, Timestamp::now()).await.unwrap();
+    assert!(bars(&noor, "/help").await.starts_with("tomas is on the way: urgent from you"));
+    assert!(!noor.http.get("/help").await.text().contains("‼"));
+    clinic.store.finish_duty(tomas.actor, id, Timestamp::now()).await.unwrap();
+    assert_eq!(bars(&noor, "/help").await, "");
     assert_eq!(clinic.count("URGENT_STEP").await, 1);
     assert_eq!(clinic.count("URGENT_STEPS_SKIPPED").await, 1);
 }

@@ -36,7 +36,7 @@ pub struct ForMember {
     pub urgent_all: Arc<str>,
     /// What is urgent for the member, the oldest first.
     pub bars: Arc<[UrgentBar]>,
-    /// The same, and then what waits for others.
+    /// The same, and then what waits for others, and what is the member's own.
     pub bars_of_all: Arc<[UrgentBar]>,
 }
 
@@ -139,8 +139,13 @@ impl ForMember {
     fn new(person: PersonId, urgent: &[Urgent], marks: DutyMarks) -> Self {
         let (own, others): (Vec<_>, Vec<_>) = urgent.iter().partition(|urgent| urgent.message.is_for(person));
         let bars: Arc<[UrgentBar]> = own.iter().map(|urgent| urgent.bar(person)).collect();
-        let waiting = others.iter().filter(|urgent| urgent.message.state == UrgentState::Waiting);
-        let bars_of_all = bars.iter().cloned().chain(waiting.map(|urgent| urgent.bar(person))).collect();
+        // Its author sees there, too, that somebody is on the way.
+        let on_list = others.iter().filter(|urgent| match urgent.message.state {
+            UrgentState::Waiting => true,
+            UrgentState::OnTheWay => urgent.message.author.id == person,
+            _ => false,
+        });
+        let bars_of_all = bars.iter().cloned().chain(on_list.map(|urgent| urgent.bar(person))).collect();
         let urgent_all = urgent.iter().map(Urgent::state).collect::<Vec<_>>().join(" ").into();
         Self { marks: Arc::new(marks), urgent_all, bars, bars_of_all }
     }
@@ -154,7 +159,7 @@ impl Urgent {
         let asked = |kind: StepKind| message.steps.iter().any(|step| step.kind == kind);
         UrgentBar {
             message: message.message.get(),
-            author: message.author.name.as_str().into(),
+            author: if message.author.id == person { "you".into() } else { message.author.name.as_str().into() },
             kind: self.kind(person, has_duty),
             whom: self.whom(person).into_iter().map(Into::into).collect(),
             since: message.sent_at.into(),

@@ -57,7 +57,7 @@ impl HtmlSafe for UrgentBars<'_> {}
 pub struct UrgentBar {
     /// Its number.
     pub message: i64,
-    /// Who sent it.
+    /// Who sent it; "you" for the reader.
     pub author: Shown,
     /// Where it stands for the reader.
     pub kind: BarKind,
