@@ -131,6 +131,7 @@ fn notice(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "sent" => Some("Message sent."),
         "rows-sent" => Some("All rows are sent."),
+        "rows-sent-template-gone" => Some("All rows are sent. Somebody has deleted their template meanwhile."),
         "deleted" => Some("Message deleted. Backups keep copies until they expire."),
         "discarded" => Some("Draft discarded."),
         "done" => Some("The conversation is done."),
