@@ -137,6 +137,23 @@ async fn a_form_that_cannot_be_for_whom_it_says_comes_back_with_its_ticks_and_wh
 }
 
 #[tokio::test]
+async fn where_nobody_can_be_chosen_nothing_can_be_urgent_and_a_tick_that_is_there_can_be_taken_away() {
+    let clinic = Clinic::open().await;
+    let tomas = clinic.sign_in("tomas").await;
+    team(&clinic, "Ward 3", &[&tomas]).await;
+    let page = tomas.http.get("/messages/new").await;
+    assert!(page.text().contains("There is nobody else on staff yet"), "{}", page.text());
+    assert!(!page.text().contains("name=\"urgent\"") && !page.text().contains("name=\"policy\""));
+    let refused = send(&tomas, &[("urgent", "1")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(tick(refused.text(), "urgent", "1").unwrap().ends_with("checked"), "{}", refused.text());
+
+    clinic.sign_in("noor").await;
+    let page = tomas.http.get("/messages/new").await;
+    assert!(page.text().contains("name=\"urgent\"") && !page.text().contains("There is nobody else"));
+}
+
+#[tokio::test]
 async fn the_sender_of_something_urgent_is_told_first_who_cannot_be_reached() {
     let clinic = Clinic::open().await;
     let (amina, tomas, noor) =

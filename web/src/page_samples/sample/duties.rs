@@ -135,6 +135,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
     vec![
         ("inbox-for-me-0", html(&InboxPage { tab: Tab::ForMe, updates_url: None, ..inbox(0) })),
         ("conversation-for", html(&conversation_for_somebody())),
+        ("compose-alone", html(&ComposePage { recipients: RecipientsForm::default(), ..compose(SUBJECT, BODY) })),
         ("compose-for", html(&ComposePage { recipients: urgent_recipients(None), ..compose(SUBJECT, BODY) })),
         (
             "compose-away",
