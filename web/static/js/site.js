@@ -13,7 +13,7 @@ function takeCode(field) {
 showLocalTimes(document);
 showLocalDays();
 if ($("audit-filter")) showLocalFilter($("audit-filter"));
-if ($("rows") || $("conversation")) {
+if (document.querySelector("#rows, #conversation, .team")) {
   keepDaysTrue();
   document.addEventListener("visibilitychange", () => { if (!document.hidden) showLocalTimes(document); });
 }
