@@ -38,6 +38,7 @@ if (signedIn) {
   session.start();
   startKeys();
   urgent.start();
+  hidden.start();
   if ($("compose")) startWriting();
   if ($("rows-form")) rows.start();
   if ($("download")) startOwnData();

@@ -41,7 +41,12 @@ pub async fn stream(state: Arc<Messages>, request: Request, member: Member) -> R
     let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed.or(request.query.get("after")).and_then(|text| text.parse().ok()).unwrap_or(AuditId::ZERO);
     let token = request.session_token().ok_or(PageError::NoSession { ended: None })?;
-    let turn = request.site.limits.begin_stream(member.actor().person)?;
+    let wanted = Wanted::of(&request);
+    let (limits, person) = (&request.site.limits, member.actor().person);
+    let turn = match wanted {
+        Wanted::Nothing => limits.begin_hidden_stream(person)?,
+        Wanted::Rows | Wanted::RepliesIn(_) => limits.begin_stream(person)?,
+    };
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let stream = OpenStream {
         site: Arc::clone(&request.site),
@@ -49,7 +54,7 @@ pub async fn stream(state: Arc<Messages>, request: Request, member: Member) -> R
         token,
         actor: member.actor(),
         last: after,
-        wanted: Wanted::of(&request),
+        wanted,
         recorded: None,
         told: None,
         browser: sender,
