@@ -1,5 +1,6 @@
 """Messages that are for somebody: choosing whom, doing it, and answering what is urgent."""
 
+import datetime
 import re
 import secrets
 
@@ -108,6 +109,10 @@ def test_a_message_for_a_team_and_somebody_is_taken_done_and_replied_to(javascri
     tomas = sign_in(window(java_script_enabled=javascript), "tomas", f"/messages/{number}")
     expect(duties(tomas, number)).to_contain_text(f"{NOOR} took it")
     expect(duties(tomas, number).get_by_role("button")).to_have_count(0)
+    # What ends the conversation for everybody is called otherwise, to see and to hear.
+    expect(noor.get_by_role("button", name="Done", exact=True)).to_have_count(0)
+    expect(noor.get_by_role("button", name="Conversation done", exact=True)).to_have_count(1)
+    expect(duties(noor, number).get_by_role("button", name=re.compile(rf"^Done ?: what message {number} asks$"))).to_have_count(1)
     press(noor, number, "Done")
     expect(duties(noor, number)).to_contain_text(f"Done by {NOOR}")
     noor.goto("/messages?show=for-me")
@@ -349,6 +354,62 @@ def test_what_arrives_is_marked_for_whom_it_is(clinic, window):
     expect(row(page, "Just come, for you")).to_contain_text("1 reply")
     expect(row(page, "Just come, for you").locator(".tag")).to_have_text(["urgent", "for you"])
     clinic["huong"].post(f"/messages/{number}/duty/done")
+
+
+def still(page):
+    """Its timers stand still: what the page learns from here on, the site has told it."""
+    page.clock.pause_at(datetime.datetime.now() + datetime.timedelta(seconds=2))
+
+
+def test_the_marks_of_an_open_list_go_with_the_duty_wherever_it_ends(clinic, windows, site):
+    page = windows.window(site)
+    page.clock.install()
+    sign_in(page, "noor")
+    page.locator("#live.on").wait_for()
+    still(page)
+    asked = page.locator("#asked")
+    before = int(asked.text_content().split()[0])
+
+    def sent(subject, **fields):
+        number = send_for(clinic["amina"], subject, [] if "team" in fields else [NOOR], **fields)
+        expect(row(page, subject).locator(".tag.mine")).to_have_count(1)
+        expect(asked).to_have_text(f"{before + 1} for me")
+        expect(tab(page, "For me")).to_have_text(f"For me {before + 1}")
+        return number
+
+    def is_over(subject):
+        expect(row(page, subject).locator(".tag.mine")).to_have_count(0)
+        expect(row(page, subject).locator(".tag.urgent")).to_have_count(0)
+        expect(asked).to_have_text(f"{before} for me")
+
+    number = sent("Ends by done")
+    clinic["noor"].post(f"/messages/{number}/duty/done")
+    is_over("Ends by done")
+    number = sent("Ends by a reply")
+    clinic["noor"].post(f"/messages/{number}/replies", key=secrets.token_hex(16), body="I see it")
+    is_over("Ends by a reply")
+    number = sent("Ends by who takes it", team=clinic["ward"])
+    clinic["tomas"].post(f"/messages/{number}/duty/take")
+    is_over("Ends by who takes it")
+    clinic["tomas"].post(f"/messages/{number}/duty/done")
+    number = sent("Ends by a teammate", team=clinic["ward"], urgent="1", policy="once")
+    expect(row(page, "Ends by a teammate").locator(".tag")).to_have_text(["urgent", "for you"])
+    clinic["tomas"].post(f"/messages/{number}/urgent/on-my-way")
+    expect(row(page, "Ends by a teammate").locator(".tag")).to_have_text(["for you"])
+    clinic["tomas"].post(f"/messages/{number}/duty/done")
+    is_over("Ends by a teammate")
+    number = sent("Ends in another tab")
+    other = page.context.new_page()
+    other.goto(f"/messages/{number}")
+    press(other, number, "Done")
+    is_over("Ends in another tab")
+    # A list without live updates asks, as every page does.
+    page.clock.resume()
+    number = sent("On the list of what is for me")
+    other.goto("/messages?show=for-me")
+    expect(row(other, "On the list of what is for me").locator(".tag.mine")).to_have_count(1)
+    clinic["noor"].post(f"/messages/{number}/duty/done")
+    expect(row(other, "On the list of what is for me").locator(".tag.mine")).to_have_count(0)
 
 
 @pytest.mark.parametrize("look", [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, NARROW)], ids=str)

@@ -76,7 +76,7 @@ def test_a_member_signs_in_sends_is_answered_looks_at_the_log_and_signs_out(open
     amina.click_until(f"{answered}//a", "//ol[@id='conversation']")
     amina.find("//div[@class='body' and .='On my way.']")
     amina.find(f"//article[contains(., 'Before your round.')]//p[contains(., 'Opened by {PEOPLE['tomas'].name}')]")
-    amina.click("//button[.='Done']")
+    amina.click("//button[.='Conversation done']")
     amina.find(f"//ol[@id='rows']/li[contains(., '{subject}')]//span[.='done']")
 
     amina.click("//nav//a[.='Audit log']")

@@ -92,7 +92,7 @@ def test_a_conversation_is_answered_done_and_found_again(page, visitor):
     expect(page.get_by_role("button", name="Send reply to all staff")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".body").filter(has_text="It hangs at the door.")).to_be_visible()
-    tab_to(page, page.get_by_role("button", name="Done"))
+    tab_to(page, page.get_by_role("button", name="Conversation done", exact=True))
     page.keyboard.press("Enter")
     expect(row(page, "For the keyboard").locator(".tag").filter(has_text="done")).to_be_visible()
     tab_to(page, page.get_by_label("Go to message"))

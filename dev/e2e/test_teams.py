@@ -1,6 +1,8 @@
 """Teams: made, named, joined and left by anyone on staff, each with its row."""
 
 import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -104,6 +106,18 @@ def test_a_name_that_looks_like_markup_is_text(window):
     page = sign_in(window(), "amina", "/teams")
     make(page, "<b>x</b> \u202e")
     expect(page.get_by_role("heading", name="<b>x</b> [U+202E]")).to_be_visible()
+
+
+def test_since_when_is_told_by_the_readers_clock(window, visitor):
+    visitor("noor").post("/teams", name="By the clock")
+    zone = "Asia/Kathmandu"
+    page = sign_in(window(timezone_id=zone), "noor", "/teams")
+    time = team(page, "By the clock").locator("time")
+    moment = datetime.fromisoformat(time.get_attribute("datetime"))
+    assert moment.utcoffset() == timedelta(0)
+    local = moment.astimezone(ZoneInfo(zone))
+    expect(time).to_have_text(f"{local:%H:%M}")
+    expect(time).to_have_attribute("title", re.compile(rf"^{local.day} \w+ {local.year}, {local:%H:%M} "))
 
 
 def test_two_who_leave_at_once_cannot_both_leave_it_without_being_asked(visitor):

@@ -248,6 +248,41 @@ def test_a_template_that_changes_or_goes_meanwhile_takes_nothing_along(window, v
     expect(page.get_by_text("What you wrote is still here")).to_have_count(0)
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_template_that_is_deleted_while_somebody_writes_in_its_form_loses_no_text(window, visitor, javascript):
+    noor = visitor("noor")
+    name = f"Going {javascript}"
+    number = made(noor, name)
+    page = sign_in(window(java_script_enabled=javascript), "amina", f"/templates/{number}/write")
+    page.get_by_label("Room 3").fill("Written before it went")
+    noor.post(f"/templates/{number}/delete")
+    page.get_by_label("Room 4").fill("x" * 20_001)
+    page.get_by_role("button", name="Send to all staff").click()
+    # Also with a fault the form comes back as it was typed, and it can still be kept.
+    expect(page.get_by_role("alert").filter(has_text="Nothing was sent")).to_contain_text("Room 4")
+    expect(page.get_by_role("heading", name="A template that was deleted")).to_be_visible()
+    expect(page.get_by_label("Room 3")).to_have_value("Written before it went")
+    page.get_by_label("Room 4").fill("")
+    page.get_by_role("button", name="Save for later").click()
+    told(page, "aved")
+    page.goto(f"/templates/{number}/write")
+    expect(page.get_by_label("Room 3")).to_have_value("Written before it went")
+    page.get_by_role("button", name="Send to all staff").click()
+    told(page, "All rows are sent. Somebody has deleted their template meanwhile.")
+    expect(row(page, f"Room 3: {name}")).to_have_count(1)
+
+
+def test_a_number_that_no_template_ever_had_takes_nothing(visitor):
+    amina = visitor("amina")
+    before = created(amina)
+    for fault in ({}, {"key": ""}):
+        form = fields(["Room 3"], ["Quiet."]) | fault
+        assert amina.post("/templates/4711/send", **form).status_code == 404
+        assert amina.post("/templates/4711/draft", **fields(["Room 3"], ["Quiet."])).status_code == 404
+    assert amina.get("/templates/4711/write").status_code == 404
+    assert created(amina) == before
+
+
 @pytest.mark.parametrize(
     "name, rows, error",
     [

@@ -102,8 +102,8 @@ def test_done_is_said_by_somebody_shown_to_everybody_at_once_and_undone_by_a_rep
     onlooker = sign_in(window(), "huong", "/messages")
     expect(onlooker.locator("#live")).to_have_text(re.compile("live", re.IGNORECASE))
     page = sign_in(window(), "tomas", f"/messages/{number}")
-    page.get_by_role("button", name="Done").click()
-    expect(page.get_by_text("Marked as done.")).to_be_visible()
+    page.get_by_role("button", name="Conversation done", exact=True).click()
+    expect(page.get_by_text("The conversation is done.")).to_be_visible()
     expect(row(page, "Fridge on ward 3").locator(".tag")).to_have_text(["done"])
     expect(row(onlooker, "Fridge on ward 3").locator(".tag")).to_have_text(["done"])
     tab(page, "Open").click()
@@ -115,11 +115,11 @@ def test_done_is_said_by_somebody_shown_to_everybody_at_once_and_undone_by_a_rep
     page.goto("/messages?show=open")
     expect(row(page, "Fridge on ward 3")).to_be_visible()
     page.goto(f"/messages/{number}")
-    page.get_by_role("button", name="Done").click()
-    expect(page.get_by_text("Marked as done.")).to_be_visible()
+    page.get_by_role("button", name="Conversation done", exact=True).click()
+    expect(page.get_by_text("The conversation is done.")).to_be_visible()
     page.goto(f"/messages/{number}")
     page.get_by_role("button", name="Open again").click()
-    expect(page.get_by_role("button", name="Done")).to_be_visible()
+    expect(page.get_by_role("button", name="Conversation done", exact=True)).to_be_visible()
     acts = [event["action"] for event in visitor("amina").audit() if event["action"].startswith("CONVERSATION")]
     assert acts[-3:] == ["CONVERSATION_DONE", "CONVERSATION_DONE", "CONVERSATION_REOPENED"]
 

@@ -1,5 +1,6 @@
 """Something urgent, in two browsers: from the one who sends it to the one who has done it, whatever page that one is on."""
 
+import datetime
 import re
 
 import pytest
@@ -7,8 +8,10 @@ from playwright.sync_api import expect
 
 from support.browser import NARROW, SHOW, WIDE, sign_in
 from support.clock import Clock
+from support.network import Network
 from support.people import PEOPLE
 from support.processes import ROOT
+from support.waiting import wait_until
 from test_accessibility import LOOKS, big_enough, check, fits
 from test_duties import furnish, send_for
 from test_keyboard import tab_to
@@ -112,6 +115,74 @@ def test_a_tab_behind_others_shows_it_in_title_and_icon_and_says_it_when_somebod
     tomas.evaluate(SHOW, True)
     expect(tomas.locator("#urgent-said")).to_contain_text("Urgent for you")
     assert len(tomas.evaluate("told")) == 1, tomas.evaluate("told")
+
+
+def still(page):
+    """Timers of its browser stand still, as if a browser had slowed them: what its pages learn from here on, the site has told them."""
+    page.clock.pause_at(datetime.datetime.now() + datetime.timedelta(seconds=2))
+
+
+def watching(page):
+    """The streams that hidden tabs of its browser have opened."""
+    opened = []
+    page.context.on("request", lambda request: opened.append(request.url) if "only=duties" in request.url else None)
+    return opened
+
+
+def test_hidden_tabs_are_told_though_their_timers_stand_still_by_one_stream_for_all(clinic, site, windows):
+    first = windows.window(site)
+    first.clock.install()
+    opened = watching(first)
+    sign_in(first, "tomas", "/help")
+    tabs = [first, first.context.new_page(), first.context.new_page()]
+    tabs[1].goto("/messages")
+    tabs[1].locator("#live.on").wait_for()
+    tabs[2].goto("/me")
+    still(first)
+    assert opened == []
+    for page in tabs:
+        page.evaluate(SHOW, False)
+    wait_until("one of them has the stream", lambda: opened)
+    number = send_urgent(clinic["amina"], "Room 7", [TOMAS])
+    for page in tabs:
+        expect(page).to_have_title(re.compile(r"^‼ Urgent – "))
+    assert len(opened) == 1, opened
+    # Whoever has it gives it to the next.
+    first.close()
+    clinic["tomas"].post(f"/messages/{number}/urgent/on-my-way")
+    for page in tabs[1:]:
+        expect(page).not_to_have_title(re.compile("Urgent"))
+    assert len(opened) == 2, opened
+    tabs[1].evaluate(SHOW, True)
+    tabs[2].evaluate(SHOW, True)
+    locks = "async () => { const { held, pending } = await navigator.locks.query(); return held.length + pending.length; }"
+    wait_until("nobody keeps it", lambda: tabs[1].evaluate(locks) == 0)
+
+
+@pytest.mark.parametrize("how", ["stall", "cut"])
+def test_every_page_says_since_when_it_has_no_connection(how, clinic, site, windows):
+    network = Network()
+    page = windows.window(site, proxy=network.proxy())
+    page.clock.install()
+    sign_in(page, "tomas", "/help")
+    with page.expect_response("**/urgent/bar"):
+        page.clock.fast_forward(5_000)
+    getattr(network, how)()
+    send_urgent(clinic["amina"], "While it was dead", [TOMAS])
+    lost = page.get_by_role("alert").filter(has_text="No connection")
+    for _ in range(3):
+        page.clock.run_for(10_000)
+    expect(lost).to_have_count(0)
+    for _ in range(4):
+        page.clock.run_for(10_000)
+    expect(lost).to_have_text(re.compile(r"^No connection since \d\d:\d\d\. Urgent messages may be missing\.$"))
+    check(page, "a page without a connection")
+    network.restore()
+    page.clock.run_for(16_000)
+    expect(page.get_by_role("status").filter(has_text=re.compile(r"^Connected again at \d\d:\d\d\.$"))).to_be_visible()
+    expect(lost).to_have_count(0)
+    expect(bar(page, "Urgent for you")).to_be_visible()
+    network.close()
 
 
 def test_who_cannot_hands_it_to_the_teammate_and_on_to_everyone(clinic, site, windows):

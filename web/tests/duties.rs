@@ -23,7 +23,7 @@ fn number(member: &SignedIn) -> String {
 }
 
 async fn open_duties(clinic: &Clinic, member: &SignedIn) -> usize {
-    clinic.store.open_duties(member.actor.person).await.unwrap()
+    clinic.store.own_duties(member.actor.person).await.unwrap().messages
 }
 
 async fn text_of(member: &SignedIn, path: &str) -> String {
@@ -120,6 +120,23 @@ async fn a_form_that_cannot_be_for_whom_it_says_comes_back_with_its_ticks_and_wh
             && tick(reply.text(), "person", &tomas_id).unwrap().ends_with("checked")
     );
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_chosen_nothing_can_be_urgent_and_a_tick_that_is_there_can_be_taken_away() {
+    let clinic = Clinic::open().await;
+    let tomas = clinic.sign_in("tomas").await;
+    clinic.team("Ward 3", &[&tomas]).await;
+    let page = tomas.http.get("/messages/new").await;
+    assert!(page.text().contains("There is nobody else on staff yet"), "{}", page.text());
+    assert!(!page.text().contains("name=\"urgent\"") && !page.text().contains("name=\"policy\""));
+    let refused = send(&tomas, &[("urgent", "1")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(tick(refused.text(), "urgent", "1").unwrap().ends_with("checked"), "{}", refused.text());
+
+    clinic.sign_in("noor").await;
+    let page = tomas.http.get("/messages/new").await;
+    assert!(page.text().contains("name=\"urgent\"") && !page.text().contains("There is nobody else"));
 }
 
 #[tokio::test]

@@ -15,13 +15,24 @@ const SUBJECT: &str = "Room 7 does not breathe well";
 
 /// Sends something urgent, so long ago.
 async fn send(store: &Store, author: &SignedIn, people: &[&SignedIn], teams: &[TeamId], ago: Duration) -> MessageId {
+    send_by(Some(UrgentPolicy::Fast), store, author, people, teams, ago).await
+}
+
+async fn send_by(
+    urgent: Option<UrgentPolicy>,
+    store: &Store,
+    author: &SignedIn,
+    people: &[&SignedIn],
+    teams: &[TeamId],
+    ago: Duration,
+) -> MessageId {
     let message = NewMessage {
         subject: Subject::parse(SUBJECT).unwrap(),
         body: Body::parse("Please come.").unwrap(),
         addressed: Addressed {
             people: people.iter().map(|member| member.actor.person).collect(),
             teams: teams.iter().copied().collect(),
-            urgent: Some(UrgentPolicy::Fast),
+            urgent,
         },
         key: IdempotencyKey::fresh(),
     };
@@ -81,7 +92,9 @@ async fn a_bar_stands_on_every_page_of_those_it_is_for_until_somebody_is_on_the_
     assert!(bars(&tomas, "/help").await.starts_with("You are on the way: urgent from noor"));
     assert!(bars(&huong, "/help").await.starts_with("tomas is on the way: urgent from noor"));
     assert!(!tomas.http.get("/help").await.text().contains("‼"));
-    assert_eq!(bars(&amina, "/messages").await, "");
+    // Its author hears of it where hers stood; for those who are not asked it is gone.
+    assert!(bars(&noor, "/messages").await.starts_with("tomas is on the way: urgent from you, for Ward 3"));
+    assert_eq!((bars(&noor, "/help").await.as_str(), bars(&amina, "/messages").await.as_str()), ("", ""));
     answer(&tomas, "duty/done").await;
     for member in [&tomas, &huong, &amina, &noor] {
         assert_eq!(bars(member, "/messages").await, "");
@@ -108,6 +121,12 @@ async fn what_was_withdrawn_stands_there_until_each_has_understood_and_the_autho
     })
     .await;
     assert!(bars(&tomas, "/help").await.starts_with("Urgent for you from noor"));
+    // An answer leaves her bar, quiet, until it is done.
+    clinic.store.answer_urgent(tomas.actor, id, UrgentAnswer::OnMyWay, Timestamp::now()).await.unwrap();
+    assert!(bars(&noor, "/help").await.starts_with("tomas is on the way: urgent from you"));
+    assert!(!noor.http.get("/help").await.text().contains("‼"));
+    clinic.store.finish_duty(tomas.actor, id, Timestamp::now()).await.unwrap();
+    assert_eq!(bars(&noor, "/help").await, "");
     assert_eq!(clinic.count("URGENT_STEP").await, 1);
     assert_eq!(clinic.count("URGENT_STEPS_SKIPPED").await, 1);
 }
@@ -154,6 +173,39 @@ async fn an_open_page_is_told_what_changed_and_nothing_where_nothing_did_and_its
         if status == 401 { Ok(()) } else { Err(status) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stream_says_when_something_is_to_be_asked_for_again_and_a_hidden_page_hears_nothing_else() {
+    let clinic = Clinic::open().await;
+    let (noor, tomas, huong) =
+        (clinic.sign_in("noor").await, clinic.sign_in("tomas").await, clinic.sign_in("huong").await);
+    let mut list = tomas.http.open_stream("/messages/updates?after=0").await;
+    let mut hidden = tomas.http.open_stream("/messages/updates?only=duties").await;
+    let mut other = huong.http.open_stream("/messages/updates?only=duties").await;
+    for stream in [&mut list, &mut hidden, &mut other] {
+        // What has changed since its page was made.
+        stream.read_until("event:duties", SOON).await;
+    }
+    let id = send_by(None, &clinic.store, &noor, &[&tomas], &[], Duration::ZERO).await;
+    list.read_until("event:duties", SOON).await;
+    hidden.read_until("event:duties", SOON).await;
+    clinic.store.finish_duty(tomas.actor, id, Timestamp::now()).await.unwrap();
+    list.read_until("event:duties", SOON).await;
+    let heard = hidden.read_until("event:duties", SOON).await;
+    assert!(!heard.contains("event:sent") && !heard.contains(SUBJECT), "{heard}");
+    // Another process sends something urgent: it stands on everybody's board.
+    let place = store::Location::file(clinic.database(), &crate::support::key());
+    let process = Store::open(&place, store::IfMissing::Refuse).await.unwrap();
+    send(&process, &noor, &[&tomas], &[], Duration::ZERO).await;
+    process.close().await;
+    hidden.read_until("event:duties", SOON).await;
+    let heard = other.read_until("event:duties", SOON).await;
+    assert!(heard.matches("event:duties").count() == 1, "what was for Tomas alone is none of hers: {heard}");
+    // Who sees nothing has no row: the one is the list's.
+    assert_eq!(clinic.count("MESSAGE_LIST").await, 1);
+    clinic.store.sign_out(tomas.actor, Timestamp::now()).await.unwrap();
+    assert!(hidden.read_to_end(SOON).await.contains("event:ended"));
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
-//! What is urgent, and how much is for each member: what stands on every page, kept until the store says that it may have
-//! changed, so that a page costs a look into memory.
+//! What is urgent, and what is for each member: what stands on every page and what lists mark, kept until the store says that it
+//! may have changed, so that a page costs a look into memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::{Author, PersonId, StepKind, Store, StoreError, SummaryContent, Timestamp, UrgentMessage, UrgentState};
+use store::{
+    Author, MessageId, OwnDuties, PersonId, StepKind, Store, StoreError, SummaryContent, Timestamp, UrgentMessage,
+    UrgentState,
+};
 
-use crate::app::pages::{Asked, BarKind, NextView, Shown, UrgentBar};
+use crate::app::pages::{Asked, BarKind, DutyMarks, NextView, Shown, UrgentBar};
 
 /// Members remembered; before more are, all are forgotten.
 const MEMBERS: usize = 4_096;
@@ -20,18 +23,20 @@ struct Kept {
     /// [`Store::duties_version`] before it was read; None for nothing yet.
     version: Option<u64>,
     urgent: Arc<[Urgent]>,
+    /// The conversations of those that nobody has answered.
+    unanswered: Arc<BTreeSet<MessageId>>,
     members: HashMap<PersonId, Arc<ForMember>>,
 }
 
 /// What there is for a member.
 pub struct ForMember {
-    /// How many messages are for the member, and neither done nor answered.
-    pub for_me: usize,
+    /// What lists mark.
+    pub marks: Arc<DutyMarks>,
     /// Where every urgent message stands, those of others too: differs where the board does.
     pub urgent_all: Arc<str>,
     /// What is urgent for the member, the oldest first.
     pub bars: Arc<[UrgentBar]>,
-    /// The same, and then what waits for others.
+    /// The same, and then what waits for others, and what is the member's own.
     pub bars_of_all: Arc<[UrgentBar]>,
 }
 
@@ -51,8 +56,10 @@ impl DutyOverview {
         if let Some(found) = self.lock().at(version).and_then(|kept| kept.members.get(&person)) {
             return Ok(Arc::clone(found));
         }
-        let urgent = self.urgent(store).await?;
-        let found = Arc::new(ForMember::new(person, &urgent, store.open_duties(person).await?));
+        let (urgent, unanswered) = self.read(store).await?;
+        let OwnDuties { conversations, messages } = store.own_duties(person).await?;
+        let marks = DutyMarks { for_reader: conversations, open: messages, urgent: unanswered };
+        let found = Arc::new(ForMember::new(person, &urgent, marks));
         let mut kept = self.lock();
         if kept.at(version).is_some() {
             if kept.members.len() >= MEMBERS {
@@ -65,9 +72,13 @@ impl DutyOverview {
 
     /// All urgent messages about which not everything is over, the oldest first.
     pub async fn urgent(&self, store: &Store) -> Result<Arc<[Urgent]>, StoreError> {
+        Ok(self.read(store).await?.0)
+    }
+
+    async fn read(&self, store: &Store) -> Result<ForAll, StoreError> {
         let version = store.duties_version();
         if let Some(kept) = self.lock().at(version) {
-            return Ok(Arc::clone(&kept.urgent));
+            return Ok((Arc::clone(&kept.urgent), Arc::clone(&kept.unanswered)));
         }
         let mut read = Vec::new();
         for message in store.urgent_messages().await? {
@@ -77,19 +88,25 @@ impl DutyOverview {
             };
             read.push(Urgent { message, withdrawn_at });
         }
+        let waiting = read.iter().filter(|urgent| urgent.message.state == UrgentState::Waiting);
+        let unanswered: Arc<BTreeSet<_>> = Arc::new(waiting.map(|urgent| urgent.message.root).collect());
         let urgent: Arc<[Urgent]> = read.into();
         let mut kept = self.lock();
         // Somebody may have read later, and newer, things meanwhile.
         if kept.version.is_none_or(|known| known < version) {
-            *kept = Kept { version: Some(version), urgent: Arc::clone(&urgent), members: HashMap::new() };
+            let (urgent, unanswered) = (Arc::clone(&urgent), Arc::clone(&unanswered));
+            *kept = Kept { version: Some(version), urgent, unanswered, members: HashMap::new() };
         }
-        Ok(urgent)
+        Ok((urgent, unanswered))
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What is urgent, and the conversations of what nobody has answered.
+type ForAll = (Arc<[Urgent]>, Arc<BTreeSet<MessageId>>);
 
 impl Kept {
     /// What is kept, if it is of this version.
@@ -109,18 +126,28 @@ async fn deleted_at(store: &Store, message: &UrgentMessage) -> Result<Option<Tim
 impl Default for ForMember {
     /// Nothing.
     fn default() -> Self {
-        Self { for_me: 0, urgent_all: "".into(), bars: [].into(), bars_of_all: [].into() }
+        Self { marks: Arc::default(), urgent_all: "".into(), bars: [].into(), bars_of_all: [].into() }
     }
 }
 
 impl ForMember {
-    fn new(person: PersonId, urgent: &[Urgent], for_me: usize) -> Self {
+    /// Pages and lists look the same with either.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        self.urgent_all == other.urgent_all && self.marks == other.marks
+    }
+
+    fn new(person: PersonId, urgent: &[Urgent], marks: DutyMarks) -> Self {
         let (own, others): (Vec<_>, Vec<_>) = urgent.iter().partition(|urgent| urgent.message.is_for(person));
         let bars: Arc<[UrgentBar]> = own.iter().map(|urgent| urgent.bar(person)).collect();
-        let waiting = others.iter().filter(|urgent| urgent.message.state == UrgentState::Waiting);
-        let bars_of_all = bars.iter().cloned().chain(waiting.map(|urgent| urgent.bar(person))).collect();
+        // Its author sees there, too, that somebody is on the way.
+        let on_list = others.iter().filter(|urgent| match urgent.message.state {
+            UrgentState::Waiting => true,
+            UrgentState::OnTheWay => urgent.message.author.id == person,
+            _ => false,
+        });
+        let bars_of_all = bars.iter().cloned().chain(on_list.map(|urgent| urgent.bar(person))).collect();
         let urgent_all = urgent.iter().map(Urgent::state).collect::<Vec<_>>().join(" ").into();
-        Self { for_me, urgent_all, bars, bars_of_all }
+        Self { marks: Arc::new(marks), urgent_all, bars, bars_of_all }
     }
 }
 
@@ -132,7 +159,7 @@ impl Urgent {
         let asked = |kind: StepKind| message.steps.iter().any(|step| step.kind == kind);
         UrgentBar {
             message: message.message.get(),
-            author: message.author.name.as_str().into(),
+            author: if message.author.id == person { "you".into() } else { message.author.name.as_str().into() },
             kind: self.kind(person, has_duty),
             whom: self.whom(person).into_iter().map(Into::into).collect(),
             since: message.sent_at.into(),

@@ -31,11 +31,11 @@ impl Frame {
         frame
     }
 
-    /// The same with all that is urgent and waits, what is for others too.
+    /// The same around a list: with what waits for others too, and with what the list marks.
     pub fn with_all_urgent(mut self, member: &Member) -> Self {
         if let Some(shown) = &mut self.member {
             shown.bars = Arc::clone(&member.duties().bars_of_all);
-            shown.bars_of_all = true;
+            shown.marks = Some(Arc::clone(&member.duties().marks));
         }
         self
     }
@@ -55,10 +55,10 @@ impl Frame {
                 idle_seconds: limits.idle.as_secs(),
                 ends_in_seconds: left.seconds,
                 stays_until_absolute: left.absolute,
-                for_me: duties.for_me,
+                for_me: duties.marks.open,
                 urgent_all: Arc::clone(&duties.urgent_all),
                 bars: Arc::clone(&duties.bars),
-                bars_of_all: false,
+                marks: None,
                 back: "/messages".to_owned(),
             }),
             notice: None,

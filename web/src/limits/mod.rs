@@ -37,9 +37,13 @@ const MEMBERS: usize = 4_096;
 
 /// Requests of one member that are answered at once. A browser has six under way, and several on a line to the edge.
 const REQUESTS_AT_ONCE: usize = 32;
-/// Open lists of one member, and of all: each has a connection and its buffers for as long as it is looked at.
+/// Open lists and conversations of one member, and of all: each has a connection and its buffers for as long as it is looked at.
 const STREAMS_AT_ONCE: usize = 32;
 const ALL_STREAMS: usize = 1024;
+/// Browsers of one member of whose pages none is looked at, and of all. They are counted apart, so that they keep nobody from a
+/// list; who is refused asks once a minute.
+const HIDDEN_AT_ONCE: usize = 8;
+const ALL_HIDDEN: usize = 512;
 /// Downloads of the audit log of one member, and of all: each keeps what it reads ahead.
 const EXPORTS_AT_ONCE: usize = 2;
 const ALL_EXPORTS: usize = 16;
@@ -62,6 +66,7 @@ pub struct Limits {
     polls: Option<Limit<PersonId>>,
     requests_at_once: AtOnce<PersonId>,
     streams_at_once: AtOnce<PersonId>,
+    hidden_at_once: AtOnce<PersonId>,
     exports_at_once: AtOnce<PersonId>,
     forms_at_once: AtOnce<IpAddr>,
     members_forms_at_once: AtOnce<PersonId>,
@@ -86,6 +91,7 @@ impl Limits {
             polls: by_member(settings.requests.map(|_| Quota::per_second(POLLS_A_SECOND).allow_burst(POLLS_SAVED_UP))),
             requests_at_once: AtOnce::new(REQUESTS_AT_ONCE, usize::MAX),
             streams_at_once: AtOnce::new(STREAMS_AT_ONCE, ALL_STREAMS),
+            hidden_at_once: AtOnce::new(HIDDEN_AT_ONCE, ALL_HIDDEN),
             exports_at_once: AtOnce::new(EXPORTS_AT_ONCE, ALL_EXPORTS),
             forms_at_once: AtOnce::new(FORMS_AT_ONCE, usize::MAX),
             members_forms_at_once: AtOnce::new(MEMBERS_FORMS_AT_ONCE, usize::MAX),
@@ -148,6 +154,12 @@ impl Limits {
     /// Begins to keep a list of a member up to date.
     pub fn begin_stream(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
         let turn = self.streams_at_once.begin(person);
+        turn.map_err(|_| self.refuse(Rule::Streams, Duration::from_secs(30), "member", &person))
+    }
+
+    /// Begins to tell a browser of a member of whose pages none is looked at when to ask.
+    pub fn begin_hidden_stream(&self, person: PersonId) -> Result<Turn<PersonId>, TooMany> {
+        let turn = self.hidden_at_once.begin(person);
         turn.map_err(|_| self.refuse(Rule::Streams, Duration::from_secs(30), "member", &person))
     }
 

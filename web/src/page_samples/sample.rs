@@ -60,7 +60,7 @@ pub(super) fn frame_of(name: &str) -> Frame {
         for_me: 0,
         urgent_all: "".into(),
         bars: [].into(),
-        bars_of_all: false,
+        marks: None,
         back: "/messages".into(),
     };
     Frame { member: Some(member), ..signed_out() }

@@ -4,7 +4,6 @@
 
 function startArrivals(conversation) {
   let address = conversation.dataset.updates;
-  let source = null;
   const seen = new Set();
 
   const replied = (event) => {
@@ -24,27 +23,10 @@ function startArrivals(conversation) {
     await draft.saving;
     if (!draft.written()) location.assign(event.target.closest("a").href);
   });
-  const close = () => {
-    source?.close();
-    source = null;
-  };
-  const open = () => {
-    if (source || document.hidden || session.over) return;
-    source = new EventSource(address);
-    source.addEventListener("replied", replied);
-    source.addEventListener("ended", () => session.check());
-    source.addEventListener("heartbeat", () => session.confirmed());
-    source.onerror = async () => {
-      if (source?.readyState !== EventSource.CLOSED) return;
-      // The browser gives up after a refusal: the session may be over, or the site is starting again.
-      close();
-      await session.check();
-      setTimeout(open, TRY_AGAIN);
-    };
-  };
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
-  addEventListener("pagehide", close);
-  addEventListener("pageshow", open);
-  session.atEnd.push(close);
-  open();
+  const stream = keepStream(() => address, { replied, duties: () => urgent.look() });
+  const turn = () => (document.hidden ? stream.close() : stream.open());
+  document.addEventListener("visibilitychange", turn);
+  addEventListener("pagehide", stream.close);
+  addEventListener("pageshow", turn);
+  turn();
 }

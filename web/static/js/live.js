@@ -1,13 +1,6 @@
 
 // ---- Live updates: new and deleted messages in an open list, and the truth about whether they arrive.
 
-/** The site says something every ten seconds. After a silence of so many milliseconds there is no connection. */
-const SILENCE = 40_000;
-/** A connection that is not there after so long is tried again: on a dead network nothing else ends it. */
-const TRY_AGAIN = 15_000;
-/** How long the page says that the connection is back. */
-const SAY_BACK = 30_000;
-
 function startUpdates(list) {
   const live = $("live");
   let source = null;
@@ -28,7 +21,7 @@ function startUpdates(list) {
   // ---- What arrives
 
   const arrived = (event) => {
-    connection.hear();
+    stream.hear();
     if (event.lastEventId) address = address.replace(/after=\d+/, `after=${event.lastEventId}`);
   };
 
@@ -56,10 +49,7 @@ function startUpdates(list) {
     const tags = row.querySelector(".tags");
     const draft = old?.querySelector(".tag.drafted");
     if (draft) tags.prepend(draft);
-    if (isMine) tags.prepend(Object.assign(document.createElement("span"), { className: "tag mine", textContent: "for you" }));
-    const urgent = tags.querySelector(".tag.urgent") ?? (isUrgent && old?.querySelector(".tag.urgent"));
-    if (urgent) tags.prepend(urgent);
-    row.classList.toggle("urgent", Boolean(urgent));
+    markDuty(row, isMine, isUrgentRow(row) || (isUrgent && isUrgentRow(old)));
     const wasNew = Boolean(old?.classList.contains("new"));
     const nowNew = isNew ?? (wasNew && Boolean(row.querySelector("a.subject")));
     if (nowNew) {
@@ -78,7 +68,7 @@ function startUpdates(list) {
     const reader = Number(document.body.dataset.person);
     const others = by !== reader;
     // Who replies has answered what was asked before.
-    const isMine = whom.includes(reader) || (others && Boolean(old?.querySelector(".tag.mine")));
+    const isMine = whom.includes(reader) || (others && hasDuty(old));
     mark(row, old, { began_by, isMine, isUrgent: true, isNew: others ? true : undefined });
     old?.remove();
     const height = document.documentElement.scrollHeight;
@@ -100,7 +90,7 @@ function startUpdates(list) {
     if (!old) return;
     const row = rowFrom(html);
     const focused = old.contains(document.activeElement);
-    mark(row, old, { began_by, isMine: Boolean(old.querySelector(".tag.mine")), isUrgent: event.type !== "deleted" });
+    mark(row, old, { began_by, isMine: hasDuty(old), isUrgent: event.type !== "deleted" });
     old.replaceWith(row);
     if (focused) {
       row.tabIndex = -1;
@@ -111,7 +101,7 @@ function startUpdates(list) {
   const reload = () => {
     stopped = true;
     close();
-    connection.restored("There are more new messages than are shown here.");
+    stream.restored("There are more new messages than are shown here.");
     const link = Object.assign(document.createElement("a"), { href: "/messages", textContent: "show them" });
     show("New messages: ", true);
     live.append(link);
@@ -120,8 +110,8 @@ function startUpdates(list) {
 
   // ---- Whether anything can arrive
 
-  const connection = {
-    /** When the site was heard last, and since when it is listened for. */
+  const stream = {
+    /** When the site was heard last, and since when it is listened for. It says something every ten seconds. */
     heard: Date.now(),
     since: Date.now(),
     lost: false,
@@ -154,26 +144,20 @@ function startUpdates(list) {
       if (this.lost || stopped || document.hidden || session.over) return;
       this.lost = true;
       live.hidden = true;
-      $("back").hidden = true;
-      $("lost").textContent = `No connection since ${clockTime(this.heard)}. Newer messages may be missing.`;
-      $("lost").hidden = false;
+      connection.lose("messages", this.heard);
       connect();
     },
 
     restored(what) {
       if (!this.lost) return;
       this.lost = false;
-      $("lost").hidden = true;
-      $("lost").textContent = "";
-      $("back").hidden = false;
-      $("back").textContent = `Connected again at ${clockTime()}. ${what}`;
-      setTimeout(() => { $("back").hidden = true; $("back").textContent = ""; }, SAY_BACK);
+      connection.restore("messages", what);
     },
   };
 
   const close = () => {
     clearTimeout(retryTimer);
-    clearTimeout(connection.timer);
+    clearTimeout(stream.timer);
     source?.close();
     source = null;
   };
@@ -188,14 +172,15 @@ function startUpdates(list) {
     if (stopped || session.over || document.hidden) return;
     clearTimeout(retryTimer);
     source?.close();
-    if (!connection.lost) show("Connecting…", false);
+    if (!stream.lost) show("Connecting…", false);
     const mine = new EventSource(address);
     source = mine;
+    // On a dead network nothing else ends it.
     retryTimer = setTimeout(connect, TRY_AGAIN);
     mine.onopen = () => { retry = 2000; };
     mine.onerror = async () => {
       if (source !== mine) return;
-      if (!connection.lost) show("Reconnecting…", false);
+      if (!stream.lost) show("Reconnecting…", false);
       if (mine.readyState !== EventSource.CLOSED) return;
       // The browser gives up after a refusal: the session may be over, or the site is starting again.
       source = null;
@@ -206,14 +191,15 @@ function startUpdates(list) {
     mine.addEventListener("replied", sent);
     mine.addEventListener("deleted", changed);
     mine.addEventListener("changed", changed);
-    mine.addEventListener("heartbeat", () => connection.beat());
+    mine.addEventListener("heartbeat", () => stream.beat());
+    mine.addEventListener("duties", () => urgent.look());
     mine.addEventListener("reload", reload);
     mine.addEventListener("ended", () => session.check());
   }
 
   const begin = () => {
     if (source || document.hidden || stopped) return;
-    connection.listen();
+    stream.listen();
     connect();
   };
 
@@ -221,7 +207,7 @@ function startUpdates(list) {
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : begin()));
   addEventListener("pagehide", close);
   addEventListener("pageshow", begin);
-  addEventListener("online", () => { if (connection.lost) connect(); });
+  addEventListener("online", () => { if (stream.lost) connect(); });
   session.atEnd.push(close);
   begin();
 }

@@ -8,14 +8,15 @@ const recipients = {
   /** As the form sends it. */
   fields(form) {
     const ticked = (name) => this.boxes(form).filter((box) => box.name === name && box.checked).map((box) => box.value);
+    // Where nobody can be chosen, nothing can be urgent.
     const { urgent, policy, aware } = form.elements;
-    return { person: ticked("person"), team: ticked("team"), urgent: urgent.checked ? "1" : "", policy: policy.value, aware: aware.value };
+    return { person: ticked("person"), team: ticked("team"), urgent: urgent?.checked ? "1" : "", policy: policy?.value, aware: aware.value };
   },
 
   fill(form, fields) {
     for (const box of this.boxes(form)) box.checked = !box.disabled && fields[box.name].includes(box.value);
-    form.elements.urgent.checked = Boolean(fields.urgent);
-    if (fields.policy) form.elements.policy.value = fields.policy;
+    if (form.elements.urgent) form.elements.urgent.checked = Boolean(fields.urgent);
+    if (form.elements.policy && fields.policy) form.elements.policy.value = fields.policy;
     form.dispatchEvent(new Event("chosen"));
   },
 

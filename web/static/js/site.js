@@ -13,7 +13,7 @@ function takeCode(field) {
 showLocalTimes(document);
 showLocalDays();
 if ($("audit-filter")) showLocalFilter($("audit-filter"));
-if ($("rows") || $("conversation")) {
+if (document.querySelector("#rows, #conversation, .team")) {
   keepDaysTrue();
   document.addEventListener("visibilitychange", () => { if (!document.hidden) showLocalTimes(document); });
 }
@@ -38,6 +38,7 @@ if (signedIn) {
   session.start();
   startKeys();
   urgent.start();
+  hidden.start();
   if ($("compose")) startWriting();
   if ($("rows-form")) rows.start();
   if ($("download")) startOwnData();

@@ -6,6 +6,7 @@
 // { signedOut }        the sign-in page is open, so nobody is signed in; in words
 // { draft, session }   a draft was saved, with its text and version
 // { sent, session }    the form with this key was sent
+// { urgent }           something may have changed for this session of what is urgent or for its person
 
 const channel = new BroadcastChannel("wardpost");
 

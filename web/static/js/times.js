@@ -40,7 +40,7 @@ function showLocalTimes(within) {
       continue;
     }
     const isClock = time.classList.contains("clock");
-    const isBrief = isClock || time.closest(".row, .readers, .duties, .since, .draft, .notice, .said");
+    const isBrief = isClock || time.closest(".row, .readers, .duties, .since, .draft, .notice, .said, .team");
     if (isBrief) time.title = whole;
     if (isClock || (isBrief && isSameDay(date, now))) time.textContent = clock;
     else if (isBrief && date.getFullYear() === now.getFullYear()) time.textContent = `${day} ${month}, ${clock}`;

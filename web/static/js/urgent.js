@@ -2,7 +2,8 @@
 // ---- What is urgent: the bars above every page of those it is for. A page that is open asks whether they are still right, also
 // in a tab behind others, and says aloud what is new in them: once, in each tab, which is why it keeps the numbers of what it said.
 
-/** How often the site is asked, in milliseconds. In a tab that nobody has looked at for minutes, browsers make it a minute. */
+/** How often the site is asked, in milliseconds. In a tab that nobody has looked at for minutes, browsers make it a minute; what such
+ *  a tab needs then, it is told (hidden.js). */
 const URGENT_EVERY = 5_000;
 /** What was said stays for a screen reader so long, in milliseconds. */
 const SAID_FOR = 10_000;
@@ -13,6 +14,9 @@ const urgent = {
   timer: 0,
   clearing: 0,
   asking: null,
+  again: false,
+  /** When the site said last what is urgent: the page was made then. */
+  heard: Date.now(),
   moved: -Infinity,
 
   start() {
@@ -41,34 +45,45 @@ const urgent = {
     if (!session.over) this.timer = setTimeout(() => this.look(), URGENT_EVERY);
   },
 
+  /** Asks now, and once more where it was asking already: what was answered then may be older. */
   look() {
-    this.asking ??= this.inquire().finally(() => { this.asking = null; this.wait(); });
-    return this.asking;
+    this.again = Boolean(this.asking);
+    this.asking ??= this.inquire().finally(() => {
+      this.asking = null;
+      if (this.again) this.look();
+      else this.wait();
+    });
   },
 
   async inquire() {
     if (session.over) return;
     const reply = await ask($("urgent-bars").dataset.poll, null, { tries: 1, etag: this.etag });
-    if (session.over || !reply) return;
-    if (reply.status === 304) session.confirmed();
-    if (reply.status === 200) await this.take(reply);
-  },
-
-  async take(reply) {
-    const fresh = element(reply.text, "urgent-bars");
-    // What something in between has answered.
-    if (!fresh) return;
-    if (Number(fresh.dataset.session) !== session.id) {
+    const fresh = reply?.status === 200 ? element(reply.text, "urgent-bars") : null;
+    if (session.over) return;
+    if (fresh && Number(fresh.dataset.session) !== session.id) {
       await session.check();
       return;
     }
+    // What something in between has answered is no answer.
+    if (fresh || reply?.status === 304) this.hear();
+    else if (Date.now() - this.heard > SILENCE && !document.hidden) connection.lose("urgent", this.heard);
+    if (fresh) await this.take(fresh, reply.etag);
+  },
+
+  hear() {
+    this.heard = Date.now();
     session.confirmed();
-    this.etag = reply.etag;
+    connection.restore("urgent");
+  },
+
+  async take(fresh, etag) {
+    this.etag = etag;
     const old = $("urgent-bars");
     if ($("for-me")) $("for-me").textContent = fresh.dataset.forMe === "0" ? "" : fresh.dataset.forMe;
     $("asked").hidden = fresh.dataset.forMe === "0";
     $("asked").firstElementChild.textContent = fresh.dataset.forMe;
     $("urgent-link").hidden = fresh.dataset.all === "";
+    if ($("rows")) markDuties(fresh.dataset);
     const changed = fresh.dataset.state !== old.dataset.state;
     const elsewhere = fresh.dataset.all !== old.dataset.all;
     if (!changed) {

@@ -103,6 +103,14 @@ impl Store {
         .await
     }
 
+    /// Whether there is or ever was a template of this number: none is given twice.
+    pub async fn template_was_made(&self, id: TemplateId) -> Result<bool, StoreError> {
+        self.look_up(move |connection| {
+            Ok(connection.prepare_cached("SELECT 1 FROM template WHERE id = ?1")?.exists([id])?)
+        })
+        .await
+    }
+
     /// Makes a template: TEMPLATE_CREATED.
     pub async fn create_template(
         &self,

@@ -19,7 +19,7 @@ use askama::{FastWritable, Template, Values};
 pub use self::plain::{ErrorPage, MisdirectedPage};
 pub use self::shown::Shown;
 pub use self::sign_in::SignInPage;
-pub use self::urgent::{Asked, BarKind, NextView, UrgentBar, UrgentBars};
+pub use self::urgent::{Asked, BarKind, DutyMarks, NextView, UrgentBar, UrgentBars};
 
 /// What stands around every page.
 #[derive(Clone)]
@@ -71,8 +71,8 @@ pub struct MemberFrame {
     pub urgent_all: Arc<str>,
     /// What is urgent for the member, the oldest first; on the list, what waits for others as well.
     pub bars: Arc<[UrgentBar]>,
-    /// What waits for others stands here, too.
-    pub bars_of_all: bool,
+    /// On a list: what it marks. What waits for others stands in its bars, too.
+    pub marks: Option<Arc<DutyMarks>>,
     /// Where an answer from here leads back to: a path of the site.
     pub back: String,
 }
@@ -80,7 +80,7 @@ pub struct MemberFrame {
 impl MemberFrame {
     /// Where the page asks whether the bars are still right.
     pub fn poll_url(&self) -> &'static str {
-        if self.bars_of_all { "/urgent/bar?of=all" } else { "/urgent/bar" }
+        if self.marks.is_some() { "/urgent/bar?of=all" } else { "/urgent/bar" }
     }
 
     /// Differs where the bars do.

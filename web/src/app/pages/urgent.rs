@@ -3,8 +3,12 @@
 //! Neither a subject nor any text: giving one out takes a row of the audit log, and these stand on every page of a computer that
 //! people share. The board adds the subjects, and writes the row.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
+use store::MessageId;
 
 use crate::app::pages::{Frame, MemberFrame, Shown, Time};
 
@@ -18,6 +22,33 @@ pub struct UrgentBars<'f> {
     pub member: &'f MemberFrame,
 }
 
+/// What lists mark of duties and urgent messages for a reader.
+#[derive(Default, PartialEq, Eq)]
+pub struct DutyMarks {
+    /// Conversations with a message that is for the reader, and neither done nor answered.
+    pub for_reader: BTreeSet<MessageId>,
+    /// How many such messages there are.
+    pub open: usize,
+    /// Conversations with an urgent message, for anybody, that nobody has answered.
+    pub urgent: Arc<BTreeSet<MessageId>>,
+}
+
+impl DutyMarks {
+    /// The numbers of what is for the reader: "7 12".
+    pub fn mine(&self) -> String {
+        numbers(&self.for_reader)
+    }
+
+    /// The numbers of what is urgent and unanswered.
+    pub fn unanswered(&self) -> String {
+        numbers(&self.urgent)
+    }
+}
+
+fn numbers(conversations: &BTreeSet<MessageId>) -> String {
+    conversations.iter().map(MessageId::to_string).collect::<Vec<_>>().join(" ")
+}
+
 /// Its template escapes every field.
 impl HtmlSafe for UrgentBars<'_> {}
 
@@ -26,7 +57,7 @@ impl HtmlSafe for UrgentBars<'_> {}
 pub struct UrgentBar {
     /// Its number.
     pub message: i64,
-    /// Who sent it.
+    /// Who sent it; "you" for the reader.
     pub author: Shown,
     /// Where it stands for the reader.
     pub kind: BarKind,

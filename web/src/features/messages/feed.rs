@@ -110,6 +110,8 @@ pub enum News {
     Update(Arc<Update>),
     /// These sessions have ended.
     Ended(Arc<[SessionId]>),
+    /// Duties or what is urgent may have changed.
+    Duties,
 }
 
 /// Hands updates to open lists.
@@ -138,10 +140,16 @@ impl Feed {
         let mut poll = interval(FOREIGN_POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = None;
+        let mut duties = store.duties_version();
         loop {
             match self.publish(&store, last).await {
                 Ok(newest) => last = Some(newest),
                 Err(error) => tracing::warn!(%error, "live updates are held up"),
+            }
+            let version = store.duties_version();
+            if duties != version {
+                duties = version;
+                let _ = self.0.send(News::Duties);
             }
             tokio::select! {
                 changed = changes.changed() => {

@@ -45,7 +45,6 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
     };
     let Listed { list, conversations, shows, newest } = listed;
     let Marked { marks, looked_at } = state.marks.of(&site.store, session, &conversations).await?;
-    let duties = state.duties.of(&site.store, session.person).await?;
     state.shown.record(&site.store, member.actor(), &shows, request.at).await?;
     let first_page = before.is_none() && author.is_none() && tab == Tab::All;
     Reply::page(&InboxPage {
@@ -53,7 +52,7 @@ pub async fn show(state: Arc<Messages>, request: Request, member: Member) -> Res
         reader: member.actor().person.get(),
         list,
         marks,
-        duties,
+        duties: Arc::clone(&member.duties().marks),
         kept_draft: kept_draft(&request, &member).await?,
         tab,
         looked_at: looked_at.filter(|_| !matches!(tab, Tab::ForMe | Tab::Unread)),
@@ -132,9 +131,10 @@ fn notice(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "sent" => Some("Message sent."),
         "rows-sent" => Some("All rows are sent."),
+        "rows-sent-template-gone" => Some("All rows are sent. Somebody has deleted their template meanwhile."),
         "deleted" => Some("Message deleted. Backups keep copies until they expire."),
         "discarded" => Some("Draft discarded."),
-        "done" => Some("Marked as done."),
+        "done" => Some("The conversation is done."),
         "unread" => Some("Marked as unread."),
         "no-message" => Some("There is no message with that number."),
         _ => None,

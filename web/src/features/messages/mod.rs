@@ -6,7 +6,6 @@ pub mod conversation;
 pub mod delete;
 pub mod draft;
 mod duties;
-pub mod duty_marks;
 pub mod feed;
 pub mod list;
 pub mod list_cache;
@@ -18,7 +17,6 @@ pub mod updates;
 
 use store::ConversationSummary;
 
-use self::duty_marks::DutyMarksCache;
 use self::feed::Feed;
 use self::list_cache::ListCache;
 use self::marks::Marks;
@@ -37,8 +35,6 @@ pub struct Messages {
     pub shown: ShownLists,
     /// What they are to each reader.
     pub marks: Marks,
-    /// What is for each of them, and what is urgent.
-    pub duties: DutyMarksCache,
     /// Whom a message can be for.
     pub everybody: EverybodyCache,
 }

@@ -1,5 +1,7 @@
 //! `GET /messages/updates`: new and deleted messages as server-sent events, for as long as the session lives. With
-//! `conversation`, that there is a reply in it, and nothing of what it says: a page that nobody sits at opens nothing.
+//! `conversation`, that there is a reply in it, and nothing of what it says: a page that nobody sits at opens nothing. With
+//! `only=duties`, for a page that nobody sees, neither. Each says when something has changed of what is urgent or for the
+//! reader; what that is, the page asks then (`GET /urgent/bar`).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use super::Messages;
 use super::feed::{Feed, News, Update};
 use super::shown_lists::{COVERED, is_recent};
 use crate::app::access::Member;
+use crate::app::duty_overview::ForMember;
 use crate::app::request::Request;
 use crate::app::site::Site;
 use crate::http::error::PageError;
@@ -38,7 +41,12 @@ pub async fn stream(state: Arc<Messages>, request: Request, member: Member) -> R
     let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = resumed.or(request.query.get("after")).and_then(|text| text.parse().ok()).unwrap_or(AuditId::ZERO);
     let token = request.session_token().ok_or(PageError::NoSession { ended: None })?;
-    let turn = request.site.limits.begin_stream(member.actor().person)?;
+    let wanted = Wanted::of(&request);
+    let (limits, person) = (&request.site.limits, member.actor().person);
+    let turn = match wanted {
+        Wanted::Nothing => limits.begin_hidden_stream(person)?,
+        Wanted::Rows | Wanted::RepliesIn(_) => limits.begin_stream(person)?,
+    };
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let stream = OpenStream {
         site: Arc::clone(&request.site),
@@ -46,8 +54,9 @@ pub async fn stream(state: Arc<Messages>, request: Request, member: Member) -> R
         token,
         actor: member.actor(),
         last: after,
-        only: request.query.get("conversation").and_then(|text| text.parse().ok()),
+        wanted,
         recorded: None,
+        told: None,
         browser: sender,
         _turn: turn,
     };
@@ -56,16 +65,37 @@ pub async fn stream(state: Arc<Messages>, request: Request, member: Member) -> R
         .with(header::HeaderName::from_static("x-accel-buffering"), "no"))
 }
 
+/// Which messages a stream tells of.
+enum Wanted {
+    /// All, as rows of the list.
+    Rows,
+    /// Only replies in this conversation, without their texts.
+    RepliesIn(MessageId),
+    /// None.
+    Nothing,
+}
+
+impl Wanted {
+    fn of(request: &Request) -> Self {
+        match request.query.get("conversation").and_then(|text| text.parse().ok()) {
+            Some(root) => Self::RepliesIn(root),
+            None if request.query.get("only") == Some("duties") => Self::Nothing,
+            None => Self::Rows,
+        }
+    }
+}
+
 struct OpenStream {
     site: Arc<Site>,
     feed: Feed,
     token: SessionToken,
     actor: Actor,
     last: AuditId,
-    /// Only replies in this conversation are told, without their texts.
-    only: Option<MessageId>,
+    wanted: Wanted,
     /// When it was last written down that subjects are shown here.
     recorded: Option<Timestamp>,
+    /// What the page was last told to look at.
+    told: Option<Arc<ForMember>>,
     browser: mpsc::Sender<Result<Event, Infallible>>,
     _turn: Turn<PersonId>,
 }
@@ -85,6 +115,7 @@ impl OpenStream {
     async fn forward(&mut self) -> Result<Infallible, Closed> {
         let mut updates = self.feed.subscribe();
         self.catch_up().await?;
+        self.tell_duties().await?;
         let mut check = tokio::time::interval(SESSION_CHECK);
         // The first one comes at once: all that was missed has been sent.
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
@@ -95,7 +126,11 @@ impl OpenStream {
                     Ok(News::Update(update)) => self.send(&update).await?,
                     Ok(News::Ended(sessions)) if sessions.contains(&self.actor.session) => self.check_session().await?,
                     Ok(News::Ended(_)) => {}
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.ask_to_reload().await?,
+                    Ok(News::Duties) => self.tell_duties().await?,
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        self.ask_to_reload().await?;
+                        self.tell_duties().await?;
+                    }
                     Err(broadcast::error::RecvError::Closed) => return Err(Closed),
                 },
                 _ = check.tick() => self.check_session().await?,
@@ -106,6 +141,9 @@ impl OpenStream {
     }
 
     async fn catch_up(&mut self) -> Result<(), Closed> {
+        if matches!(self.wanted, Wanted::Nothing) {
+            return Ok(());
+        }
         let events = self.site.store.message_events_after(self.last, CATCH_UP_LIMIT).await;
         let events = events.map_err(|error| {
             tracing::warn!(%error, "a live stream could not catch up");
@@ -118,7 +156,7 @@ impl OpenStream {
             tracing::warn!(%error, "a live stream could not catch up");
             Closed
         })?;
-        if self.only.is_none() {
+        if matches!(self.wanted, Wanted::Rows) {
             let missed = updates.iter().filter(|update| update.id > self.last);
             self.record(missed.filter_map(|update| update.shows_subject).collect()).await?;
         }
@@ -133,7 +171,10 @@ impl OpenStream {
         if update.id <= self.last {
             return Ok(());
         }
-        if let Some(root) = self.only {
+        if let Wanted::Nothing = self.wanted {
+            return Ok(());
+        }
+        if let Wanted::RepliesIn(root) = self.wanted {
             self.last = update.id;
             if update.event != "replied" || update.root != root {
                 return Ok(());
@@ -152,6 +193,19 @@ impl OpenStream {
         self.last = update.id;
         let event = Event::default().id(update.id.to_string()).event(update.event).data(update.data.to_string());
         self.push(event).await
+    }
+
+    /// That something has changed of what is urgent or for the member, where it has. The first time the page may have missed it.
+    async fn tell_duties(&mut self) -> Result<(), Closed> {
+        let now = self.site.duties.of(&self.site.store, self.actor.person).await.map_err(|error| {
+            tracing::warn!(%error, "a live stream could not look at duties");
+            Closed
+        })?;
+        if self.told.as_ref().is_some_and(|told| told.shows_the_same(&now)) {
+            return Ok(());
+        }
+        self.told = Some(now);
+        self.push(Event::default().event("duties").data("{}")).await
     }
 
     /// Writes down that these subjects, and those that arrive in the next minute, are shown here: before any of them is. One

@@ -49,12 +49,16 @@ pub async fn show(request: Request, member: Member) -> Result<Reply, PageError> 
     page(&request, &member, id, template.as_ref(), typed, Errors::default())
 }
 
-/// `POST /templates/{}/send`: to the list, or `{"sent": true}` for a script; with a fault, the form again.
+/// `POST /templates/{}/send`: to the list, or `{"sent": true}` for a script; with a fault, the form again. A form whose template was
+/// deleted meanwhile is sent as any other.
 pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> Result<Reply, PageError> {
     let (id, form) = (request.id().ok_or(PageError::NotFound)?, form.into_inner());
-    let mut typed = Typed::of(&form)?;
     let store = &request.site.store;
     let template = store.template(id).await?;
+    if template.is_none() && !store.template_was_made(id).await? {
+        return Err(PageError::NotFound);
+    }
+    let mut typed = Typed::of(&form)?;
     let again = |typed, errors, status| {
         Ok::<_, PageError>(page(&request, &member, id, template.as_ref(), typed, errors)?.with_status(status))
     };
@@ -68,7 +72,7 @@ pub async fn send(request: Request, member: Member, form: CsrfChecked<Form>) -> 
         return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
     }
     match store.send_rows(member.actor(), id, typed.key, rows, request.at).await {
-        Ok(RowsSent::Sent(_)) => Ok(sent(&request)),
+        Ok(RowsSent::Sent(_)) => Ok(sent(&request, template.is_some())),
         Ok(RowsSent::KeyReused(before)) => {
             typed.leave_out(&before, store.fresh_key());
             let problem = "This form was sent before. What has changed in it since stands below; what was sent as it is was left out. Send it again to make new messages of it.";
@@ -139,8 +143,8 @@ fn seen(text: &str) -> Seen {
 }
 
 /// A script is told in words of ours, as for a single message.
-fn sent(request: &Request) -> Reply {
-    let next = "/messages?notice=rows-sent";
+fn sent(request: &Request, has_template: bool) -> Reply {
+    let next = if has_template { "/messages?notice=rows-sent" } else { "/messages?notice=rows-sent-template-gone" };
     if request.accepts("application/json") {
         Reply::json(&json!({ "sent": true, "next": next }))
     } else {

@@ -1,13 +1,17 @@
 //! Pages with messages that are for somebody.
 
-use store::{DutyMarks, PersonId, StepKind, TeamId, UrgentPolicy, UrgentState};
+use store::{PersonId, StepKind, TeamId, UrgentPolicy, UrgentState};
 
 use super::*;
 
 /// Two things are for the reader, one of them urgent; another is urgent for others.
 pub(super) fn marks() -> Arc<DutyMarks> {
-    let roots = |ids: &[i64]| ids.iter().filter_map(|id| MessageId::new(*id)).collect();
-    Arc::new(DutyMarks { for_person: roots(&[990, 984]), open: 3, urgent: roots(&[990, 987]) })
+    let roots = |ids: &'static [i64]| ids.iter().filter_map(|id| MessageId::new(*id));
+    Arc::new(DutyMarks {
+        for_reader: roots(&[990, 984]).collect(),
+        open: 3,
+        urgent: Arc::new(roots(&[990, 987]).collect()),
+    })
 }
 
 fn team(id: i64, name: &str, members: &[&str]) -> TeamChoice {
@@ -131,6 +135,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
     vec![
         ("inbox-for-me-0", html(&InboxPage { tab: Tab::ForMe, updates_url: None, ..inbox(0) })),
         ("conversation-for", html(&conversation_for_somebody())),
+        ("compose-alone", html(&ComposePage { recipients: RecipientsForm::default(), ..compose(SUBJECT, BODY) })),
         ("compose-for", html(&ComposePage { recipients: urgent_recipients(None), ..compose(SUBJECT, BODY) })),
         (
             "compose-away",

@@ -68,7 +68,7 @@ fn frame_with(bars: Vec<UrgentBar>, all: bool) -> Frame {
         member.for_me = 3;
         member.urgent_all = "12.0.2.0.1".into();
         member.bars = bars.into();
-        member.bars_of_all = all;
+        member.marks = all.then(duties::marks);
         member.back = "/help".into();
     }
     frame

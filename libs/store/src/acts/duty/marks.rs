@@ -1,59 +1,36 @@
-//! What is for a person, as lists mark it.
+//! What is for a person, as lists mark and count it.
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
-
-use crate::acts::conversation::root_of;
-use crate::acts::urgent::{Known, open_messages};
 use crate::store::Store;
 use crate::types::{MessageId, PersonId, StoreError};
 
-/// What lists mark of duties and urgent messages.
+/// What is for a person, and neither done nor answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DutyMarks {
-    /// Conversations with a message that is for the person, and neither done nor answered.
-    pub for_person: BTreeSet<MessageId>,
+pub struct OwnDuties {
+    /// The conversations that have such a message.
+    pub conversations: BTreeSet<MessageId>,
     /// How many such messages there are.
-    pub open: usize,
-    /// Conversations with an urgent message, for anybody, that nobody has answered.
-    pub urgent: BTreeSet<MessageId>,
+    pub messages: usize,
 }
 
 impl Store {
-    /// What lists mark for a person. It is right while [`Store::duties_version`] stands still.
-    pub async fn duty_marks(&self, person: PersonId) -> Result<DutyMarks, StoreError> {
+    /// What is for a person. It is right while [`Store::duties_version`] stands still.
+    pub async fn own_duties(&self, person: PersonId) -> Result<OwnDuties, StoreError> {
         self.look_up(move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let (for_person, open) = open_for(&snapshot, person)?;
-            Ok(DutyMarks { for_person, open, urgent: unanswered(&snapshot)? })
+            let mut select = connection.prepare_cached(
+                "SELECT DISTINCT d.message_id, coalesce(r.root_id, d.message_id) FROM duty d INDEXED BY duty_open \
+                 LEFT JOIN message_reply r ON r.message_id = d.message_id WHERE d.person_id = ?1 AND d.ended_by IS NULL",
+            )?;
+            let mut own = OwnDuties::default();
+            for root in select.query_map([person], |row| row.get(1))? {
+                own.conversations.insert(root?);
+                own.messages += 1;
+            }
+            Ok(own)
         })
         .await
     }
-}
-
-fn open_for(connection: &Connection, person: PersonId) -> Result<(BTreeSet<MessageId>, usize), StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT DISTINCT message_id FROM duty INDEXED BY duty_open WHERE person_id = ?1 AND ended_by IS NULL",
-    )?;
-    let found = select.query_map([person], |row| row.get(0))?;
-    let messages: Vec<MessageId> = found.collect::<Result<_, _>>()?;
-    let mut roots = BTreeSet::new();
-    for message in &messages {
-        roots.extend(root_of(connection, *message)?);
-    }
-    Ok((roots, messages.len()))
-}
-
-fn unanswered(connection: &Connection) -> Result<BTreeSet<MessageId>, StoreError> {
-    let mut roots = BTreeSet::new();
-    for message in open_messages(connection)? {
-        let known = Known::of(connection, message)?;
-        if known.is_some_and(|known| !known.withdrawn && !known.is_answered()) {
-            roots.extend(root_of(connection, message)?);
-        }
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]
@@ -71,21 +48,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn marks_say_what_is_for_whom_until_it_is_done_and_what_is_urgent_until_it_is_answered() {
+    async fn own_duties_are_there_until_they_are_done_under_the_numbers_of_their_conversations() {
         let test = TestStore::new().await;
         let (ada, ben) = (staff(&test.store, "ada").await, staff(&test.store, "ben").await);
         let plain = send_for(&test, ada, ben.person, None).await;
         let urgent = send_for(&test, ada, ben.person, Some(UrgentPolicy::Fast)).await;
-        let of = |person| test.store.duty_marks(person);
-        let expected = DutyMarks { for_person: [plain, urgent].into(), open: 2, urgent: [urgent].into() };
+        let of = |person| test.store.own_duties(person);
+        let expected = OwnDuties { conversations: [plain, urgent].into(), messages: 2 };
         assert_eq!(of(ben.person).await.unwrap(), expected);
-        assert_eq!(of(ada.person).await.unwrap(), DutyMarks { urgent: [urgent].into(), ..DutyMarks::default() });
+        assert_eq!(of(ada.person).await.unwrap(), OwnDuties::default());
 
         let version = test.store.duties_version();
         test.store.answer_urgent(ben, urgent, UrgentAnswer::OnMyWay, at(20)).await.unwrap();
         assert!(test.store.duties_version() > version);
         test.store.finish_duty(ben, plain, at(21)).await.unwrap();
-        let left = DutyMarks { for_person: [urgent].into(), open: 1, urgent: BTreeSet::new() };
-        assert_eq!(of(ben.person).await.unwrap(), left);
+        assert_eq!(of(ben.person).await.unwrap(), OwnDuties { conversations: [urgent].into(), messages: 1 });
     }
 }

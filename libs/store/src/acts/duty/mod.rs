@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 pub(super) use self::answer::end_by_reply;
 pub use self::answer::{DutyChange, UrgentAnswer};
-pub use self::marks::DutyMarks;
+pub use self::marks::OwnDuties;
 pub(super) use self::moved::move_duties;
 pub(super) use self::view::duty_views;
 pub use self::view::{DutyEnd, DutyView};

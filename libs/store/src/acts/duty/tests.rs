@@ -75,7 +75,7 @@ async fn a_message_for_people_and_a_team_gives_each_a_duty_and_is_found_under_fo
     let message = send_to(&test.store, ada, addressed.clone()).await;
     // Its author is in the team, and has no duty.
     assert_eq!(open(&test.store, message).await, ["ben", "cleo/Ward 3", "dora/Ward 3"]);
-    let counts = async |actor: Actor| test.store.open_duties(actor.person).await.unwrap();
+    let counts = async |actor: Actor| test.store.own_duties(actor.person).await.unwrap().messages;
     assert_eq!((counts(ada).await, counts(ben).await, counts(cleo).await), (0, 1, 1));
     let for_ben = ListQuery { show: Show::ForMe(ben.person), ..ListQuery::default() };
     assert_eq!(test.store.list_conversations(for_ben).await.unwrap().conversations[0].root, message);

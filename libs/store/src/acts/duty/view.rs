@@ -40,18 +40,6 @@ impl Store {
         .await
     }
 
-    /// How many messages are for somebody, and neither done nor answered.
-    pub async fn open_duties(&self, person: PersonId) -> Result<usize, StoreError> {
-        self.look_up(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT count(DISTINCT message_id) FROM duty INDEXED BY duty_open WHERE person_id = ?1 AND ended_by IS NULL",
-            )?;
-            let open: i64 = select.query_row([person], |row| row.get(0))?;
-            Ok(usize::try_from(open).unwrap_or(0))
-        })
-        .await
-    }
-
     /// Those of these people and of the members of these teams who have no open session: they cannot be reached now.
     pub async fn unreachable(&self, people: Vec<PersonId>, teams: Vec<TeamId>) -> Result<Vec<Author>, StoreError> {
         self.look_up(move |connection| {

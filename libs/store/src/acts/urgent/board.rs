@@ -67,16 +67,18 @@ pub struct StepDone {
 }
 
 impl UrgentMessage {
-    /// The bar stands on this person's pages.
+    /// The bar stands on this person's pages: it asks, or somebody who was asked is on the way and has not done it yet. Its author
+    /// who was told that nobody answered is told so, too.
     pub fn is_for(&self, person: PersonId) -> bool {
         let has_duty = self.duties.iter().any(|duty| duty.person.id == person && duty.ended.is_none());
         let is_waiting = self.state == UrgentState::Waiting;
+        let goes_on = is_waiting || self.state == UrgentState::OnTheWay;
         let asked = |kind: StepKind| self.steps.iter().any(|step| step.kind == kind);
         let on_the_way = self.answers.iter().any(|(who, said, _)| who.id == person && *said == UrgentState::OnTheWay);
         has_duty
             || on_the_way
             || (is_waiting && asked(StepKind::Everyone))
-            || (is_waiting && asked(StepKind::Unanswered) && self.author.id == person)
+            || (goes_on && asked(StepKind::Unanswered) && self.author.id == person)
     }
 }
 

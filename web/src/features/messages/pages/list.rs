@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use store::{DutyMarks, MessageId, ReaderMarks, Timestamp, UnreadCount};
+use store::{MessageId, ReaderMarks, Timestamp, UnreadCount};
 
 use super::writing::grouped;
 use crate::app::assets::unread_icon_url;
-use crate::app::pages::{Choice, ClockTime, Frame, Rendered, Shown, Time};
+use crate::app::pages::{Choice, ClockTime, DutyMarks, Frame, Rendered, Shown, Time};
 use crate::http::form;
 
 /// `/messages`: everybody's conversations, the one with the newest message first.
@@ -101,7 +101,7 @@ impl InboxPage {
             let mark = self.marks.conversations.get(at).copied().unwrap_or_default();
             let root = MessageId::new(row.id);
             let is_in = |roots: &BTreeSet<MessageId>| root.is_some_and(|root| roots.contains(&root));
-            let (for_reader, urgent) = (is_in(&self.duties.for_person), is_in(&self.duties.urgent));
+            let (for_reader, urgent) = (is_in(&self.duties.for_reader), is_in(&self.duties.urgent));
             let own = row.author == self.reader;
             let marked = MarkedRow { row, own, unread: mark.unread, draft: mark.draft, for_reader, urgent };
             // The line stands between what came since and what was there, and nowhere where there is only one of them.

@@ -79,6 +79,16 @@ impl RecipientsForm {
         teams + self.people.iter().filter(|person| person.chosen).count()
     }
 
+    /// Somebody can be chosen.
+    fn has_choice(&self) -> bool {
+        !self.people.is_empty() || self.teams.iter().any(|team| team.can_be_asked)
+    }
+
+    /// Something urgent has to be for somebody. A tick that is there can be taken away all the same.
+    fn offers_urgency(&self) -> bool {
+        self.has_choice() || self.urgent.is_some()
+    }
+
     /// The list stands open where something in it is chosen or wrong.
     fn is_open(&self) -> bool {
         self.chosen() > 0 || self.urgent.is_some() || self.error.is_some() || !self.left_out.is_empty()
