@@ -35,7 +35,7 @@ async fn everybody_has_something_to_do_what_was_urgent_is_over_and_the_chain_hol
     folder.secrets().unwrap();
     write(&folder, "http://127.0.0.1:1", &DemoPerson::everyone()).await.unwrap();
     let key = DatabaseKey::from_hex(&folder.database_key().unwrap()).unwrap();
-    let store = Store::open(&Location::file(&folder.database(), &key), IfMissing::Refuse).await.unwrap();
+    let store = Store::open(&Location::file(folder.database(), &key), IfMissing::Refuse).await.unwrap();
 
     let verdict = store.verify_chain(None, |_| ()).await.unwrap();
     assert!(matches!(verdict, ChainVerdict::Sound { .. }), "{verdict:?}");
