@@ -156,3 +156,28 @@ async fn every_walk_goes_along_an_index_and_sorts_nothing() {
         assert!(plan.contains("(person_id=?") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
+
+#[tokio::test]
+async fn a_column_of_a_text_is_in_the_copy_or_is_left_out_on_purpose() {
+    let test = TestStore::new().await;
+    let raw = test.raw();
+    let columns = |table: &str| -> Vec<String> {
+        let mut select = raw.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+        select.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    for (table, in_the_copy, left_out) in [
+        ("message", ["id", "sent_at", "subject"].as_slice(), ["author_id", "salt"].as_slice()),
+        ("message_body", &["message_id", "body"], &[]),
+        (
+            "draft",
+            &["root_id", "saved_at", "subject", "body", "addressed"],
+            &["person_id", "filler", "idempotency_key"],
+        ),
+    ] {
+        let mut known = [in_the_copy, left_out].concat();
+        let mut found = columns(table);
+        known.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, known, "{table}: own_data.rs and the archive of /me, or left out here");
+    }
+}
