@@ -188,13 +188,12 @@ impl Urgent {
     fn kind(&self, person: PersonId, has_duty: bool) -> BarKind {
         let message = &self.message;
         let own = message.author.id == person;
-        let said = |what: UrgentState| message.answers.iter().filter(move |(_, said, _)| *said == what);
-        let names = |what| -> Vec<Shown> { said(what).map(|(who, ..)| who.name.as_str().into()).collect() };
+        let names = |what| -> Vec<Shown> { message.who_said(what).map(|who| who.name.as_str().into()).collect() };
         let asked = |kind: StepKind| message.steps.iter().any(|step| step.kind == kind);
         match message.state {
             UrgentState::Withdrawn => BarKind::Withdrawn { at: self.withdrawn_at.map(Into::into) },
             UrgentState::Done => BarKind::Done { who: names(UrgentState::Done) },
-            UrgentState::OnTheWay if said(UrgentState::OnTheWay).any(|(who, ..)| who.id == person) => BarKind::OwnWay,
+            UrgentState::OnTheWay if message.is_on_the_way(person) => BarKind::OwnWay,
             UrgentState::OnTheWay => BarKind::OnTheWay { who: names(UrgentState::OnTheWay) },
             UrgentState::Waiting | UrgentState::Cannot => match () {
                 () if own && asked(StepKind::Unanswered) => BarKind::Unanswered,

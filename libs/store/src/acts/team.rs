@@ -104,6 +104,16 @@ impl Store {
         .await
     }
 
+    /// What every team is called today, by its number.
+    pub async fn team_names(&self) -> Result<Vec<(TeamId, String)>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached("SELECT id, name FROM team ORDER BY id")?;
+            let found = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Who left a team last, the latest first: at most ten of each team.
     pub async fn former_members(&self) -> Result<Vec<FormerMember>, StoreError> {
         self.read(|connection| {

@@ -70,7 +70,7 @@ async fn export(request: Request, member: Member, format: ExportFormat) -> Resul
         ExportFormat::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
     };
     let site = Arc::clone(&request.site);
-    let names = Names::of(&site.store.people().await?);
+    let names = Names::of(&site.store.people().await?, site.store.team_names().await?);
     let stamp = Stamp {
         filter: code_label::filter(&filter.details(), &names),
         by: format!("{} ({})", member.session().person_name, member.session().person_email),

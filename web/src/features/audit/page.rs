@@ -36,7 +36,7 @@ pub async fn show(chain: Arc<ChainWatch>, request: Request, member: Member) -> R
         Some(_) => store::AuditPage { rows: Vec::new(), older: false, head: store.audit_head().await?.id },
     };
     let people = store.people().await?;
-    let names = Names::of(&people);
+    let names = Names::of(&people, store.team_names().await?);
     let chain: ChainBanner = chain.up_to_date(found.head).await;
     let oldest = found.rows.last().map(|row| row.id);
     Reply::page(&AuditPage {

@@ -9,7 +9,7 @@ mod pieces;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
-use store::{Action, AuditRow, MessageId, Person, PersonId};
+use store::{Action, AuditRow, MessageId, Person, PersonId, TeamId};
 
 use super::code_label;
 use crate::app::pages::{ClockTime, Shown, Time};
@@ -33,13 +33,20 @@ pub enum Part {
     Clock(ClockTime),
 }
 
-/// People's names of today, by their number.
-pub struct Names(HashMap<i64, String>);
+/// The names of today of people and teams, by their numbers.
+#[derive(Default)]
+pub struct Names {
+    people: HashMap<i64, String>,
+    teams: HashMap<i64, String>,
+}
 
 impl Names {
-    /// Of everyone who has ever signed in.
-    pub fn of(people: &[Person]) -> Self {
-        Self(people.iter().map(|person| (person.id.get(), person.name.clone())).collect())
+    /// Of everyone who has ever signed in, and of all teams.
+    pub fn of(people: &[Person], teams: Vec<(TeamId, String)>) -> Self {
+        Self {
+            people: people.iter().map(|person| (person.id.get(), person.name.clone())).collect(),
+            teams: teams.into_iter().map(|(id, name)| (id.get(), name)).collect(),
+        }
     }
 
     /// Somebody's name; their number where nobody has it.
@@ -48,7 +55,7 @@ impl Names {
     }
 
     fn by_number(&self, person: i64) -> String {
-        self.0.get(&person).cloned().unwrap_or_else(|| format!("person {person}"))
+        self.people.get(&person).cloned().unwrap_or_else(|| format!("person {person}"))
     }
 }
 

@@ -121,8 +121,7 @@ impl About<'_> {
             return DutyButtons { seen: is_for_reader, ..DutyButtons::default() };
         }
         let goes_on = urgent.state != UrgentState::Done;
-        let on_the_way =
-            urgent.answers.iter().any(|(who, said, _)| who.id == self.reader && *said == UrgentState::OnTheWay);
+        let on_the_way = urgent.is_on_the_way(self.reader);
         DutyButtons {
             done: is_for_reader || (goes_on && (on_the_way || urgent.author.id == self.reader)),
             on_my_way: goes_on && !on_the_way,
@@ -160,6 +159,7 @@ fn urgent_view(urgent: &UrgentMessage) -> UrgentView {
         steps,
         next: urgent.next.map(|(kind, at)| (kind, at.into())),
         answers: answers.collect(),
+        on_the_way: urgent.who_said(UrgentState::OnTheWay).map(|who| who.name.as_str().into()).collect(),
         policy: policy_words(urgent.policy),
     }
 }

@@ -82,7 +82,10 @@ fn urgent_duties(state: UrgentState) -> DutiesView {
     let answer = |by: &str, said, after| AnswerView { by: by.into(), said, at: now(), after };
     let goes_on = matches!(state, UrgentState::Waiting | UrgentState::OnTheWay);
     let mut answers = vec![answer(HOSTILE, UrgentState::Cannot, None)];
-    if !matches!(state, UrgentState::Waiting | UrgentState::Withdrawn) {
+    if matches!(state, UrgentState::OnTheWay | UrgentState::Done) {
+        answers.push(answer("Chiara Rossi", UrgentState::OnTheWay, Some((StepKind::Reminder, now()))));
+    }
+    if state == UrgentState::Done {
         answers.push(answer("Chiara Rossi", state, Some((StepKind::Reminder, now()))));
     }
     let steps = vec![
@@ -92,7 +95,14 @@ fn urgent_duties(state: UrgentState) -> DutiesView {
     let next = (state == UrgentState::Waiting).then(|| (StepKind::Everyone, now()));
     let is_withdrawn = state == UrgentState::Withdrawn;
     DutiesView {
-        urgent: Some(UrgentView { state, steps, next, answers, policy: policy_words(UrgentPolicy::Fast) }),
+        urgent: Some(UrgentView {
+            state,
+            steps,
+            next,
+            answers,
+            on_the_way: vec!["Chiara Rossi".into()],
+            policy: policy_words(UrgentPolicy::Fast),
+        }),
         buttons: DutyButtons {
             done: !is_withdrawn,
             seen: is_withdrawn,

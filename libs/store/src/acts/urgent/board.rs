@@ -30,7 +30,7 @@ pub struct UrgentMessage {
     pub policy: UrgentPolicy,
     /// Whom it is or was for.
     pub duties: Vec<DutyView>,
-    /// What was answered, in the order in which it came; of each person what was said last.
+    /// What was answered, in the order in which it came.
     pub answers: Vec<(Author, UrgentState, Timestamp)>,
     /// The steps that were carried out, in their order.
     pub steps: Vec<StepDone>,
@@ -67,6 +67,19 @@ pub struct StepDone {
 }
 
 impl UrgentMessage {
+    /// Those who said so last, in the order in which they said it.
+    pub fn who_said(&self, what: UrgentState) -> impl Iterator<Item = &Author> {
+        self.answers.iter().enumerate().filter_map(move |(index, (who, said, _))| {
+            let later = self.answers.get(index + 1..).unwrap_or_default();
+            (*said == what && !later.iter().any(|(other, ..)| other.id == who.id)).then_some(who)
+        })
+    }
+
+    /// This person said so, and nothing since.
+    pub fn is_on_the_way(&self, person: PersonId) -> bool {
+        self.who_said(UrgentState::OnTheWay).any(|who| who.id == person)
+    }
+
     /// The bar stands on this person's pages: it asks, or somebody who was asked is on the way and has not done it yet. Its author
     /// who was told that nobody answered is told so, too.
     pub fn is_for(&self, person: PersonId) -> bool {
@@ -74,9 +87,8 @@ impl UrgentMessage {
         let is_waiting = self.state == UrgentState::Waiting;
         let goes_on = is_waiting || self.state == UrgentState::OnTheWay;
         let asked = |kind: StepKind| self.steps.iter().any(|step| step.kind == kind);
-        let on_the_way = self.answers.iter().any(|(who, said, _)| who.id == person && *said == UrgentState::OnTheWay);
         has_duty
-            || on_the_way
+            || self.is_on_the_way(person)
             || (is_waiting && asked(StepKind::Everyone))
             || (goes_on && asked(StepKind::Unanswered) && self.author.id == person)
     }
@@ -139,7 +151,7 @@ fn urgent_message(connection: &Connection, message: MessageId) -> Result<Option<
     let mut person = connection.prepare_cached("SELECT id, name, email FROM person WHERE id = ?1")?;
     let mut person = |id: PersonId| person.query_row([id], |row| Author::from_row(row, 0));
     let mut answers = Vec::new();
-    for answer in known.newest_answers() {
+    for answer in &known.answers {
         let said = match answer.action {
             Action::UrgentOnMyWay => UrgentState::OnTheWay,
             Action::UrgentCannot => UrgentState::Cannot,
@@ -160,7 +172,7 @@ fn urgent_message(connection: &Connection, message: MessageId) -> Result<Option<
     }
     let state = if known.withdrawn {
         UrgentState::Withdrawn
-    } else if answers.iter().any(|(_, said, _)| *said == UrgentState::OnTheWay) {
+    } else if known.newest_answers().any(|answer| answer.action == Action::UrgentOnMyWay) {
         UrgentState::OnTheWay
     } else if known.is_answered() {
         UrgentState::Done

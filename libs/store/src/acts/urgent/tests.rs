@@ -80,6 +80,10 @@ async fn on_my_way_stops_the_steps_and_done_ends_it() {
     assert_eq!(answer(ben, UrgentAnswer::OnMyWay).await.unwrap(), DutyChange::Unchanged, "it is over");
     let said = only_urgent(&test.store, message).await;
     assert_eq!((said.state, said.steps.len()), (UrgentState::Done, 1));
+    let told: Vec<_> = said.answers.iter().map(|(who, what, at)| (who.id, *what, *at)).collect();
+    let both = [(UrgentState::OnTheWay, minutes(4)), (UrgentState::Done, minutes(20))];
+    assert_eq!(told, both.map(|(what, at)| (ben.person, what, at)), "what was said before stays");
+    assert!(!said.is_on_the_way(ben.person));
     assert_sound(&test.store).await;
 }
 

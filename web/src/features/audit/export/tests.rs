@@ -24,7 +24,7 @@ fn stamp() -> Stamp {
         filter: "message 7".into(),
         by: "Noor (noor@clinic.example)".into(),
         at: "now".into(),
-        names: Names::of(&[]),
+        names: Names::default(),
     }
 }
 

@@ -77,11 +77,15 @@ impl Sentence<'_> {
             named.extend(range.take(shown));
         }
         let teams = self.details.get("for_teams").and_then(Value::as_object);
-        let teams: Vec<String> = teams.into_iter().flat_map(Map::keys).map(|team| format!("team {team}")).collect();
+        let teams = teams.into_iter().flat_map(Map::keys).map(|team| {
+            let name = team.parse().ok().and_then(|number: i64| self.names.teams.get(&number));
+            name.map_or_else(|| Part::Words(format!("team {team}")), |name| Part::Said(name.as_str().into()))
+        });
+        let teams: Vec<Part> = teams.collect();
         let people = named.into_iter().map(|person| Part::Name(self.names.by_number(person).as_str().into()));
         let mut parts: Vec<Part> = people.collect();
         parts.extend((left > 0).then(|| Part::Words(format!("{left} more"))));
-        parts.extend(teams.into_iter().map(Part::Words));
+        parts.extend(teams);
         for (at, part) in parts.into_iter().enumerate() {
             self.words(if at == 0 { before } else { ", " });
             match part {

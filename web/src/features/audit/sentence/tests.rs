@@ -6,7 +6,10 @@ use store::{AuditId, Author, Timestamp, genesis_hash};
 use super::*;
 
 fn names() -> Names {
-    Names(HashMap::from([(1, "Tomáš".to_owned()), (2, "Noor".to_owned())]))
+    Names {
+        people: HashMap::from([(1, "Tomáš".to_owned()), (2, "Noor".to_owned())]),
+        teams: HashMap::from([(3, "Ward 3".to_owned())]),
+    }
 }
 
 fn row(action: Action, signed_in: bool, message: Option<i64>, details: Value) -> AuditRow {
@@ -89,7 +92,7 @@ fn cases() -> Vec<(AuditRow, &'static str)> {
         (of(DutyTaken, json!({})), "Tomáš took what message 7 asked of a team"),
         (
             row(DutyMoved, false, Some(7), json!({ "person": 2, "for_teams": { "3": "1" } })),
-            "Noor was switched off, so message 7 is not for them any more: it is for team 3",
+            "Noor was switched off, so message 7 is not for them any more: it is for Ward 3",
         ),
         (of(UrgentOnMyWay, json!({ "after_step": 0 })), "Tomáš is on the way for message 7, before any reminder"),
         (of(UrgentCannot, json!({ "after_step": 1 })), "Tomáš cannot do what message 7 asks, after step 1"),
@@ -98,8 +101,13 @@ fn cases() -> Vec<(AuditRow, &'static str)> {
             "Those whom message 7 is for were reminded (step 2)",
         ),
         (
-            row(UrgentStep, false, Some(7), json!({ "step": 4, "kind": "teammates", "for_teams": { "3": "2" } })),
-            "Teammates were asked about message 7 (step 4): team 3",
+            row(
+                UrgentStep,
+                false,
+                Some(7),
+                json!({ "step": 4, "kind": "teammates", "for_teams": { "3": "2", "9": "1" } }),
+            ),
+            "Teammates were asked about message 7 (step 4): Ward 3, team 9",
         ),
         (
             row(UrgentStepsSkipped, false, Some(7), json!({ "steps": "1-3" })),

@@ -53,6 +53,8 @@ pub struct UrgentView {
     pub steps: Vec<StepsView>,
     /// What comes next, and when.
     pub next: Option<(StepKind, Time)>,
+    /// Who is on the way.
+    pub on_the_way: Vec<Shown>,
     /// What was answered, in the order in which it came.
     pub answers: Vec<AnswerView>,
     /// How it is repeated.
