@@ -75,7 +75,7 @@ fn cases() -> Vec<(AuditRow, &'static str)> {
         (of(MessageCreate, json!({ "reply_to": 3 })), "Tomáš sent message 7, a reply to message 3"),
         (
             of(MessageCreate, json!({ "for": "2", "for_teams": { "3": "1-2" }, "urgent": "fast" })),
-            "Tomáš sent message 7, for Noor, team 3, urgent (fast)",
+            "Tomáš sent message 7, for Noor, Ward 3, urgent (fast)",
         ),
         (
             of(MessageCreate, json!({ "reply_to": 3, "for": "1-2, 5-9" })),
