@@ -95,8 +95,8 @@ class Visitor:
         assert reply.status_code == 303, f"{reply.status_code}: {reply.text}"
 
     def updates(self, path, **headers):
-        """Opens a stream of server-sent events, and gives them one by one, each as a table of its fields; heartbeats it
-        keeps to itself."""
+        """Opens a stream of server-sent events, and gives them one by one, each as a table of its fields; heartbeats, and
+        that something of her duties may have changed, it keeps to itself."""
         reply = self.request("GET", path, headers=headers, stream=True)
         assert reply.status_code == 200, f"{reply.status_code}: {reply.text}"
         return self._events(reply)
@@ -110,7 +110,7 @@ class Visitor:
                 name, _, value = line.partition(":")
                 if line:
                     fields[name] = value.strip()
-                elif fields.get("event") == "heartbeat":
+                elif fields.get("event") in ("heartbeat", "duties"):
                     fields = {}
                 elif "event" in fields:
                     yield fields

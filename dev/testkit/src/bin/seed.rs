@@ -1,8 +1,9 @@
 //! Fills a database with messages and signs somebody in, for benches and screenshots:
 //! `seed --db PATH --messages 10000`, with DB_ENCRYPTION_KEY in the environment; `--random-bytes 3000` gives bodies of so
 //! many random bytes in hex, which do not compress well; `--people 40` lets so many people write in turn, where there is
-//! one otherwise; `--replies 10` adds a conversation of so many replies at the end, of which nobody has opened anything. Prints the cookie and CSRF token of the first, and of all of them, as JSON. Goes through the store like
-//! everybody else, so that the chain holds.
+//! one otherwise; `--for-somebody 400` has so many of the newest messages be for the next person each, who has not done it;
+//! `--replies 10` adds a conversation of so many replies at the end, of which nobody has opened anything. Prints the cookie and
+//! CSRF token of the first, and of all of them, as JSON. Goes through the store like everybody else, so that the chain holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a tool for tests")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -42,6 +43,7 @@ async fn main() {
     let mut random_bytes = 0_usize;
     let mut people = 1_usize;
     let mut replies = 0_u64;
+    let mut for_somebody = 0_u64;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().expect("every option takes a value");
@@ -49,6 +51,7 @@ async fn main() {
             "--db" => db = value.into(),
             "--random-bytes" => random_bytes = value.parse().expect("--random-bytes takes a number"),
             "--people" => people = value.parse().expect("--people takes a number, 1 at least"),
+            "--for-somebody" => for_somebody = value.parse().expect("--for-somebody takes a number"),
             "--replies" => replies = value.parse().expect("--replies takes a number"),
             "--messages" => messages = value.parse().expect("--messages takes a number"),
             other => panic!("unknown option {other}"),
@@ -68,14 +71,16 @@ async fn main() {
             sends.join_next().await.expect("one is in flight").expect("no panic");
         }
         let store = store.clone();
-        let actor = signed_in[usize::try_from(number).unwrap() % people].0;
+        let turn = usize::try_from(number).unwrap();
+        let (actor, next) = (signed_in[turn % people].0, signed_in[(turn + 1) % people].0.person);
+        let is_for = (messages - number <= for_somebody).then_some(next);
         let at = now.minus(Duration::from_secs(30 * (messages - number)));
         sends.spawn(async move {
             let subject = SUBJECTS[usize::try_from(number).unwrap() % SUBJECTS.len()];
             let message = NewMessage {
                 subject: Subject::parse(&format!("{subject} ({number})")).expect("a subject"),
                 body: Body::parse(&body(random_bytes)).expect("a body"),
-                addressed: store::Addressed::default(),
+                addressed: store::Addressed { people: is_for.into_iter().collect(), ..store::Addressed::default() },
                 key: IdempotencyKey::fresh(),
             };
             store.send_message(actor, message, at).await.expect("sent");
