@@ -81,6 +81,10 @@ def test_a_line_says_since_when_the_reader_has_not_looked(window, visitor):
     at = next(index for index, text in enumerate(lines) if text.startswith("New since"))
     assert any("After she looked" in text for text in lines[:at])
     assert any("Before she looked" in text for text in lines[at:])
+    visitor("noor").send("Her own is not new to her")
+    page.goto("/messages")
+    expect(page.locator("#rows .row").first).to_contain_text("Her own is not new to her")
+    expect(line).to_have_count(0)
 
 
 def test_under_each_message_stands_who_opened_it(window, visitor):

@@ -95,7 +95,7 @@ impl InboxPage {
     }
 
     fn lines(&self) -> impl Iterator<Item = Line<'_>> {
-        let mut above = false;
+        let mut something_new = false;
         let mut day = "";
         self.list.rows.iter().enumerate().map(move |(at, row)| {
             let mark = self.marks.conversations.get(at).copied().unwrap_or_default();
@@ -104,10 +104,11 @@ impl InboxPage {
             let (for_reader, urgent) = (is_in(&self.duties.for_reader), is_in(&self.duties.urgent));
             let own = row.author == self.reader;
             let marked = MarkedRow { row, own, unread: mark.unread, draft: mark.draft, for_reader, urgent };
-            // The line stands between what came since and what was there, and nowhere where there is only one of them.
+            // The line stands between what came since and what was there, and nowhere where nothing came: the reader's own is
+            // not new.
             let is_older = self.looked_at.filter(|looked_at| row.last_at <= *looked_at);
-            let since = is_older.filter(|_| above).map(Time::from);
-            above = is_older.is_none();
+            let since = is_older.filter(|_| std::mem::take(&mut something_new)).map(Time::from);
+            something_new |= is_older.is_none() && mark.unread;
             let heading = (row.day != day).then_some(row.day.as_str());
             day = &row.day;
             Line { heading, since, marked }
