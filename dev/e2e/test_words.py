@@ -70,6 +70,8 @@ def test_a_draft_is_continued_with_the_cursor_at_its_end(window, visitor):
     page = sign_in(window(), "noor")
     expect(page.get_by_role("status").filter(has_text="is kept.")).to_have_text(re.compile(r"^Your draft from \d\d:\d\d is kept\. Continue writing$"))
     page.get_by_role("link", name="Continue writing").click()
+    # What is typed before the page is there would go to the one that is left.
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
     page.keyboard.type(", and the rest")
     expect(page.get_by_label("Message", exact=True)).to_have_value("Half a message, and the rest")
     page.get_by_label("Message", exact=True).press("Control+Enter")
