@@ -102,6 +102,8 @@ def test_a_session_that_is_ended_elsewhere_clears_every_tab(tabs, visitor):
 
 def test_a_message_alone_hears_of_the_end_when_its_tab_is_shown(window, visitor, message):
     page = sign_in(window(), "amina")
+    # A hidden tab would be told at once.
+    page.route("**/messages/updates*", lambda route: route.abort())
     page.goto(f"/messages/{message}")
     expect(page.get_by_text(BODY)).to_be_visible()
     page.evaluate(SHOW, False)

@@ -12,6 +12,7 @@ from support.clock import Clock
 from support.network import Network
 from support.people import PEOPLE
 from support.visitor import Visitor
+from support.waiting import wait_until
 from test_accessibility import big_enough, check, fits
 from test_keyboard import tab_to
 from test_tampering import spoil, verify
@@ -184,8 +185,13 @@ def test_a_page_that_is_left_keeps_what_was_written(window, visitor):
     page.get_by_label("Room 3").fill("Half a sentence")
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/templates")
-    page.goto(f"/templates/{number}/write")
-    expect(page.get_by_label("Room 3")).to_have_value("Half a sentence")
+
+    def is_kept():
+        page.goto(f"/templates/{number}/write")
+        return page.get_by_label("Room 3").input_value() == "Half a sentence"
+
+    # It is on its way when the page is gone.
+    wait_until("what was written is kept", is_kept)
 
 
 def test_without_a_connection_nothing_is_lost(site, windows, visitor):

@@ -81,10 +81,15 @@ def test_a_line_says_since_when_the_reader_has_not_looked(window, visitor):
     at = next(index for index, text in enumerate(lines) if text.startswith("New since"))
     assert any("After she looked" in text for text in lines[:at])
     assert any("Before she looked" in text for text in lines[at:])
-    visitor("noor").send("Her own is not new to her")
-    page.goto("/messages")
+
+
+def test_no_line_stands_where_only_the_readers_own_came_since(window, visitor):
+    huong = visitor("huong")
+    huong.get("/messages")
+    huong.send("Her own is not new to her")
+    page = sign_in(window(), "huong", "/messages")
     expect(page.locator("#rows .row").first).to_contain_text("Her own is not new to her")
-    expect(line).to_have_count(0)
+    expect(page.locator(".since")).to_have_count(0)
 
 
 def test_under_each_message_stands_who_opened_it(window, visitor):
