@@ -319,7 +319,7 @@ def test_the_navigation_of_an_open_page_counts_what_is_for_me_up_and_down(own_si
     # For him by name and as one of the team: one message.
     deleted = send_for(members["amina"], "Sent in error", [TOMAS], team=members["ward"])
     told(3)
-    # What is for somebody else alone counts nothing here, whoever sends it.
+    # What is for somebody else alone counts nothing here, no matter who sends it.
     send_for(members["amina"], "For another", [HUONG])
     members["amina"].delete(deleted)
     told(2)

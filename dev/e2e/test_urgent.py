@@ -147,7 +147,7 @@ def test_hidden_tabs_are_told_though_their_timers_stand_still_by_one_stream_for_
     for page in tabs:
         expect(page).to_have_title(re.compile(r"^‼ Urgent – "))
     assert len(opened) == 1, opened
-    # Whoever has it gives it to the next.
+    # The one who has it gives it to the next.
     first.close()
     clinic["tomas"].post(f"/messages/{number}/urgent/on-my-way")
     for page in tabs[1:]:

@@ -27,7 +27,7 @@ const hidden = {
     turn();
   },
 
-  /** Whoever holds the lock has the stream; the next one gets it when that tab comes to the front or is closed. */
+  /** The tab that holds the lock has the stream; the next one gets it when that tab comes to the front or is closed. */
   begin() {
     if (this.stop) return;
     const { signal } = (this.stop = new AbortController());
