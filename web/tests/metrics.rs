@@ -1,19 +1,18 @@
 //! The numbers about the site: what each event moves, what never shows in them, and who can read them.
 
+mod listener;
+mod urgent;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{Clinic, IDLE, SignedIn};
 use demo::Misbehaviour;
 use http::Method;
-use store::{
-    Addressed, Body, EmergencyRequest, Granted, IdempotencyKey, NewMessage, Sent, Subject, Timestamp, UrgentAnswer,
-    UrgentPolicy,
-};
+use store::{EmergencyRequest, Granted, IdempotencyKey, Timestamp};
 use testkit::{Http, SOON, wait_until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use wardpost_web::exporter;
 use wardpost_web::whole_site::WholeSite;
 
@@ -287,60 +286,6 @@ async fn what_is_looked_at_is_as_the_site_has_it() {
 }
 
 #[tokio::test]
-async fn what_is_urgent_is_told_by_its_age_until_somebody_answers() {
-    let clinic = Clinic::open().await;
-    let metrics = tell(&clinic).await;
-    let (amina, tomas) = (clinic.sign_in("amina").await, clinic.sign_in("tomas").await);
-    let told = async || {
-        let numbers = Numbers::read(&metrics).await;
-        (numbers.of("wardpost_urgent_open"), numbers.of("wardpost_urgent_unanswered_seconds"))
-    };
-    assert_eq!(told().await, (0.0, 0.0));
-    let mut sent = Vec::new();
-    for (minutes, urgent) in [(60, None), (16, Some(UrgentPolicy::Fast)), (6, Some(UrgentPolicy::Fast))] {
-        let message = NewMessage {
-            subject: Subject::parse("Room 7").unwrap(),
-            body: Body::parse("Please come.").unwrap(),
-            addressed: Addressed { people: [tomas.actor.person].into(), urgent, ..Addressed::default() },
-            key: IdempotencyKey::fresh(),
-        };
-        let at = Timestamp::now().minus(Duration::from_secs(60 * minutes));
-        let Sent::Created(id) = clinic.store.send_message(amina.actor, message, at).await.unwrap() else {
-            panic!("sent")
-        };
-        sent.push(id);
-    }
-    let (older, newer) = (sent[1], sent[2]);
-    let is_minutes = |seconds: f64, minutes: f64| (0.0..60.0).contains(&(seconds - 60.0 * minutes));
-    let (open, seconds) = told().await;
-    assert!(open == 2.0 && is_minutes(seconds, 16.0), "{open} are open, the oldest for {seconds} s");
-    // Nobody is in a team: everyone is asked instead.
-    let step = |kind: &str| format!("wardpost_urgent_steps_total{{kind=\"{kind}\"}}");
-    wait_until("the highest steps that are due are carried out", SOON, async || {
-        let numbers = Numbers::read(&metrics).await;
-        let steps = ["reminder", "teammates", "everyone", "unanswered"].map(|kind| numbers.of(&step(kind)));
-        if steps == [1.0, 0.0, 1.0, 0.0] { Ok(()) } else { Err(steps) }
-    })
-    .await;
-
-    let now = Timestamp::now();
-    clinic.store.answer_urgent(tomas.actor, older, UrgentAnswer::OnMyWay, now).await.unwrap();
-    let (open, seconds) = told().await;
-    assert!(open == 2.0 && is_minutes(seconds, 6.0), "{open} are open, the oldest for {seconds} s");
-    clinic.store.finish_duty(tomas.actor, older, now).await.unwrap();
-    clinic.store.answer_urgent(tomas.actor, newer, UrgentAnswer::Cannot, now).await.unwrap();
-    let (open, seconds) = told().await;
-    assert!(open == 1.0 && is_minutes(seconds, 6.0), "{open} are open, the oldest for {seconds} s");
-    let numbers = Numbers::read(&metrics).await;
-    for answer in ["on_my_way", "cannot", "done"] {
-        assert_eq!(numbers.of(&format!("wardpost_urgent_answers_total{{answer=\"{answer}\"}}")), 1.0, "{answer}");
-    }
-    // Withdrawn: whether or not everybody has seen that, nobody has to come any more.
-    clinic.store.delete_message(amina.actor, newer, now).await.unwrap();
-    assert_eq!(told().await.1, 0.0);
-}
-
-#[tokio::test]
 async fn ten_thousand_paths_of_an_attacker_add_nothing() {
     let clinic = Clinic::open().await;
     let metrics = tell(&clinic).await;
@@ -413,57 +358,4 @@ async fn nothing_of_anybody_shows() {
             "version"
         ])
     );
-}
-
-#[tokio::test]
-async fn the_site_does_not_tell_and_the_listener_tells_nothing_else() {
-    let clinic = Clinic::open().await;
-    let metrics = tell(&clinic).await;
-    let amina = clinic.sign_in("amina").await;
-    clinic.browser().get("/metrics").await.expect_status(404);
-    amina.http.get("/metrics").await.expect_status(404);
-    let here = Http::new(&metrics);
-    for row in clinic.whole.rows() {
-        let reply = here.request(row.method.clone(), &row.path.replace("{}", "1")).send().await;
-        assert_eq!(reply.status, 404, "{} {}", row.method, row.path);
-    }
-    for path in ["/metrics/", "/metrics/x", "//metrics", "/Metrics", "/debug/pprof"] {
-        here.get(&format!("{metrics}{path}")).await.expect_status(404);
-    }
-    let posted = here.request(Method::POST, "/metrics").send().await.expect_status(405);
-    assert_eq!(posted.header("allow"), Some("GET, HEAD"));
-    let head = here.request(Method::HEAD, "/metrics").send().await.expect_status(200);
-    assert!(head.bytes.is_empty());
-    let elsewhere = here.request(Method::GET, "/metrics").header("host", "rebound.example").send().await;
-    assert_eq!((elsewhere.status, elsewhere.text().contains("wardpost")), (421, false));
-}
-
-#[tokio::test]
-async fn who_asks_or_reads_slowly_holds_up_nobody_for_long() {
-    let clinic = Clinic::open().await;
-    let metrics = tell(&clinic).await;
-    let address = metrics.strip_prefix("http://").unwrap();
-    let mut slow = Vec::new();
-    for number in 0..40 {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let sent: &[u8] = match number % 3 {
-            0 => b"",
-            1 => b"GET /metrics HT",
-            _ => b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        };
-        stream.write_all(sent).await.unwrap();
-        slow.push(stream);
-    }
-    let start = Instant::now();
-    let amina = clinic.sign_in("amina").await;
-    amina.http.get("/messages").await.expect_status(200);
-    assert!(start.elapsed() < Duration::from_secs(3), "the site waited {:?}", start.elapsed());
-    // Connections come free by the listener's own doing: nobody here has closed anything.
-    wait_until("a look through all of them", SOON * 2, async || {
-        Http::new(&metrics).request(Method::GET, "/metrics").try_send().await.map(|reply| assert_eq!(reply.status, 200))
-    })
-    .await;
-    let mut silent = slow.swap_remove(0);
-    let mut rest = Vec::new();
-    tokio::time::timeout(SOON, silent.read_to_end(&mut rest)).await.expect("cut off").unwrap();
 }
