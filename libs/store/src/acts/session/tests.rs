@@ -1,6 +1,8 @@
 use super::*;
+use crate::sqlite::readers::READERS;
 use crate::testing::*;
 use crate::types::{Actor, SessionState, SessionToken, StoreError};
+use crate::{IfMissing, Location};
 
 async fn state(store: &Store, token: &SessionToken, time: i64) -> Result<Session, Option<EndReason>> {
     match store.session(token, LIMITS, at(time)).await.unwrap() {
@@ -67,6 +69,45 @@ async fn a_clock_set_back_brings_no_session_to_life() {
     let (token, _) = sign_in(&test.store, "ben", at(100_000)).await;
     assert!(state(&test.store, &token, 40_000).await.is_ok(), "a small correction is no matter");
     assert_eq!(state(&test.store, &token, 39_999).await.unwrap_err(), Some(EndReason::Idle));
+}
+
+/// However long the sweep waits for its turn: to a time from before, the clock would seem to have been set back.
+#[tokio::test]
+async fn a_session_that_begins_while_the_sweep_waits_goes_on() {
+    let (directory, sources) = (tempfile::tempdir().unwrap(), TestSources::default());
+    let location = Location::file(directory.path().join("test.db"), &key());
+    let store = Store::open_with(&location, IfMissing::Create, sources.environment()).await.unwrap();
+    let (started, mut have_started) = tokio::sync::mpsc::unbounded_channel();
+    let mut long_reads = Vec::new();
+    for _ in 1..READERS {
+        let (store, started, (release, released)) = (store.clone(), started.clone(), std::sync::mpsc::channel::<()>());
+        let read = async move {
+            store
+                .read(move |_| {
+                    started.send(()).unwrap();
+                    Ok(released.recv().is_err())
+                })
+                .await
+        };
+        long_reads.push((release, tokio::spawn(read)));
+        have_started.recv().await.unwrap();
+    }
+    let sweep = tokio::spawn({
+        let store = store.clone();
+        async move { store.expire_sessions(LIMITS).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!sweep.is_finished());
+
+    sources.set(100_000);
+    let (token, _) = sign_in(&store, "ada", at(100_000)).await;
+    for (release, read) in long_reads {
+        drop(release);
+        assert!(read.await.unwrap().unwrap());
+    }
+    assert_eq!(sweep.await.unwrap().unwrap(), 0);
+    assert!(state(&store, &token, 100_000).await.is_ok());
+    store.close().await;
 }
 
 #[tokio::test]
