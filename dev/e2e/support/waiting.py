@@ -7,7 +7,9 @@ PAUSE_SECONDS = 0.05
 
 
 def wait_until(what, condition, seconds=15):
-    """Gives the first true value of `condition()`; fails, naming `what` and the last value, when time is up."""
+    """Gives the first true value of `condition()`; fails, naming `what` and the last value, when time is up.
+
+    Not for what Playwright tells by events: it gives them only within calls of its own, such as `expect_event`."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
