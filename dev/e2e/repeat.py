@@ -3,8 +3,9 @@
 
     .venv/bin/python dev/e2e/repeat.py --times 20 dev/e2e/test_idle.py dev/e2e/test_sessions.py
 
-Prints a line for each file: how often it passed, the seconds a run took, and which tests failed how often. Without files it
-takes all of them. The same for the tests in Rust: `cargo nextest run --workspace --stress-count 20`."""
+Prints a line for each file: how often it passed, the seconds a run took, and which tests failed how often. What a run that failed
+printed is in target/repeat/. Without files it takes all of them. The same for the tests in Rust:
+`cargo nextest run --workspace --stress-count 20`."""
 
 import argparse
 import collections
@@ -19,13 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PRINTED = ROOT / "target" / "repeat"
 sys.path.insert(0, str(ROOT / "dev" / "e2e"))
 
 from support.workers import group  # noqa: E402
 
 
-def run(files):
-    """Runs the tests of some files once; gives the seconds and the names of those that failed."""
+def run(files, printed):
+    """Runs the tests of some files once; gives the seconds and the names of those that failed, and keeps what such a run printed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         start = time.monotonic()
@@ -34,6 +36,8 @@ def run(files):
         seconds = time.monotonic() - start
         cases = ElementTree.parse(report).iter("testcase") if report.exists() else []
         failed = {f"{case.get('name')}" for case in cases if case.find("failure") is not None or case.find("error") is not None}
+    if done.returncode:
+        printed.write_text(done.stdout + done.stderr)
     # A run that ends otherwise, such as by a process that is left, counts as well.
     return seconds, failed or ({done.stdout[-500:]} if done.returncode else set())
 
@@ -42,8 +46,8 @@ def repeat(name, files, times):
     """Runs a group of files again and again; says what came of it, and gives whether all runs passed."""
     seconds, failures = [], collections.Counter()
     passed = 0
-    for _ in range(times):
-        took, failed = run(files)
+    for number in range(1, times + 1):
+        took, failed = run(files, PRINTED / f"{name}-{number}.txt")
         seconds.append(took)
         failures.update(failed)
         passed += not failed
@@ -75,6 +79,7 @@ def main():
     for file in given.files or sorted((ROOT / "dev" / "e2e").glob("test_*.py")):
         # The files that share a machine or an engine are one run, or each would start its own.
         groups[group(file.name)].append(file)
+    PRINTED.mkdir(parents=True, exist_ok=True)
     with busy_core(), ThreadPoolExecutor(given.at_once) as pool:
         passed = list(pool.map(lambda item: repeat(*item, given.times), groups.items()))
     return 0 if all(passed) else 1
