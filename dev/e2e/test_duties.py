@@ -281,7 +281,8 @@ def test_somebody_who_is_switched_off_meanwhile_is_refused_by_name(javascript, o
     write(page, "Too late")
     choosing(page).get_by_label(NOOR, exact=True).check()
     choosing(page).get_by_label(TOMAS, exact=True).check()
-    assert site.command("staff", "disable", PEOPLE["noor"].email).returncode == 0
+    off = site.command("staff", "disable", PEOPLE["noor"].email)
+    assert (off.returncode, f"No longer for them: message {number}." in off.stdout) == (0, True), off.stdout
     send(page)
     expect(page.get_by_role("alert")).to_contain_text(f"{NOOR} may not sign in any more")
     expect(choosing(page).get_by_label(NOOR, exact=True)).to_have_count(0)

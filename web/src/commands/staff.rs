@@ -30,23 +30,35 @@ async fn set_enabled(database: &DatabaseSettings, email: &str, enabled: bool, as
     with_database(database, async |store| {
         let operator = operator();
         let change = store.set_staff_enabled(email, enabled, &operator, store.now()).await?;
-        let (people, sessions_ended) = match change {
+        let (people, sessions_ended, moved) = match change {
             StaffChange::Unknown => {
                 print_err(&format!(
                     "web: nobody with the address {email} has ever signed in. `web staff list` shows who has."
                 ));
                 return Ok(Exit::Failed);
             }
-            StaffChange::Unchanged => (0, 0),
-            StaffChange::Changed { people, sessions_ended } => (people, sessions_ended),
+            StaffChange::Unchanged => (0, 0, Vec::new()),
+            StaffChange::Changed { people, sessions_ended, moved } => (people, sessions_ended, moved),
         };
         print_out(&if as_json {
-            json!({ "email": email, "enabled": enabled, "people_changed": people, "sessions_ended": sessions_ended })
-                .to_string()
+            json!({
+                "email": email,
+                "enabled": enabled,
+                "people_changed": people,
+                "sessions_ended": sessions_ended,
+                "messages_no_longer_for_them": moved,
+            })
+            .to_string()
         } else {
             let state = if enabled { "can sign in" } else { "cannot sign in any more" };
             let change = if people == 0 { " (as before)" } else { "" };
-            format!("{email} {state}{change}. Sessions ended: {sessions_ended}.")
+            let numbers: Vec<String> = moved.iter().map(ToString::to_string).collect();
+            let moved = match &numbers[..] {
+                [] => String::new(),
+                [number] => format!(" No longer for them: message {number}."),
+                _ => format!(" No longer for them: messages {}.", numbers.join(", ")),
+            };
+            format!("{email} {state}{change}. Sessions ended: {sessions_ended}.{moved}")
         });
         Ok(Exit::Done)
     })

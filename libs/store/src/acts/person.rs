@@ -8,10 +8,10 @@ use crate::acts::session::{end_session, live_sessions};
 use crate::ledger::audit::Entry;
 use crate::ledger::who::Who;
 use crate::store::Store;
-use crate::types::{Action, EndReason, Person, PersonId, StoreError, Timestamp, clip};
+use crate::types::{Action, EndReason, MessageId, Person, PersonId, StoreError, Timestamp, clip};
 
 /// What enabling or disabling did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StaffChange {
     /// Nobody with this address has ever signed in.
     Unknown,
@@ -23,6 +23,8 @@ pub enum StaffChange {
         people: usize,
         /// How many sessions ended.
         sessions_ended: usize,
+        /// The messages that were for them and not done; they are not any more.
+        moved: Vec<MessageId>,
     },
 }
 
@@ -70,7 +72,7 @@ impl Store {
             if people.is_empty() {
                 return Ok(StaffChange::Unknown);
             }
-            let (mut changed, mut sessions_ended) = (0, 0);
+            let (mut changed, mut sessions_ended, mut moved) = (0, 0, Vec::new());
             for (person, _) in people.into_iter().filter(|(_, is_enabled)| *is_enabled != enabled) {
                 let disabled_at = (!enabled).then_some(at);
                 write.connection.execute("UPDATE person SET disabled_at = ?2 WHERE id = ?1", (person, disabled_at))?;
@@ -83,7 +85,7 @@ impl Store {
                 if enabled {
                     continue;
                 }
-                move_duties(write, person, at)?;
+                moved.extend(move_duties(write, person, at)?);
                 end_open_grants(write, person, at)?;
                 for session in live_sessions(write, person)? {
                     end_session(write, session, EndReason::Disabled, at)?;
@@ -96,7 +98,7 @@ impl Store {
             }
             Ok(match changed {
                 0 => StaffChange::Unchanged,
-                people => StaffChange::Changed { people, sessions_ended },
+                people => StaffChange::Changed { people, sessions_ended, moved },
             })
         })
         .await

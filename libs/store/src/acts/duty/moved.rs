@@ -8,8 +8,12 @@ use crate::ledger::given_duties;
 use crate::sqlite::write::Write;
 use crate::types::{Action, AuditId, Duty, DutyAct, MessageId, PersonId, StoreError, TeamId, Timestamp};
 
-/// Moves the open duties of somebody who was just switched off, each message with a DUTY_MOVED row.
-pub(in crate::acts) fn move_duties(write: &mut Write<'_>, person: PersonId, at: Timestamp) -> Result<bool, StoreError> {
+/// Moves the open duties of somebody who was just switched off, each message with a DUTY_MOVED row. Gives the messages.
+pub(in crate::acts) fn move_duties(
+    write: &mut Write<'_>,
+    person: PersonId,
+    at: Timestamp,
+) -> Result<Vec<MessageId>, StoreError> {
     let mut select = write.connection.prepare_cached(
         "SELECT DISTINCT message_id FROM duty WHERE person_id = ?1 AND ended_by IS NULL ORDER BY message_id",
     )?;
@@ -26,7 +30,7 @@ pub(in crate::acts) fn move_duties(write: &mut Write<'_>, person: PersonId, at: 
         give(write, *message, &given, row)?;
         end(write, *message, DutyAct::SwitchedOff, person, row)?;
     }
-    Ok(!messages.is_empty())
+    Ok(messages)
 }
 
 /// The duties that others get instead of this person's.

@@ -158,7 +158,8 @@ async fn the_duties_of_somebody_who_is_switched_off_go_to_the_team_or_back_to_th
     let to_cleo = send_to(&test.store, ada, for_people(&[cleo])).await;
     let to_ben = send_to(&test.store, ada, for_people(&[ben])).await;
     let to_team = send_to(&test.store, ada, for_team(team)).await;
-    test.store.set_staff_enabled("cleo@clinic.example", false, "root", at(200)).await.unwrap();
+    let change = test.store.set_staff_enabled("cleo@clinic.example", false, "root", at(200)).await.unwrap();
+    assert_eq!(change, StaffChange::Changed { people: 1, sessions_ended: 1, moved: vec![to_cleo, to_team] });
     test.store.set_staff_enabled("ben@clinic.example", false, "root", at(201)).await.unwrap();
     assert_eq!(open(&test.store, to_cleo).await, ["dora/Ward 3"]);
     assert_eq!(open(&test.store, to_ben).await, ["ada"]);

@@ -10,7 +10,7 @@ async fn disabling_ends_every_session_and_keeps_the_person_out() {
     let (two, _) = sign_in(&test.store, "ada", at(1)).await;
     let (other, _) = sign_in(&test.store, "ben", at(1)).await;
     let change = test.store.set_staff_enabled(" ADA@clinic.example ", false, "root", at(10)).await.unwrap();
-    assert_eq!(change, StaffChange::Changed { people: 1, sessions_ended: 2 });
+    assert_eq!(change, StaffChange::Changed { people: 1, sessions_ended: 2, moved: vec![] });
     for token in [&one, &two] {
         let state = test.store.session(token, LIMITS, at(11)).await.unwrap();
         assert!(matches!(state, SessionState::Ended(EndReason::Disabled)), "{state:?}");
@@ -28,7 +28,7 @@ async fn disabling_ends_every_session_and_keeps_the_person_out() {
     assert!(matches!(test.store.sign_in(other, None, client(), at(13)).await.unwrap(), SignIn::Disabled));
 
     let change = test.store.set_staff_enabled("ada@clinic.example", true, "root", at(20)).await.unwrap();
-    assert_eq!(change, StaffChange::Changed { people: 1, sessions_ended: 0 });
+    assert_eq!(change, StaffChange::Changed { people: 1, sessions_ended: 0, moved: vec![] });
     assert_eq!(actions(&test.store).await.last().unwrap(), "STAFF_ENABLED");
     sign_in(&test.store, "ada", at(21)).await;
 }

@@ -184,7 +184,7 @@ async fn somebody_whose_salt_was_spoilt_can_be_switched_off_and_sign_in_and_is_n
     test.unguarded().execute_batch("UPDATE person SET salt = x'00'").unwrap();
     sign_in(&test.store, "ada", at(1)).await;
     let change = test.store.set_staff_enabled("ben@clinic.example", false, "root", at(2)).await.unwrap();
-    assert_eq!(change, crate::StaffChange::Changed { people: 1, sessions_ended: 1 });
+    assert_eq!(change, crate::StaffChange::Changed { people: 1, sessions_ended: 1, moved: vec![] });
     assert_eq!(first_error(&test.store).await, (4, person(1, PersonError::Account)));
 }
 
