@@ -340,10 +340,14 @@ def test_without_a_script_each_page_has_the_count_of_what_is_for_me(own_site, wi
     page = sign_in(windows.window(site, java_script_enabled=False), "tomas", "/help")
     expect(asked(page)).to_have_text("1 for me")
     asked(page).click()
+    expect(asked(page)).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Messages", exact=True)).not_to_have_attribute("aria-current", "page")
     expect(row(page, "By name")).to_have_count(1)
     row(page, "By name").get_by_role("link").click()
     press(page, number, "Done")
     expect(asked(page)).to_be_hidden()
+    page.goto("/messages?show=for-me")
+    expect(page.get_by_role("link", name="Messages", exact=True)).to_have_attribute("aria-current", "page")
 
 
 def test_what_arrives_is_marked_for_whom_it_is(clinic, window):
