@@ -19,8 +19,9 @@ use self::stored_row::{ROWS_BEFORE_6, ROWS_SINCE_6, StoredRow};
 use self::teams::Teams;
 use self::templates::Templates;
 use crate::ledger::chain_hash::{HashedFields, chain_hash, genesis_hash};
-use crate::ledger::personal::{self, PersonalError, has_table};
+use crate::ledger::personal::{self, PersonalError};
 use crate::ledger::who::{People, PersonRow};
+use crate::sqlite::schema::has_table;
 use crate::sqlite::write::read_head;
 use crate::store::Store;
 use crate::types::{Action, AuditId, ChainError, ChainPosition, CheckedChain, Hash, StoreError, Timestamp};
@@ -137,9 +138,9 @@ impl Walk {
         from: Option<(ChainPosition, People)>,
         genesis: ChainPosition,
     ) -> Result<Step, StoreError> {
-        let conversations = messages::has_conversations(connection)?;
-        let teams = teams::has_teams(connection)?.then(Teams::default);
-        let templates = templates::has_templates(connection)?.then(Templates::default);
+        let conversations = has_table(connection, "conversation")?;
+        let teams = has_table(connection, "team")?.then(Teams::default);
+        let templates = has_table(connection, "template")?.then(Templates::default);
         let Some((from, people)) = from.filter(|(from, _)| from.id > AuditId::ZERO) else {
             let people = People::default();
             return Ok(Step::More(Walk {
@@ -149,7 +150,7 @@ impl Walk {
                 conversations,
                 last_message: 0,
                 openings: 0,
-                duties: duties::has_duties(connection)?.then(duties::Duties::default),
+                duties: has_table(connection, "duty")?.then(duties::Duties::default),
                 people,
                 teams,
                 templates,
@@ -195,7 +196,11 @@ impl Walk {
     /// Checks the next rows, in one read transaction.
     fn advance(mut self, connection: &Connection) -> Result<Step, StoreError> {
         let snapshot = connection.unchecked_transaction()?;
-        let mut select = snapshot.prepare_cached(if has_table(&snapshot)? { ROWS_SINCE_6 } else { ROWS_BEFORE_6 })?;
+        let mut select = snapshot.prepare_cached(if has_table(&snapshot, personal::TABLE)? {
+            ROWS_SINCE_6
+        } else {
+            ROWS_BEFORE_6
+        })?;
         let mut rows = select.query((self.position.id, ROWS))?;
         let mut passed = 0;
         while let Some(row) = rows.next()? {
@@ -296,7 +301,7 @@ impl Walk {
         {
             return Ok(broken(row, error));
         }
-        if has_table(snapshot)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
+        if has_table(snapshot, personal::TABLE)? && snapshot.prepare_cached(BESIDE_NO_ROW)?.exists([last.id])? {
             return Ok(broken(last.id, ChainError::PersonalChanged));
         }
         Ok(match self.people.compare(snapshot, last.id)? {

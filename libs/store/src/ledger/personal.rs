@@ -5,18 +5,21 @@
 //! there. Once it is erased with its salt, the hash proves nothing and no guess can be tested against it, while the chain of
 //! hashes holds as before.
 
+use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::ledger::audit::Entry;
 use crate::ledger::chain_hash::field;
+use crate::sqlite::schema::has_table;
 use crate::sqlite::write::Write;
 use crate::types::{AuditId, Hash, StoreError, random_bytes};
 
 const LABEL: &[u8] = b"wardpost-personal-v1";
+/// The table beside the log: since schema 6.
+pub(crate) const TABLE: &str = "audit_personal";
 /// Where the details of a row carry the hash.
 const KEY: &str = "personal";
 
@@ -107,12 +110,6 @@ pub(crate) fn with_personal(details: &str, personal: Option<&str>) -> Option<Map
     Some(details)
 }
 
-/// Whether a database has the table: since schema 6.
-pub(crate) fn has_table(connection: &Connection) -> Result<bool, StoreError> {
-    let mut select = connection.prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'audit_personal'")?;
-    Ok(select.exists(())?)
-}
-
 impl Write<'_> {
     /// Appends a row whose details are those of `entry` and, beside the log, the fields of `personal`, a JSON object.
     pub(crate) fn append_personal(&mut self, mut entry: Entry, personal: &Value) -> Result<AuditId, StoreError> {
@@ -128,7 +125,7 @@ impl Write<'_> {
 
     /// The same in a database that may be of an older schema, where there is no place beside the log.
     pub(crate) fn append_personal_in_any(&mut self, mut entry: Entry, personal: Value) -> Result<AuditId, StoreError> {
-        if has_table(self.connection)? {
+        if has_table(self.connection, TABLE)? {
             return self.append_personal(entry, &personal);
         }
         if let (Value::Object(details), Value::Object(personal)) = (&mut entry.details, personal) {

@@ -132,6 +132,12 @@ pub(crate) fn record_migrations(connection: &Connection) -> rusqlite::Result<()>
     Ok(())
 }
 
+/// Whether the database has a table. One of an older schema, such as a backup's, may not.
+pub(crate) fn has_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1")?;
+    select.exists([table])
+}
+
 /// Number and SHA-256 of each migration.
 fn checksums() -> impl Iterator<Item = (i64, [u8; 32])> {
     (1..).zip(MIGRATIONS.iter().map(|migration| Sha256::digest(migration).into()))

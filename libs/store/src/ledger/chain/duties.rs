@@ -44,12 +44,6 @@ struct Details {
     given: GivenDuties,
 }
 
-/// Whether the database knows duties: from schema 11 on.
-pub(super) fn has_duties(snapshot: &Connection) -> Result<bool, StoreError> {
-    let mut select = snapshot.prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'duty'")?;
-    Ok(select.exists(())?)
-}
-
 impl Duties {
     /// Takes the next row of the log; gives whether what it does stands in the tables.
     pub(super) fn take(&mut self, snapshot: &Connection, row: &StoredRow, id: MessageId) -> Result<bool, StoreError> {

@@ -113,13 +113,6 @@ pub(super) const LISTED: &str = "SELECT CASE \
      FROM (SELECT coalesce((SELECT max(message_id) FROM message_reply WHERE root_id = ?1), ?1) AS id) n \
      LEFT JOIN conversation c ON c.last_id = ?2";
 
-/// Whether the database knows conversations: from schema 8 on.
-pub(super) fn has_conversations(snapshot: &Connection) -> Result<bool, StoreError> {
-    let mut select =
-        snapshot.prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'conversation'")?;
-    Ok(select.exists(())?)
-}
-
 /// The first message of the conversation that a reply is in; None for a message that is no reply.
 fn root_of(snapshot: &Connection, id: MessageId) -> Result<Option<MessageId>, StoreError> {
     let mut select = snapshot.prepare_cached("SELECT root_id FROM message_reply WHERE message_id = ?1")?;

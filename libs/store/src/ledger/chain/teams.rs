@@ -30,13 +30,6 @@ struct TeamPersonal {
     name: String,
 }
 
-/// Whether the database knows teams: from schema 9 on.
-pub(super) fn has_teams(snapshot: &Connection) -> Result<bool, StoreError> {
-    let mut select =
-        snapshot.prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'team_stay'")?;
-    Ok(select.exists(())?)
-}
-
 impl Teams {
     /// Takes the next row; gives what disagrees with it.
     pub(super) fn take(

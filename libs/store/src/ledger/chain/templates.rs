@@ -19,13 +19,6 @@ struct TemplateDetails {
     content: Option<String>,
 }
 
-/// Whether the database knows templates: from schema 10 on.
-pub(super) fn has_templates(snapshot: &Connection) -> Result<bool, StoreError> {
-    let mut select =
-        snapshot.prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'template'")?;
-    Ok(select.exists(())?)
-}
-
 impl Templates {
     /// Takes the next row; gives what is wrong with it.
     pub(super) fn take(&mut self, row: &StoredRow, id: AuditId) -> Option<ChainError> {
