@@ -58,6 +58,18 @@ def test_signing_out_clears_every_other_tab(tabs, message):
     expect(second.get_by_text(BODY)).to_be_visible()
 
 
+def test_a_tab_that_was_told_why_says_so_though_another_was_not(tabs):
+    first, second = tabs
+    session = second.evaluate("Number(document.body.dataset.session)")
+    tell = "news => new BroadcastChannel('wardpost').postMessage(news)"
+    # It asks the site, and hears from a tab that was quicker before the answer is there.
+    second.route("**/session", lambda route: None)
+    with second.expect_request("**/session"):
+        first.evaluate(tell, {"signedOut": "You signed out in another tab."})
+    first.evaluate(tell, {"ended": "Your session has ended in this browser.", "session": session})
+    cleared(second, "You signed out in another tab.")
+
+
 def test_a_live_list_that_hears_of_the_end_first_says_why_as_well(tabs, site):
     first, second = tabs
     expect(first.get_by_text("Live", exact=True)).to_be_visible()

@@ -84,6 +84,7 @@ def test_a_line_says_since_when_the_reader_has_not_looked(window, visitor):
 
 
 def test_no_line_stands_where_only_the_readers_own_came_since(window, visitor):
+    visitor("amina").send("Before she looked")
     huong = visitor("huong")
     huong.get("/messages")
     huong.send("Her own is not new to her")

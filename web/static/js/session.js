@@ -12,7 +12,7 @@ const COVERED = 3_000;
 /** A draft that is handed in at the end is kept within so many milliseconds, or is said not to be. */
 const HAND_IN_TIMEOUT = 4_000;
 /** The sign-in page may tell so much later, in milliseconds, why the cookie was gone. */
-const LATE = 5_000;
+const LATE = 20_000;
 
 const minutesAndSeconds = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const words = $("cleared")?.dataset;
@@ -58,7 +58,7 @@ const session = {
     const reply = await ask("/session");
     if (this.over) return "over";
     if (reply?.status === 401) {
-      this.clear(json(reply).ended ?? this.why ?? words.ended);
+      this.clear(json(reply).ended ?? words.ended);
       return "over";
     }
     const now = reply?.status === 200 ? json(reply) : {};
@@ -134,6 +134,8 @@ const session = {
    *  browser still has the cookie of this session, or none. */
   async clear(why, { ours = true } = {}) {
     if (this.over) return;
+    // Another tab may have heard only that it is over.
+    if (why === words.ended) why = this.why ?? why;
     const unsaved = this.rescue();
     const form = unsaved && withToken(unsaved);
     this.over = true;
@@ -225,6 +227,8 @@ const session = {
     this.why = why;
     document.body.hidden = true;
     if ((await this.check()) === "unknown") this.clear(why);
-    else if (!this.over) document.body.hidden = false;
+    if (this.over) return;
+    this.why = null;
+    document.body.hidden = false;
   },
 };
