@@ -56,11 +56,12 @@ impl FileSink {
 
 fn append(path: &Path, rotate_bytes: u64, events: &[OutgoingEvent]) -> io::Result<()> {
     let mut file = open_locked(path)?;
-    if file.metadata()?.len() >= rotate_bytes {
+    let mut end = cut_half_line(&mut file)?;
+    if end >= rotate_bytes {
         put_aside(path)?;
         file = open_locked(path)?;
+        end = cut_half_line(&mut file)?;
     }
-    let end = cut_half_line(&mut file)?;
     let mut bytes = Vec::with_capacity(events.iter().map(|event| event.text.len() + 1).sum());
     for event in events {
         // A line break inside an event (a log line that is no JSON) would make two of it.

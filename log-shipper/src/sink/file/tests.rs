@@ -61,6 +61,18 @@ async fn a_half_line_that_a_crash_left_is_cut_off() {
 }
 
 #[tokio::test]
+async fn no_half_line_is_put_aside() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink(&directory, 6);
+    sink.send(events(&["whole"])).await.unwrap();
+    let mut file = OpenOptions::new().append(true).open(directory.path().join("audit.jsonl")).unwrap();
+    file.write_all(b"half").unwrap();
+    sink.send(events(&["next"])).await.unwrap();
+    assert_eq!(std::fs::read_to_string(directory.path().join("audit.jsonl.000001")).unwrap(), "whole\n");
+    assert_eq!(std::fs::read_to_string(directory.path().join("audit.jsonl")).unwrap(), "next\n");
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_ours_is_left_as_it_is() {
     let directory = TempDir::new().unwrap();
     let sink = sink(&directory, 1 << 30);
