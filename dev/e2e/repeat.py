@@ -31,7 +31,9 @@ def run(files, printed):
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         start = time.monotonic()
-        command = [ROOT / ".venv/bin/python", "-m", "pytest", "-q", f"--junitxml={report}", *files]
+        # A folder of its own: a pytest that starts closes the one that all share to other users, which a test has opened.
+        folders = f"--basetemp={folder}/pytest"
+        command = [ROOT / ".venv/bin/python", "-m", "pytest", "-q", f"--junitxml={report}", folders, *files]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         seconds = time.monotonic() - start
         cases = ElementTree.parse(report).iter("testcase") if report.exists() else []
