@@ -13,6 +13,10 @@ from support.visitor import SESSION_COOKIE, Visitor
 SECRET = "Mr Okafor, bed 4: the biopsy was positive"
 BODY = "He has not been told yet."
 
+SESSION = "Number(document.body.dataset.session)"
+# Tells all tabs of the browser, as one of them would.
+TELL = "news => new BroadcastChannel('wardpost').postMessage(news)"
+
 
 @pytest.fixture
 def message(visitor):
@@ -60,14 +64,24 @@ def test_signing_out_clears_every_other_tab(tabs, message):
 
 def test_a_tab_that_was_told_why_says_so_though_another_was_not(tabs):
     first, second = tabs
-    session = second.evaluate("Number(document.body.dataset.session)")
-    tell = "news => new BroadcastChannel('wardpost').postMessage(news)"
+    session = second.evaluate(SESSION)
     # It asks the site, and hears from a tab that was quicker before the answer is there.
     second.route("**/session", lambda route: None)
     with second.expect_request("**/session"):
-        first.evaluate(tell, {"signedOut": "You signed out in another tab."})
-    first.evaluate(tell, {"ended": "Your session has ended in this browser.", "session": session})
+        first.evaluate(TELL, {"signedOut": "You signed out in another tab."})
+    first.evaluate(TELL, {"ended": "Your session has ended in this browser.", "session": session})
     cleared(second, "You signed out in another tab.")
+
+
+def test_a_reason_that_proved_wrong_is_not_told_at_the_later_end(tabs):
+    first, second = tabs
+    session = second.evaluate(SESSION)
+    # The session lives, so the page comes back.
+    with second.expect_response("**/session"):
+        first.evaluate(TELL, {"signedOut": "You signed out in another tab."})
+    expect(second.get_by_text(BODY)).to_be_visible()
+    first.evaluate(TELL, {"ended": "Your session has ended in this browser.", "session": session})
+    cleared(second, "Your session has ended in this browser.")
 
 
 def test_a_live_list_that_hears_of_the_end_first_says_why_as_well(tabs, site):
