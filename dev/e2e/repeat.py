@@ -3,8 +3,8 @@
 
     .venv/bin/python dev/e2e/repeat.py --times 20 dev/e2e/test_idle.py dev/e2e/test_sessions.py
 
-Prints a line for each file: how often it passed, the seconds a run took, and which tests failed how often. What a run that failed
-printed is in target/repeat/. Without files it takes all of them. The same for the tests in Rust:
+Prints a line for each file: how often it passed, the seconds a run took, and which tests failed how often; a line for each run goes
+to standard error. What a run that failed printed is in target/repeat/. Without files it takes all of them. The same for the tests in Rust:
 `cargo nextest run --workspace --stress-count 20`."""
 
 import argparse
@@ -53,6 +53,7 @@ def repeat(name, files, times):
         seconds.append(took)
         failures.update(failed)
         passed += not failed
+        print(f"{name} {number} of {times}: {took:.1f} s, {', '.join(sorted(failed)) or 'passed'}", file=sys.stderr, flush=True)
     said = "".join(f"\n    {count} of {times}: {test}" for test, count in failures.items())
     print(f"{passed:3} of {times} passed  {min(seconds):6.1f} to {max(seconds):6.1f} s  {name}{said}", flush=True)
     return passed == times
