@@ -15,13 +15,18 @@ async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_
     let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
     let amina = clinic.sign_in("amina").await;
     send_many(&clinic.store, amina.actor, 4_000).await;
-    let mut sleepers = Vec::new();
-    for _ in 0..2 {
+    let begin = async || {
         let mut stream = connect_narrow(&clinic).await;
         stream.write_all(get("/audit/export.jsonl", &amina).as_bytes()).await.unwrap();
         let mut begin = [0; 12];
         stream.read_exact(&mut begin).await.unwrap();
-        assert_eq!(&begin, b"HTTP/1.1 200");
+        (stream, String::from_utf8_lossy(&begin).into_owned())
+    };
+    let done = "HTTP/1.1 200";
+    let mut sleepers = Vec::new();
+    for _ in 0..2 {
+        let (stream, said) = begin().await;
+        assert_eq!(said, done);
         sleepers.push(stream);
     }
     assert_eq!(amina.http.get("/audit/export.jsonl").await.status, 429, "two at a time");
@@ -37,11 +42,12 @@ async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_
     };
     wait_until("the log is empty while two downloads sleep", Duration::from_secs(2), emptied).await;
 
-    let again = async || match amina.http.get("/audit/export.jsonl").await.status {
-        200 => Ok(()),
-        status => Err(status),
+    // Both are cut off: one that is read before that comes whole.
+    let again = async || {
+        let ((_one, first), (_other, second)) = (begin().await, begin().await);
+        if first == done && second == done { Ok(()) } else { Err((first, second)) }
     };
-    wait_until("a turn is free again", SOON, again).await;
+    wait_until("both turns are free again", SOON, again).await;
     for mut stream in sleepers {
         let mut rest = Vec::new();
         let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("an end");
