@@ -3,7 +3,7 @@
 use database::DatabaseSettings;
 use process::Exit;
 use serde_json::json;
-use store::{MessageId, Person, StaffChange, Timestamp};
+use store::{Person, StaffChange, Timestamp};
 
 use super::operator::operator;
 use super::{StaffCommand, print_err, print_out, with_database};
@@ -52,27 +52,17 @@ async fn set_enabled(database: &DatabaseSettings, email: &str, enabled: bool, as
         } else {
             let state = if enabled { "can sign in" } else { "cannot sign in any more" };
             let change = if people == 0 { " (as before)" } else { "" };
-            let moved = no_longer_for_them(&moved);
+            let numbers: Vec<String> = moved.iter().map(ToString::to_string).collect();
+            let moved = match &numbers[..] {
+                [] => String::new(),
+                [number] => format!(" No longer for them: message {number}."),
+                _ => format!(" No longer for them: messages {}.", numbers.join(", ")),
+            };
             format!("{email} {state}{change}. Sessions ended: {sessions_ended}.{moved}")
         });
         Ok(Exit::Done)
     })
     .await
-}
-
-/// A sentence with the messages' numbers, the first twenty of many; nothing where there are none.
-fn no_longer_for_them(messages: &[MessageId]) -> String {
-    const NAMED: usize = 20;
-    if messages.is_empty() {
-        return String::new();
-    }
-    let noun = if messages.len() == 1 { "message" } else { "messages" };
-    let numbers: Vec<String> = messages.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = match messages.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more (all of them with --json)"),
-    };
-    format!(" No longer for them: {noun} {}{more}.", numbers.join(", "))
 }
 
 fn list_as_json(people: &[Person]) -> String {
@@ -105,20 +95,4 @@ fn list_as_text(people: &[Person]) -> String {
         })
         .collect();
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_messages_are_named_in_part_and_counted() {
-        let messages: Vec<MessageId> = (1..=23).filter_map(MessageId::new).collect();
-
-        assert_eq!(no_longer_for_them(&[]), "");
-        assert_eq!(no_longer_for_them(&messages[..1]), " No longer for them: message 1.");
-        assert_eq!(no_longer_for_them(&messages[..3]), " No longer for them: messages 1, 2, 3.");
-        let said = no_longer_for_them(&messages);
-        assert!(said.ends_with("18, 19, 20 and 3 more (all of them with --json)."), "{said}");
-    }
 }
