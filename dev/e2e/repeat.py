@@ -4,8 +4,8 @@
     .venv/bin/python dev/e2e/repeat.py --times 20 dev/e2e/test_idle.py dev/e2e/test_sessions.py
 
 Prints a line for each file: how often it passed, the seconds a run took, and which tests failed how often; a line for each run goes
-to standard error. What a run that failed printed is in target/repeat/. Without files it takes all of them. The same for the tests in Rust:
-`cargo nextest run --workspace --stress-count 20`."""
+to standard error. What a run that failed printed is in target/repeat/. Without files it takes all of them. The same for the tests
+in Rust: `cargo nextest run --workspace --stress-count 20`."""
 
 import argparse
 import collections

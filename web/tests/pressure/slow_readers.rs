@@ -15,18 +15,18 @@ async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_
     let clinic = clinic(bounds(Capacity::default(), timeouts), &[]).await;
     let amina = clinic.sign_in("amina").await;
     send_many(&clinic.store, amina.actor, 4_000).await;
-    let begin = async || {
+    let begin_download = async || {
         let mut stream = connect_narrow(&clinic).await;
         stream.write_all(get("/audit/export.jsonl", &amina).as_bytes()).await.unwrap();
         let mut begin = [0; 12];
         stream.read_exact(&mut begin).await.unwrap();
-        (stream, String::from_utf8_lossy(&begin).into_owned())
+        (stream, begin)
     };
-    let done = "HTTP/1.1 200";
+    let given = *b"HTTP/1.1 200";
     let mut sleepers = Vec::new();
     for _ in 0..2 {
-        let (stream, said) = begin().await;
-        assert_eq!(said, done);
+        let (stream, said) = begin_download().await;
+        assert_eq!(said, given);
         sleepers.push(stream);
     }
     assert_eq!(amina.http.get("/audit/export.jsonl").await.status, 429, "two at a time");
@@ -44,8 +44,8 @@ async fn a_download_that_is_not_read_is_cut_off_holds_no_log_and_gives_its_turn_
 
     // Both are cut off: one that is read before that comes whole.
     let again = async || {
-        let ((_one, first), (_other, second)) = (begin().await, begin().await);
-        if first == done && second == done { Ok(()) } else { Err((first, second)) }
+        let ((_one, first), (_other, second)) = (begin_download().await, begin_download().await);
+        if first == given && second == given { Ok(()) } else { Err((first, second)) }
     };
     wait_until("both turns are free again", SOON, again).await;
     for mut stream in sleepers {
