@@ -4,8 +4,8 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::types::{
-    AuditId, Author, EmergencyGrantId, EndReason, Hash, MessageId, PersonId, SessionId, TeamId, TemplateId, Timestamp,
-    TokenHash,
+    Action, AuditId, Author, EmergencyGrantId, EndReason, Hash, MessageId, PersonId, SessionId, TeamId, TemplateId,
+    Timestamp, TokenHash,
 };
 
 macro_rules! id_columns {
@@ -54,6 +54,12 @@ impl ToSql for Hash {
 impl FromSql for Hash {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         <[u8; 32]>::column_result(value).map(Hash::from_bytes)
+    }
+}
+
+impl FromSql for Action {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Action::parse(value.as_str()?).ok_or(FromSqlError::InvalidType)
     }
 }
 

@@ -45,8 +45,8 @@ pub struct Update {
 }
 
 impl Update {
-    /// The update of an event in this conversation, of a message that is for these and perhaps urgent; None where the list shows nothing of it, and where its row does not
-    /// render, which is logged.
+    /// The update of an event in this conversation, of a message that is for these and perhaps urgent; None where the list
+    /// shows nothing of it, and where its row does not render, which is logged.
     fn of(event: &MessageEvent, conversation: ConversationSummary, whom: Whom) -> Option<Self> {
         let is_reply = event.message.id != conversation.root;
         let name = match (event.change, is_reply) {

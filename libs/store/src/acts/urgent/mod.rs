@@ -64,9 +64,8 @@ impl Known {
              AND a.action IN ('URGENT_ON_MY_WAY', 'URGENT_CANNOT', 'DUTY_DONE') AND a.person_id IS NOT NULL ORDER BY a.id",
         )?;
         let found = select.query_map([message], |row| {
-            let action: String = row.get(1)?;
-            let action = Action::parse(&action).unwrap_or(Action::DutyDone);
-            Ok(Answer { person: row.get(0)?, action, at: row.get(2)?, after: row.get::<_, u32>(3)? as usize })
+            let after = row.get::<_, u32>(3)? as usize;
+            Ok(Answer { person: row.get(0)?, action: row.get(1)?, at: row.get(2)?, after })
         })?;
         let answers = found.collect::<Result<_, _>>()?;
         Ok(Some(Self { policy, author, sent_at, over: over as usize, ended_by, withdrawn, answers }))
