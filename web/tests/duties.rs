@@ -144,12 +144,17 @@ async fn the_sender_of_something_urgent_is_told_first_who_cannot_be_reached() {
     let clinic = Clinic::open().await;
     let (amina, tomas, noor) =
         (clinic.sign_in("amina").await, clinic.sign_in("tomas").await, clinic.sign_in("noor").await);
+    let ward = clinic.team("Ward 3", &[&amina, &noor]).await.to_string();
     clinic.store.sign_out(noor.actor, Timestamp::now()).await.unwrap();
     let (tomas_id, noor_id) = (number(&tomas), number(&noor));
     let urgent = [("person", tomas_id.as_str()), ("person", &noor_id), ("urgent", "1"), ("policy", "fast")];
     let asked = send(&amina, &urgent).await;
     assert_eq!(asked.status, 422);
-    assert!(asked.text().contains("<bdi>noor</bdi> cannot be reached now: no open session."), "{}", asked.text());
+    assert!(
+        asked.text().contains("<bdi>noor</bdi> cannot be reached now: no open session. One other person can."),
+        "{}",
+        asked.text()
+    );
     assert!(
         asked.text().contains("Send anyway") && asked.text().contains(&format!("name=\"aware\" value=\"{noor_id}\""))
     );
@@ -164,9 +169,17 @@ async fn the_sender_of_something_urgent_is_told_first_who_cannot_be_reached() {
     };
     let again = with(&noor_id).await;
     assert_eq!(again.status, 422);
-    assert!(again.text().contains("<bdi>tomas</bdi> and <bdi>noor</bdi> cannot be reached"), "{}", again.text());
+    let nobody = "<bdi>tomas</bdi> and <bdi>noor</bdi> cannot be reached now: no open session. Nobody whom it is for would see it now.";
+    assert!(again.text().contains(nobody), "{}", again.text());
     assert_eq!(with(&format!("{tomas_id} {noor_id}")).await.status, 303);
     assert_eq!(clinic.count("MESSAGE_CREATE").await, 1);
+    // The sender is in the team, and is not asked.
+    let asked = send(&amina, &[("team", &ward), ("urgent", "1"), ("policy", "fast")]).await;
+    assert!(
+        asked.text().contains("<bdi>noor</bdi> cannot be reached now: no open session. Nobody whom"),
+        "{}",
+        asked.text()
+    );
 }
 
 #[tokio::test]

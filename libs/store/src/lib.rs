@@ -35,7 +35,7 @@ pub use acts::data_export::{DATA_EXPORT_PERIOD, DATA_EXPORTS, DataExport};
 pub use acts::done::DoneChange;
 pub use acts::draft::version::{DraftVersion, Seen};
 pub use acts::draft::{Draft, DraftSaved};
-pub use acts::duty::{AddressError, DutyChange, DutyEnd, DutyView, OwnDuties, UrgentAnswer};
+pub use acts::duty::{AddressError, DutyChange, DutyEnd, DutyView, OwnDuties, Reach, UrgentAnswer};
 pub use acts::emergency::{
     EmergencyAlarm, EmergencyCode, EmergencyGrant, EmergencyRequest, EmergencyUse, GrantState, Granted,
     LONGEST_MINUTES, LONGEST_REASON,

@@ -73,7 +73,7 @@ pub async fn send(
         return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
     }
     let store = &request.site.store;
-    if let Some(away) = typed.recipients.not_told_of(store).await? {
+    if let Some(away) = typed.recipients.not_told_of(store, member.actor().person).await? {
         let errors = FieldErrors { recipients: Some(away), ..FieldErrors::default() };
         let reply = form_again(&state, &request, &member, typed, errors).await?;
         return Ok(reply.with_status(StatusCode::UNPROCESSABLE_ENTITY));

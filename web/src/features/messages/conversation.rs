@@ -101,7 +101,7 @@ pub async fn reply(
         return Ok(reply.with(header::RETRY_AFTER, &too_many.seconds().to_string()));
     }
     let store = &request.site.store;
-    if let Some(away) = typed.recipients.not_told_of(store).await? {
+    if let Some(away) = typed.recipients.not_told_of(store, member.actor().person).await? {
         let errors = Errors { recipients: Some(away), ..Errors::default() };
         return again(&state, &request, &member, root, typed, errors, StatusCode::UNPROCESSABLE_ENTITY).await;
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::{AddressError, Addressed, AuditId, Person, PersonId, Store, StoreError, Team, TeamId, UrgentPolicy};
+use store::{AddressError, Addressed, AuditId, Person, PersonId, Reach, Store, StoreError, Team, TeamId, UrgentPolicy};
 
 use super::pages::{PersonChoice, RecipientsError, RecipientsForm, TeamChoice};
 use crate::app::access::Member;
@@ -38,15 +38,20 @@ impl Recipients {
 
     /// Whom the sender of something urgent has to be told of first: everybody who cannot be reached now, where the form has not
     /// named each of them. They are written down as named.
-    pub async fn not_told_of(&mut self, store: &Store) -> Result<Option<RecipientsError>, StoreError> {
+    pub async fn not_told_of(
+        &mut self,
+        store: &Store,
+        sender: PersonId,
+    ) -> Result<Option<RecipientsError>, StoreError> {
         let Addressed { people, teams, urgent: Some(_) } = &self.addressed else { return Ok(None) };
         let (people, teams) = (people.iter().copied().collect(), teams.iter().copied().collect());
-        let away = store.unreachable(people, teams).await?;
+        let Reach { away, present } = store.reach(sender, people, teams).await?;
         if away.iter().all(|one| self.aware.contains(&one.id)) {
             return Ok(None);
         }
         self.aware = away.iter().map(|one| one.id).collect();
-        Ok(Some(RecipientsError::Away(away.into_iter().map(|one| one.name.into()).collect())))
+        let names = away.into_iter().map(|one| one.name.into()).collect();
+        Ok(Some(RecipientsError::Away { names, present }))
     }
 }
 

@@ -150,7 +150,10 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         (
             "compose-away",
             html(&ComposePage {
-                recipients: urgent_recipients(Some(RecipientsError::Away(vec![HOSTILE.into(), "李小龙".into()]))),
+                recipients: urgent_recipients(Some(RecipientsError::Away {
+                    names: vec![HOSTILE.into(), "李小龙".into()],
+                    present: 3,
+                })),
                 ..compose(SUBJECT, BODY)
             }),
         ),

@@ -15,7 +15,7 @@ pub use self::answer::{DutyChange, UrgentAnswer};
 pub use self::marks::OwnDuties;
 pub(super) use self::moved::move_duties;
 pub(super) use self::view::duty_views;
-pub use self::view::{DutyEnd, DutyView};
+pub use self::view::{DutyEnd, DutyView, Reach};
 use crate::sqlite::write::Write;
 use crate::types::{
     Addressed, AuditId, Duty, DutyAct, MessageId, OpenDuties, PersonId, StoreError, TeamId, UrgentPolicy,

@@ -1,6 +1,6 @@
 //! Whom messages are for, as their pages show it.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::DutyAct;
 use crate::store::Store;
@@ -30,6 +30,15 @@ pub struct DutyEnd {
     pub at: Timestamp,
 }
 
+/// Who of those whom a message is to be for can be reached now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Those who have no open session, by their numbers.
+    pub away: Vec<Author>,
+    /// How many have one.
+    pub present: usize,
+}
+
 impl Store {
     /// Whom each of these messages is or was for: those who were named, then the teams; nothing for most.
     pub async fn duties(&self, messages: Vec<MessageId>) -> Result<Vec<Vec<DutyView>>, StoreError> {
@@ -40,26 +49,36 @@ impl Store {
         .await
     }
 
-    /// Those of these people and of the members of these teams who have no open session: they cannot be reached now.
-    pub async fn unreachable(&self, people: Vec<PersonId>, teams: Vec<TeamId>) -> Result<Vec<Author>, StoreError> {
+    /// Who of these people and of the members of these teams, but for the sender, would see it now.
+    pub async fn reach(
+        &self,
+        sender: PersonId,
+        people: Vec<PersonId>,
+        teams: Vec<TeamId>,
+    ) -> Result<Reach, StoreError> {
         self.look_up(move |connection| {
             let snapshot = connection.unchecked_transaction()?;
             let mut asked = people;
             for team in teams {
-                asked.extend(super::members(&snapshot, team)?);
+                asked.extend(super::members(&snapshot, team)?.into_iter().filter(|member| *member != sender));
             }
             asked.sort_unstable();
             asked.dedup();
             let mut select = snapshot.prepare_cached(
-                "SELECT p.id, p.name, p.email FROM person p WHERE p.id = ?1 AND p.disabled_at IS NULL \
-                 AND NOT EXISTS (SELECT 1 FROM session s WHERE s.person_id = p.id AND s.ended_at IS NULL)",
+                "SELECT p.id, p.name, p.email, \
+                 EXISTS (SELECT 1 FROM session s WHERE s.person_id = p.id AND s.ended_at IS NULL) \
+                 FROM person p WHERE p.id = ?1 AND p.disabled_at IS NULL",
             )?;
-            let mut away = Vec::new();
+            let mut reach = Reach::default();
             for person in asked {
-                let found = select.query_map([person], |row| Author::from_row(row, 0))?;
-                away.extend(found.collect::<Result<Vec<_>, _>>()?);
+                let found = select.query_row([person], |row| Ok((Author::from_row(row, 0)?, row.get(3)?)));
+                match found.optional()? {
+                    Some((_, true)) => reach.present += 1,
+                    Some((person, false)) => reach.away.push(person),
+                    None => {}
+                }
             }
-            Ok(away)
+            Ok(reach)
         })
         .await
     }

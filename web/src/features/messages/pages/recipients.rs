@@ -65,8 +65,13 @@ pub enum RecipientsError {
     Nobody,
     /// More than [`Addressed::MAX`].
     TooMany,
-    /// It is urgent, and these cannot be reached now: no error, but a question.
-    Away(Vec<Shown>),
+    /// It is urgent, and some cannot be reached now: no error, but a question.
+    Away {
+        /// They.
+        names: Vec<Shown>,
+        /// How many others can.
+        present: usize,
+    },
 }
 
 /// Its template escapes every field.
@@ -101,7 +106,7 @@ impl RecipientsForm {
 
     /// It is urgent, and some cannot be reached.
     pub(super) fn asks(&self) -> bool {
-        matches!(self.error, Some(RecipientsError::Away(_)))
+        matches!(self.error, Some(RecipientsError::Away { .. }))
     }
 }
 
