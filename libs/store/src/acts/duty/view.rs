@@ -49,7 +49,8 @@ impl Store {
         .await
     }
 
-    /// Who of these people and of the members of these teams, but for the sender, would see it now.
+    /// Who of these people, and of the members of these teams other than the sender, has an open session. Who was switched
+    /// off is left out.
     pub async fn reach(
         &self,
         sender: PersonId,
