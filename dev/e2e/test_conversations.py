@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from support.browser import row, sign_in
 from support.people import PEOPLE
+from support.waiting import wait_until
 
 
 def reply_box(page):
@@ -115,6 +116,9 @@ def test_a_half_written_reply_is_kept_for_its_conversation_and_no_other(window, 
     reply_box(page).fill("Half a thou")
     page.goto(f"/messages/{other}")
     assert reply_box(page).input_value() == ""
+    # It is sent along as the page goes, and nobody waits for the answer.
+    tomas = visitor("tomas")
+    wait_until("the draft is stored", lambda: "Half a thou" in tomas.get(f"/messages/{one}").text)
     page.goto(f"/messages/{one}")
     expect(page.get_by_text("Your draft from")).to_be_visible()
     assert reply_box(page).input_value() == "Half a thou"

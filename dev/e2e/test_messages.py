@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import row, sign_in, write_message
+from support.browser import row, sign_in, sign_out, write_message
 from support.main_job import send_and_read
 from support.people import PEOPLE
 from support.visitor import Visitor
@@ -388,6 +388,34 @@ def test_enter_in_the_subject_discards_no_draft(script, window, visitor):
     expect(page.get_by_label("Subject")).to_have_value("Begun elsewhere")
     assert "Begun elsewhere" in huong.get("/messages/new").text
     huong.post("/draft/discard")
+
+
+def test_what_is_half_written_is_kept_when_its_author_signs_out(window):
+    page = sign_in(window(), "huong")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    new_message(page, "Called away", "To be continued")
+    sign_out(page)
+    sign_in(page, "huong", "/messages/new")
+    expect(page.get_by_text("Your draft from")).to_be_visible()
+    expect(page.get_by_label("Subject")).to_have_value("Called away")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("To be continued")
+    assert not asked, "nothing was about to be lost"
+    page.get_by_role("button", name="Discard the draft").click()
+    expect(page.get_by_role("status").filter(has_text="Draft discarded.")).to_be_visible()
+
+
+def test_who_signs_out_is_asked_first_where_what_is_half_written_cannot_be_kept(window):
+    page = sign_in(window(), "huong")
+    new_message(page, "Not to be lost", "To be continued")
+    page.route("**/draft", lambda route: route.abort())
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("button", name="Sign out").click(no_wait_after=True)
+    wait_until("the browser has asked", lambda: page.evaluate("1") and asked)
+    assert asked == ["beforeunload"]
+    expect(page.locator("#saved")).to_contain_text("The draft could not be saved.")
+    expect(page.get_by_label("Subject")).to_have_value("Not to be lost")
 
 
 def test_what_is_being_written_is_kept_as_a_draft_and_found_again(window, visitor):

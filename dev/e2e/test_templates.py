@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import NARROW, WIDE, choose_person, row, sign_in
+from support.browser import NARROW, WIDE, choose_person, row, sign_in, sign_out
 from support.clock import Clock
 from support.network import Network
 from support.people import PEOPLE
@@ -210,6 +210,15 @@ def test_without_a_connection_nothing_is_lost(site, windows, visitor):
     told(page, "All rows are sent.")
     assert created(noor) == before + 1
     network.close()
+
+
+def test_who_signs_out_finds_the_form_again(window, visitor):
+    number = made(visitor("noor"), "Called away")
+    page = sign_in(window(), "amina", f"/templates/{number}/write")
+    page.get_by_label("Room 3").fill("Typed before signing out")
+    sign_out(page)
+    sign_in(page, "amina", f"/templates/{number}/write")
+    expect(page.get_by_label("Room 3")).to_have_value("Typed before signing out")
 
 
 def test_who_is_signed_out_by_time_finds_the_form_again(own_site, windows, tmp_path):

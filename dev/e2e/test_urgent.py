@@ -100,6 +100,25 @@ def test_a_bar_appears_by_itself_is_said_once_and_is_quiet_after_on_my_way(clini
     assert actions == ["MESSAGE_CREATE", "URGENT_ON_MY_WAY", "DUTY_DONE"]
 
 
+@pytest.mark.parametrize("where", ["a new message", "a reply"])
+def test_an_answer_keeps_what_is_half_written_on_its_page(where, clinic, site, windows):
+    number = clinic["noor"].send("A conversation")
+    page = sign_in(windows.window(site), "amina", "/messages/new" if where == "a new message" else f"/messages/{number}")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    box = page.locator("#body")
+    box.fill("Half a thought")
+    send_urgent(clinic["tomas"], "Bed 4", [AMINA])
+    press(page, "On my way")
+    expect(bar(page, "You are on the way")).to_be_visible()
+    expect(box).to_have_value("Half a thought")
+    box.fill("Half a thought, and more")
+    press(page, "Done")
+    expect(bar(page)).to_have_count(0)
+    expect(box).to_have_value("Half a thought, and more")
+    assert not asked, "nothing was about to be lost"
+
+
 def test_a_tab_behind_others_shows_it_in_title_and_icon_and_says_it_when_somebody_comes_back(clinic, site, windows):
     tomas = windows.window(site)
     tomas.clock.install()

@@ -197,6 +197,7 @@ const draft = {
   start() {
     hear((news) => this.told(news));
     session.rescue = () => (this.written() ? this.fields() : null);
+    session.save = () => { this.save(); return this.saving; };
     addEventListener("beforeunload", (event) => {
       if (!session.over && (this.written() || sending.pending())) event.preventDefault();
     });

@@ -133,6 +133,7 @@ const rows = {
     this.take($("rows-form"));
     session.rescue = () => (this.written() ? this.fields() : null);
     session.handInTo = this.form.dataset.draft;
+    session.save = () => this.save();
     addEventListener("beforeunload", (event) => {
       if (!session.over && (this.written() || this.underWay)) event.preventDefault();
     });

@@ -9,7 +9,7 @@ const ASK_EVERY = 15_000;
 const STALE = 30_000;
 /** Without one, for so long. A page from the browser's history waits for the answer, or for its own end. */
 const COVERED = 3_000;
-/** A draft that is handed in at the end is kept within so many milliseconds, or is said not to be. */
+/** What is being written at the end is kept within so many milliseconds, or is said not to be. */
 const HAND_IN_TIMEOUT = 4_000;
 /** The sign-in page may tell so much later, in milliseconds, why the cookie was gone. */
 const LATE = 20_000;
@@ -29,8 +29,14 @@ const session = {
   rescue: () => null,
   /** Where they are handed in. */
   handInTo: "/draft",
+  /** Saves what is being written, while the session lives. The page for writing sets it. */
+  save: async () => {},
   /** Called once when it is over. */
   atEnd: [],
+  /** A form waits until what is being written is saved. */
+  saving: false,
+  /** It goes now. */
+  leaving: false,
   dismissed: false,
   timer: 0,
   asked: 0,
@@ -155,6 +161,22 @@ const session = {
     return reply?.status === 204 || (reply !== null && json(reply).kept_draft === true);
   },
 
+  /** A form takes the page away, as signing out or an answer to something urgent. What is being written is saved before, so
+   *  that the next page has it; where that fails, the browser asks before it goes. */
+  async leaveBy(event) {
+    const { target: form, submitter } = event;
+    if (this.leaving || event.defaultPrevented || form.getAttribute("method") === "dialog" || !this.rescue()) return;
+    event.preventDefault();
+    if (this.saving) return;
+    this.saving = true;
+    await Promise.race([this.save(), pause(HAND_IN_TIMEOUT)]);
+    this.saving = false;
+    if (this.over) return;
+    this.leaving = true;
+    form.requestSubmit(submitter);
+    this.leaving = false;
+  },
+
   showWhy(why, ours) {
     const page = $("cleared").content.cloneNode(true);
     const [note, link] = [page.querySelector(".banner"), page.querySelector("a.primary")];
@@ -208,6 +230,7 @@ const session = {
       else if (news.began && news.began !== this.id) this.check();
     });
     tell({ began: this.id });
+    document.addEventListener("submit", (event) => this.leaveBy(event));
     $("ending-stay").addEventListener("click", () => this.stay());
     $("ending-close").addEventListener("click", () => { this.dismissed = true; $("ending").close(); });
     $("ending").addEventListener("cancel", (event) => event.preventDefault());
