@@ -78,6 +78,8 @@ class New:
         machine.write("/usr/local/bin/aws", fetch, mode=0o755)
         shutil.copy(release, machine.root / "root" / TARBALL)
         machine.boot()
+        # cloud-init runs it as the last of a boot. Any earlier, /tmp is still cleared.
+        machine.wait_for("multi-user.target", "active")
 
     def run_user_data(self, code=0):
         ran = self.machine.run("bash", "/root/user-data", check=False)
